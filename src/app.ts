@@ -1,0 +1,41 @@
+import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify'
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import helmet from '@fastify/helmet'
+import { errorHandler } from './platform/error-handler.ts'
+import { idempotency } from './platform/idempotency.ts'
+import { openapi, validation } from './platform/openapi.ts'
+import type { Runtime } from './platform/context.ts'
+import packageJson from '../package.json' with { type: 'json' }
+
+/** 2 MiB: a slip of 500 lines is about 150 kB; imports have their own, larger limit. */
+const BODY_LIMIT = 2 * 1024 * 1024
+
+const tags = [
+  { name: 'auth', description: 'Signing in, tokens (登录)' },
+  { name: 'people', description: 'People, duties, delegation, API keys (人员与岗位)' },
+  { name: 'catalogue', description: 'Parts, units, suppliers, supersession (货品目录)' },
+  { name: 'warehouses', description: 'The warehouse tree and regions (仓库)' },
+  { name: 'slips', description: 'In and out slips with three signatures (出入库单)' },
+  { name: 'stock', description: 'Balances, ledger, verification (库存与明细账)' },
+  { name: 'quality', description: 'Quality reports (质量反馈表)' },
+  { name: 'service', description: 'Health of the process (服务状态)' }
+]
+
+/** The API without its port: every plugin and every room's routes, listed by hand. */
+export async function buildApp(runtime: Runtime, { logger }: { logger: FastifyBaseLogger }): Promise<FastifyInstance> {
+  const app = Fastify({
+    loggerInstance: logger,
+    bodyLimit: BODY_LIMIT,
+    trustProxy: runtime.config.TRUST_PROXY,
+    disableRequestLogging: false,
+    routerOptions: { maxParamLength: 200 },
+    ...validation
+  }).withTypeProvider<TypeBoxTypeProvider>()
+
+  await app.register(errorHandler)
+  await app.register(helmet, { contentSecurityPolicy: false })
+  await app.register(openapi, { version: packageJson.version, tags })
+  await app.register(idempotency, { actorKey: (request) => request.ctx?.actor?.key })
+  await app.ready()
+  return app
+}

@@ -1,0 +1,4 @@
+import type { AnyEntity, EntityName } from '@mikro-orm/postgresql'
+
+/** Every entity. Balances, lots, movements and slips are written by SQL in their own rooms and have none. */
+export const entities: EntityName<AnyEntity>[] = []

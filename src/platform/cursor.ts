@@ -1,0 +1,32 @@
+import { Refusal } from './errors.ts'
+
+/**
+ * Keyset cursors: the sort key of the last row, opaque to the client.
+ * @param columns how many values the key has; a cursor of another list is refused
+ */
+export function readCursor(cursor: string | undefined, columns: number): (string | number)[] | null {
+  if (cursor === undefined) return null
+  try {
+    const key: unknown = JSON.parse(Buffer.from(cursor, 'base64url').toString())
+    if (Array.isArray(key) && key.length === columns && key.every(isKeyValue)) return key
+  } catch {
+    // falls through to the refusal: the text was not one of our cursors
+  }
+  throw new Refusal('CursorInvalid', 400, 'the cursor is not one this list gave out; leave it away to start at the first page', {
+    errors: [{ pointer: '?cursor', detail: 'unknown cursor', sent: cursor, accepted: 'nextCursor of the page before' }]
+  })
+}
+
+const isKeyValue = (value: unknown): value is string | number =>
+  typeof value === 'string' || (typeof value === 'number' && Number.isSafeInteger(value))
+
+/** Cuts the extra row that a list asked for to learn whether there is a next page. */
+export function pageFrom<Row>(rows: Row[], limit: number, keyOf: (row: Row) => (string | number)[]) {
+  const items = rows.slice(0, limit)
+  const last = items.at(-1)
+  const nextCursor =
+    rows.length > limit && last !== undefined
+      ? Buffer.from(JSON.stringify(keyOf(last))).toString('base64url')
+      : null
+  return { items, nextCursor }
+}

@@ -1,0 +1,108 @@
+import fp from 'fastify-plugin'
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import type { ErrorObject } from 'ajv'
+import { problemOf, Refusal, type FieldProblem } from './errors.ts'
+
+/** Answers every failure with a problem document (RFC 9457, R-ERR-1). */
+export const errorHandler = fp(async (app) => {
+  app.setErrorHandler((error: FastifyError | Refusal, request, reply) => {
+    const refusal = refusalOf(error, request)
+    if (refusal === undefined) {
+      request.log.error({ err: error }, 'unexpected failure')
+      return sendProblem(request, reply, new Refusal('InternalError', 500, 'something went wrong here; nothing was changed. The log has the details under this request id', { extra: { requestId: request.id } }))
+    }
+    if (refusal.status >= 500) request.log.error({ err: error }, refusal.message)
+    return sendProblem(request, reply, refusal)
+  })
+  app.setNotFoundHandler((request, reply) =>
+    sendProblem(request, reply, new Refusal('RouteNotFound', 404, `there is no operation ${request.method} ${pathOf(request)}; /docs lists them all`))
+  )
+}, { name: 'error-handler' })
+
+function sendProblem(request: FastifyRequest, reply: FastifyReply, refusal: Refusal) {
+  if (refusal.retryAfterSeconds !== undefined) reply.header('retry-after', refusal.retryAfterSeconds)
+  if (refusal.status === 401) reply.header('www-authenticate', 'Bearer')
+  return reply
+    .code(refusal.status)
+    .header('content-type', 'application/problem+json; charset=utf-8')
+    .serializer((problem: unknown) => JSON.stringify(problem))
+    .send(problemOf(refusal, pathOf(request)))
+}
+
+const pathOf = (request: FastifyRequest): string => request.url.split('?', 1)[0] ?? request.url
+
+/** What an error means to the caller; undefined for a bug. */
+function refusalOf(error: FastifyError | Refusal, request: FastifyRequest): Refusal | undefined {
+  if (error instanceof Refusal) return error
+  if (error.validation !== undefined) return invalidInput(error, request)
+  if (databaseIsAway(error)) {
+    return new Refusal('DatabaseUnavailable', 503, 'the database does not answer at the moment; nothing was changed, try again in a few seconds', { retryAfterSeconds: 5 })
+  }
+  switch (error.code) {
+    case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
+      return new Refusal('UnsupportedMediaType', 415, `the body is ${request.headers['content-type'] ?? 'of no stated type'}; send application/json`)
+    case 'FST_ERR_CTP_BODY_TOO_LARGE':
+      return new Refusal('BodyTooLarge', 413, `the body is larger than the ${request.routeOptions.bodyLimit} bytes this operation accepts; split it`)
+    case 'FST_ERR_CTP_EMPTY_JSON_BODY':
+    case 'FST_ERR_CTP_INVALID_JSON_BODY':
+      return new Refusal('InvalidJson', 400, `the body is not JSON: ${error.message}`)
+    case 'FST_UNDER_PRESSURE':
+      return new Refusal('Overloaded', 503, 'the service is overloaded; try again in a few seconds', { retryAfterSeconds: 5 })
+  }
+  if (error.statusCode === 429) return new Refusal('TooManyRequests', 429, error.message)
+  if (error instanceof SyntaxError && error.statusCode === 400) return new Refusal('InvalidJson', 400, `the body is not JSON: ${error.message}`)
+  if (error.statusCode !== undefined && error.statusCode >= 400 && error.statusCode < 500) return new Refusal('BadRequest', error.statusCode, error.message)
+  return undefined
+}
+
+// SQLSTATE classes 08 (connection), 57P (shutdown) and 53300 (too many connections), and what sockets and the pool say.
+const AWAY = /^(08...|57P0.|53300|ECONNREFUSED|ECONNRESET|ETIMEDOUT|EPIPE|ENOENT)$/
+const AWAY_MESSAGE = /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|terminating connection/
+
+export function databaseIsAway(error: unknown): boolean {
+  for (let cause = error; cause instanceof Error; cause = cause.cause ?? (cause as { previous?: unknown }).previous) {
+    if (AWAY.test(String((cause as { code?: unknown }).code)) || AWAY_MESSAGE.test(cause.message)) return true
+    if (cause instanceof AggregateError && cause.errors.some(databaseIsAway)) return true
+  }
+  return false
+}
+
+function invalidInput(error: FastifyError, request: FastifyRequest): Refusal {
+  const part = error.validationContext ?? 'body'
+  const source = part === 'body' ? request.body : part === 'querystring' ? request.query : part === 'params' ? request.params : request.headers
+  const errors = (error.validation as unknown as ErrorObject[])
+    .filter(({ keyword }) => keyword !== 'if' && keyword !== 'anyOf')
+    .map((fault) => fieldProblem(fault, part, source))
+  const first = errors[0]
+  const detail = first === undefined ? error.message : `${first.pointer === '' ? `the ${part}` : first.pointer} ${first.detail}`
+  return new Refusal('InvalidInput', 400, detail, { errors: errors.slice(0, 20) })
+}
+
+function fieldProblem(fault: ErrorObject, part: string, source: unknown): FieldProblem {
+  const member: string | undefined = fault.params['additionalProperty'] ?? fault.params['missingProperty']
+  const path = [...fault.instancePath.split('/').slice(1), ...(member === undefined ? [] : [member])]
+  const pointer = part === 'body' ? path.map((step) => `/${step}`).join('') : `?${path.join('.')}`
+  const sent = path.reduce<unknown>((value, step) => (value as Record<string, unknown> | null | undefined)?.[step.replaceAll('~1', '/').replaceAll('~0', '~')], source)
+  const properties = (fault.parentSchema as { properties?: object } | undefined)?.properties
+  switch (fault.keyword) {
+    case 'additionalProperties':
+      return { pointer, detail: `is not known here; known are ${Object.keys(properties ?? {}).join(', ')}`, sent, accepted: Object.keys(properties ?? {}) }
+    case 'required':
+      return { pointer, detail: `is missing${description(properties, member)}` }
+    case 'enum':
+      return { pointer, detail: `must be one of ${fault.params['allowedValues'].join(', ')}`, sent, accepted: fault.params['allowedValues'] }
+    case 'const':
+      return { pointer, detail: `must be ${JSON.stringify(fault.params['allowedValue'])}`, sent, accepted: fault.params['allowedValue'] }
+    case 'pattern': {
+      const schema = fault.parentSchema as { description?: string; examples?: unknown[]; pattern?: string }
+      return { pointer, detail: `must be: ${schema.description ?? schema.pattern}${schema.examples ? `, e.g. ${schema.examples.map((example) => JSON.stringify(example)).join(' or ')}` : ''}`, sent, accepted: schema.pattern }
+    }
+    default:
+      return { pointer, detail: fault.message ?? 'is not accepted', sent, accepted: fault.params }
+  }
+}
+
+function description(properties: object | undefined, member: string | undefined): string {
+  const text = (properties as Record<string, { description?: string }> | undefined)?.[member ?? '']?.description
+  return text === undefined ? '' : `: ${text}`
+}
