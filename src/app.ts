@@ -27,7 +27,6 @@ export async function buildApp(runtime: Runtime, { logger }: { logger: FastifyBa
     loggerInstance: logger,
     bodyLimit: BODY_LIMIT,
     trustProxy: runtime.config.TRUST_PROXY,
-    disableRequestLogging: false,
     routerOptions: { maxParamLength: 200 },
     ...validation
   }).withTypeProvider<TypeBoxTypeProvider>()

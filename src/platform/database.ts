@@ -43,6 +43,8 @@ export interface DatabaseOptions {
   poolSize: number
   /** Extra `SET`s of every connection, as in libpq's `options`; tests use it, production does not. */
   pgOptions?: string
+  /** What the ORM has to say: applied migrations, broken connections. */
+  log?: (message: string) => void
 }
 
 export interface Database {
@@ -52,7 +54,7 @@ export interface Database {
 }
 
 /** Connects to PostgreSQL. Nothing is queried yet. */
-export async function openDatabase({ url, entities, poolSize, pgOptions }: DatabaseOptions): Promise<Database> {
+export async function openDatabase({ url, entities, poolSize, pgOptions, log = () => undefined }: DatabaseOptions): Promise<Database> {
   let pool: Pool | undefined
   const options: Options = {
     clientUrl: url,
@@ -77,9 +79,13 @@ export async function openDatabase({ url, entities, poolSize, pgOptions }: Datab
       snapshot: false
     },
     discovery: { warnWhenNoEntities: false },
+    logger: log,
+    colors: false,
     allowGlobalContext: false
   }
   const orm = await MikroORM.init(options)
+  // The driver makes its pool when it is first asked for a client.
+  orm.em.getKysely()
   if (pool === undefined) throw new Error('the driver created no connection pool')
   return { orm, pool, close: () => orm.close(true) }
 }
