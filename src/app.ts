@@ -2,7 +2,9 @@ import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import helmet from '@fastify/helmet'
 import { errorHandler } from './platform/error-handler.ts'
+import { health } from './platform/health.ts'
 import { idempotency } from './platform/idempotency.ts'
+import { answeredRequestIds, requestIds } from './platform/log.ts'
 import { openapi, validation } from './platform/openapi.ts'
 import type { Runtime } from './platform/context.ts'
 import packageJson from '../package.json' with { type: 'json' }
@@ -28,13 +30,16 @@ export async function buildApp(runtime: Runtime, { logger }: { logger: FastifyBa
     bodyLimit: BODY_LIMIT,
     trustProxy: runtime.config.TRUST_PROXY,
     routerOptions: { maxParamLength: 200 },
+    ...requestIds,
     ...validation
   }).withTypeProvider<TypeBoxTypeProvider>()
 
   await app.register(errorHandler)
+  await app.register(answeredRequestIds)
   await app.register(helmet, { contentSecurityPolicy: false })
   await app.register(openapi, { version: packageJson.version, tags })
   await app.register(idempotency, { actorKey: (request) => request.ctx?.actor?.key })
+  await app.register(health, { runtime, version: packageJson.version })
   await app.ready()
   return app
 }

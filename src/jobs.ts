@@ -1,4 +1,5 @@
+import { purge } from './platform/platform.jobs.ts'
 import type { Job } from './platform/queue.ts'
 
 /** Every job, by room. */
-export const jobs: Job[] = []
+export const jobs: Job[] = [purge]

@@ -2,26 +2,56 @@ import { Type, type Static } from 'typebox'
 import { Value } from 'typebox/value'
 
 const Settings = Type.Object({
-  PORT: Type.Integer({ minimum: 0, maximum: 65535, default: 3000, description: 'TCP port of the API' }),
+  PORT: Type.Integer({
+    minimum: 0,
+    maximum: 65535,
+    default: 3000,
+    description: 'a TCP port, 0 to 65535 (0 takes a free one)'
+  }),
   HOST: Type.String({ minLength: 1, default: '0.0.0.0', description: 'address to listen on' }),
-  DATA_DIR: Type.Optional(Type.String({ minLength: 1, description: 'folder of the embedded database' })),
-  DATABASE_URL: Type.Optional(Type.String({ pattern: '^postgres(ql)?://', description: 'a postgres:// URL; without it the embedded database is used' })),
-  DATABASE_POOL_SIZE: Type.Integer({ minimum: 1, maximum: 500, default: 10, description: 'connections per process' }),
-  REDIS_URL: Type.Optional(Type.String({ pattern: '^rediss?://', description: 'a redis:// URL; without it the queue lives in PostgreSQL' })),
-  LOG_LEVEL: Type.Union(
-    (['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const).map((level) => Type.Literal(level)),
-    { default: 'info', description: 'fatal, error, warn, info, debug, trace or silent' }
+  DATA_DIR: Type.Optional(Type.String({ minLength: 1, description: 'the folder of the embedded database' })),
+  DATABASE_URL: Type.Optional(
+    Type.String({
+      pattern: '^postgres(ql)?://',
+      description: 'a postgres:// URL; without it the embedded database is used'
+    })
   ),
+  DATABASE_POOL_SIZE: Type.Integer({
+    minimum: 2,
+    maximum: 500,
+    default: 10,
+    description: '2 to 500 connections per process'
+  }),
+  REDIS_URL: Type.Optional(
+    Type.String({ pattern: '^rediss?://', description: 'a redis:// URL; without it the queue lives in PostgreSQL' })
+  ),
+  LOG_LEVEL: Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {
+    default: 'info',
+    description: 'fatal, error, warn, info, debug, trace or silent'
+  }),
   BUSINESS_TIME_ZONE: Type.String({ default: 'Asia/Shanghai', description: 'an IANA time zone such as Asia/Shanghai' }),
   JWT_SECRET: Type.Optional(Type.String({ minLength: 32, description: 'at least 32 characters' })),
-  ACCESS_TOKEN_MINUTES: Type.Integer({ minimum: 1, maximum: 1440, default: 60, description: 'life of an access token' }),
-  REFRESH_TOKEN_DAYS: Type.Integer({ minimum: 1, maximum: 365, default: 30, description: 'life of a refresh token' }),
-  OIDC_ISSUER: Type.Optional(Type.String({ pattern: '^https?://', description: 'URL of an OpenID Connect issuer' })),
+  ACCESS_TOKEN_MINUTES: Type.Integer({ minimum: 1, maximum: 1440, default: 60, description: '1 to 1440 minutes' }),
+  REFRESH_TOKEN_DAYS: Type.Integer({ minimum: 1, maximum: 365, default: 30, description: '1 to 365 days' }),
+  OIDC_ISSUER: Type.Optional(Type.String({ pattern: '^https?://', description: 'the URL of an OpenID Connect issuer' })),
   OIDC_AUDIENCE: Type.Optional(Type.String({ minLength: 1, description: 'audience an OIDC token must carry' })),
-  SAMPLE_PASSWORD: Type.Optional(Type.String({ minLength: 8, description: 'password of the sample accounts, at least 8 characters' })),
-  TRUST_PROXY: Type.Boolean({ default: false, description: 'true behind a reverse proxy that sets X-Forwarded-For' }),
-  RATE_LIMIT_PER_MINUTE: Type.Integer({ minimum: 0, default: 0, description: 'requests per minute and API key; 0 leaves it to each key' }),
-  LOGIN_ATTEMPTS_PER_MINUTE: Type.Integer({ minimum: 1, default: 10, description: 'failed sign-ins per minute, account and address' })
+  SAMPLE_PASSWORD: Type.Optional(
+    Type.String({ minLength: 8, description: 'the password of the sample accounts, at least 8 characters' })
+  ),
+  TRUST_PROXY: Type.Boolean({
+    default: false,
+    description: 'true (behind a reverse proxy that sets X-Forwarded-For) or false'
+  }),
+  RATE_LIMIT_PER_MINUTE: Type.Integer({
+    minimum: 0,
+    default: 0,
+    description: 'a number of requests per minute and API key; 0 leaves it to each key'
+  }),
+  LOGIN_ATTEMPTS_PER_MINUTE: Type.Integer({
+    minimum: 1,
+    default: 10,
+    description: 'a number from 1 of failed sign-ins per minute, account and address'
+  })
 })
 export type Config = Static<typeof Settings>
 
@@ -36,18 +66,27 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   for (const name of Object.keys(Settings.properties)) {
     if (env[name] !== undefined && env[name] !== '') given[name] = env[name]
   }
-  const config = Value.Convert(Settings, Value.Default(Settings, given))
+  const config = Value.Convert(Settings, Value.Default(Settings, { ...given }))
   const faults = new Map<string, string>()
   for (const error of Value.Errors(Settings, config)) {
     const name = error.instancePath.split('/')[1] ?? ''
-    faults.set(name, `${name} is ${shown(name, given[name])}; it must be ${accepted[name]?.description ?? error.message}`)
+    faults.set(
+      name,
+      `${name} is ${shown(name, given[name])}; it must be ${accepted[name]?.description ?? error.message}`
+    )
   }
   const checked = config as Config
   if (!faults.has('BUSINESS_TIME_ZONE') && !isTimeZone(checked.BUSINESS_TIME_ZONE)) {
-    faults.set('BUSINESS_TIME_ZONE', `BUSINESS_TIME_ZONE is "${checked.BUSINESS_TIME_ZONE}"; it must be ${accepted['BUSINESS_TIME_ZONE']?.description}`)
+    faults.set(
+      'BUSINESS_TIME_ZONE',
+      `BUSINESS_TIME_ZONE is "${checked.BUSINESS_TIME_ZONE}"; it must be ${accepted['BUSINESS_TIME_ZONE']?.description}`
+    )
   }
   if (checked.DATABASE_URL !== undefined && checked.JWT_SECRET === undefined && checked.OIDC_ISSUER === undefined) {
-    faults.set('JWT_SECRET', 'DATABASE_URL is set but neither JWT_SECRET (at least 32 characters) nor OIDC_ISSUER is; tokens would not survive a restart or be the same in two processes')
+    faults.set(
+      'JWT_SECRET',
+      'DATABASE_URL is set but neither JWT_SECRET (at least 32 characters) nor OIDC_ISSUER is; tokens would not survive a restart or be the same in two processes'
+    )
   }
   if (faults.size > 0) throw new ConfigurationFault([...faults.values()])
   return checked

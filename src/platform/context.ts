@@ -3,6 +3,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { Clock } from './clock.ts'
 import type { Config } from './config.ts'
 import type { Database } from './database.ts'
+import type { JobQueue } from './queue.ts'
 
 /** What every verb and query is given: where the data is, what time it is, who asks. */
 export interface Context<Actor = unknown> {
@@ -19,6 +20,8 @@ export interface Runtime {
   readonly database: Database
   readonly clock: Clock
   readonly config: Config
+  /** Where jobs are handed in; a process that only serves HTTP in a test has none. */
+  readonly queue?: JobQueue
 }
 
 /** A context with a unit of work of its own, forked when first used: most requests of the hot path still need one, health checks do not. */

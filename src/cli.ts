@@ -1,0 +1,75 @@
+import { Command } from 'commander'
+import { pino } from 'pino'
+import { buildApp } from './app.ts'
+import { entities } from './orm.ts'
+import { systemClock } from './platform/clock.ts'
+import { readConfig } from './platform/config.ts'
+import { openDatabase } from './platform/database.ts'
+import { openLog } from './platform/log.ts'
+import { configOrExit } from './process.ts'
+import { openService, type Service } from './service.ts'
+import packageJson from '../package.json' with { type: 'json' }
+
+// The command line. It works on DATABASE_URL or, without one, on the embedded database of DATA_DIR, beside a running service too.
+
+const program = new Command('bincard')
+  .description('spare-parts warehouse service')
+  .version(packageJson.version)
+  .showHelpAfterError()
+
+program
+  .command('migrate')
+  .description('bring the database schema up to date')
+  .action(() =>
+    onService(async () => {
+      print('the schema is up to date')
+    })
+  )
+
+program
+  .command('openapi')
+  .description('print the OpenAPI document')
+  .action(async () => {
+    print(JSON.stringify(await openapiDocument(), null, 2))
+  })
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
+  process.exitCode = 1
+}
+
+/** Runs a command on the database, migrated, and closes everything after it. Warnings go to standard error, answers to standard output. */
+async function onService(work: (service: Service) => Promise<void>): Promise<void> {
+  const config = configOrExit()
+  const log = await openLog(
+    { LOG_LEVEL: config.LOG_LEVEL === 'info' ? 'warn' : config.LOG_LEVEL },
+    pino.destination({ dest: 2, sync: true })
+  )
+  await using closing = new AsyncDisposableStack()
+  await work(await openService(config, log, closing))
+}
+
+/** The document comes from the route schemas alone: nothing is connected to. */
+async function openapiDocument(): Promise<unknown> {
+  const config = readConfig({
+    DATABASE_URL: 'postgres://127.0.0.1:9/none',
+    JWT_SECRET: 'not used for signing anything here'
+  })
+  const database = await openDatabase({ url: config.DATABASE_URL ?? '', entities, poolSize: 2 })
+  const app = await buildApp(
+    { database, config, clock: systemClock(config.BUSINESS_TIME_ZONE) },
+    { logger: pino({ level: 'silent' }) }
+  )
+  try {
+    return app.swagger()
+  } finally {
+    await app.close()
+    await database.close()
+  }
+}
+
+function print(text: string): void {
+  process.stdout.write(`${text}\n`)
+}

@@ -1,0 +1,58 @@
+import closeWithGrace from 'close-with-grace'
+import { ConfigurationFault, readConfig, type Config } from './platform/config.ts'
+import { openLog } from './platform/log.ts'
+import { openService, type Service } from './service.ts'
+
+/** After this a process that still drains is cut off: HTTP has 8 s, running jobs 8 s, the embedded database 10 s. */
+const SHUTDOWN_LIMIT_MS = 30_000
+
+/**
+ * The life of a process: configuration, database, `start`, and at SIGTERM, SIGINT or a failure nobody caught everything
+ * closed in reverse order. Exits 0 after a signal, 1 after a failure; a second signal cuts the draining short.
+ * @param start opens what this process is for, and defers its closing
+ */
+export async function runProcess(
+  start: (service: Service, closing: AsyncDisposableStack) => Promise<void>
+): Promise<void> {
+  const config = configOrExit()
+  const log = await openLog(config)
+  const closing = new AsyncDisposableStack()
+  const starting = openService(config, log, closing).then((service) => start(service, closing))
+  closeWithGrace({ delay: SHUTDOWN_LIMIT_MS, logger: log }, async ({ signal, err }) => {
+    if (err === undefined) log.info({ signal }, 'shutting down')
+    else log.fatal({ err }, 'unexpected failure; shutting down')
+    // A database that is just being started could not be stopped yet.
+    await starting.catch(() => undefined)
+    await closing.disposeAsync()
+    log.info('everything is closed')
+  })
+  try {
+    await starting
+  } catch (error) {
+    log.fatal({ err: error }, 'the service did not start')
+    process.stderr.write(`\nbincard did not start: ${inWords(error, config)}\n`)
+    await closing.disposeAsync().catch((err: unknown) => log.error({ err }, 'closing failed'))
+    process.exit(1)
+  }
+}
+
+/** The configuration; a wrong one is a message for a person, not a stack. */
+export function configOrExit(): Config {
+  try {
+    return readConfig()
+  } catch (error) {
+    if (!(error instanceof ConfigurationFault)) throw error
+    process.stderr.write(`${error.message}\n`)
+    process.exit(1)
+  }
+}
+
+function inWords(error: unknown, { HOST, PORT }: Config): string {
+  const { code, message } = error as NodeJS.ErrnoException
+  if (code === 'EADDRINUSE') return `port ${PORT} on ${HOST} is taken; stop what listens there or set PORT`
+  if (code === 'EACCES')
+    return `port ${PORT} on ${HOST} may not be opened by this account (or a file not be read); set PORT above 1023: ${message}`
+  if (code === 'ECONNREFUSED')
+    return `the database or Redis does not answer (${message}); check DATABASE_URL and REDIS_URL`
+  return message
+}

@@ -1,0 +1,63 @@
+import path from 'node:path'
+import type { FastifyBaseLogger } from 'fastify'
+import { entities } from './orm.ts'
+import { systemClock } from './platform/clock.ts'
+import type { Config } from './platform/config.ts'
+import type { Runtime } from './platform/context.ts'
+import { migrate, openDatabase } from './platform/database.ts'
+import { readOrMake, startEmbeddedPostgres } from './platform/embedded-postgres.ts'
+import { migrateQueue, openQueue, type JobQueue } from './platform/queue.ts'
+import { randomBytes } from 'node:crypto'
+
+/** What every process of the service stands on: a migrated database, the queue, the clock. */
+export interface Service {
+  runtime: Runtime & { readonly queue: JobQueue }
+  log: FastifyBaseLogger
+  /** True on the embedded database, false on a configured DATABASE_URL. */
+  isEmbedded: boolean
+}
+
+/** The folder of the embedded database and of what is generated once: `.bincard` where the service was started, or DATA_DIR. */
+export const dataFolder = ({ DATA_DIR }: Pick<Config, 'DATA_DIR'>): string => path.resolve(DATA_DIR ?? '.bincard')
+
+/**
+ * Opens the database (the embedded one without DATABASE_URL), brings its schema up to date and connects to the queue.
+ * @param closing what was opened is closed with it, in reverse order, also if a later step fails
+ */
+export async function openService(
+  given: Config,
+  log: FastifyBaseLogger,
+  closing: AsyncDisposableStack
+): Promise<Service> {
+  const { config, databaseUrl } =
+    given.DATABASE_URL === undefined
+      ? await onEmbedded(given, log, closing)
+      : { config: given, databaseUrl: given.DATABASE_URL }
+  const database = await openDatabase({
+    url: databaseUrl,
+    entities,
+    poolSize: config.DATABASE_POOL_SIZE,
+    log: (message) => log.debug(message)
+  })
+  closing.defer(() => database.close())
+  const applied = await migrate(database)
+  if (applied.length > 0) log.info({ applied }, 'schema brought up to date')
+  if (config.REDIS_URL === undefined) await migrateQueue(database)
+  const queue = openQueue({ config, databaseUrl, log })
+  closing.defer(() => queue.close())
+  return {
+    runtime: { database, queue, config, clock: systemClock(config.BUSINESS_TIME_ZONE) },
+    log,
+    isEmbedded: given.DATABASE_URL === undefined
+  }
+}
+
+async function onEmbedded(given: Config, log: FastifyBaseLogger, closing: AsyncDisposableStack) {
+  const dataDir = dataFolder(given)
+  const postgres = await startEmbeddedPostgres({ dataDir, log })
+  closing.defer(() => postgres.stop())
+  const secret =
+    given.JWT_SECRET ??
+    (await readOrMake(path.join(dataDir, 'jwt-secret'), () => randomBytes(48).toString('base64url')))
+  return { config: { ...given, JWT_SECRET: secret }, databaseUrl: postgres.url() }
+}
