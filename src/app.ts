@@ -1,6 +1,8 @@
 import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import helmet from '@fastify/helmet'
+import { authentication } from './identity/authentication.ts'
+import { identityRoutes } from './identity/identity.routes.ts'
 import { errorHandler } from './platform/error-handler.ts'
 import { health } from './platform/health.ts'
 import { idempotency } from './platform/idempotency.ts'
@@ -38,8 +40,10 @@ export async function buildApp(runtime: Runtime, { logger }: { logger: FastifyBa
   await app.register(answeredRequestIds)
   await app.register(helmet, { contentSecurityPolicy: false })
   await app.register(openapi, { version: packageJson.version, tags })
-  await app.register(idempotency, { actorKey: (request) => request.ctx?.actor?.key })
+  await app.register(idempotency, { actorKey: (request) => request.ctx?.actor.key || undefined })
+  await app.register(authentication, { runtime })
   await app.register(health, { runtime, version: packageJson.version })
+  await app.register(identityRoutes, { prefix: '/v1' })
   await app.ready()
   return app
 }

@@ -1,5 +1,6 @@
+import { purgeExpiredRefreshTokens } from './identity/identity.jobs.ts'
 import { purge } from './platform/platform.jobs.ts'
 import type { Job } from './platform/queue.ts'
 
 /** Every job, by room. */
-export const jobs: Job[] = [purge]
+export const jobs: Job[] = [purge, purgeExpiredRefreshTokens]

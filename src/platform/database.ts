@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { MikroORM, type AnyEntity, type EntityName, type Options } from '@mikro-orm/postgresql'
+import { MikroORM, type Options } from '@mikro-orm/postgresql'
 import { Migrator } from '@mikro-orm/migrations'
 import { CompiledQuery } from 'kysely'
 import { Client, type Pool } from 'pg'
@@ -39,7 +39,7 @@ class NamingClient extends Client {
 
 export interface DatabaseOptions {
   url: string
-  entities: EntityName<AnyEntity>[]
+  entities: NonNullable<Options['entities']>
   poolSize: number
   /** Extra `SET`s of every connection, as in libpq's `options`; tests use it, production does not. */
   pgOptions?: string

@@ -37,7 +37,7 @@ const Readiness = named(
 export const health = fp<{ runtime: Runtime; version: string }>(
   async (app, { runtime, version }) => {
     await app.register(underPressure, { maxEventLoopDelay: EVENT_LOOP_LIMIT_MS, retryAfter: 5 })
-    const config = { pressureHandler: () => undefined }
+    const config = { pressureHandler: () => undefined, public: true }
 
     app.get(
       '/health',

@@ -1,0 +1,44 @@
+import { requireDutyEverywhere, type Context } from './actor.ts'
+import { requireAnotherAdministrator } from './administrators.ts'
+import { recordAudit } from './audit.ts'
+import { identityChanged } from './directory.ts'
+import { personView } from './identity.queries.ts'
+import type { PersonView } from './identity.schemas.ts'
+import { endSessions } from './refresh-tokens.ts'
+import { inTransaction } from '../platform/context.ts'
+import { run, statement } from '../platform/database.ts'
+import { notFound } from '../platform/errors.ts'
+
+export interface UpdatePerson {
+  username: string
+  name?: string | undefined
+  language?: 'zh' | 'en' | undefined
+  email?: string | null | undefined
+  active?: boolean | undefined
+}
+
+const UPDATE = statement<{ id: number }>(`
+update person
+   set name = coalesce($2, name), language = coalesce($3, language), email = case when $4::boolean then $5 else email end, active = coalesce($6, active)
+ where username = $1 and id <> 0
+returning id`)
+
+/**
+ * Changes name, language, e-mail address, or whether the person may act at all. An inactive person is refused from the next
+ * request on, with every token and key. For administrators everywhere.
+ * @throws Refusal 409 `LastAdministrator`
+ */
+export async function updatePerson(ctx: Context, { username, name, language, email, active }: UpdatePerson): Promise<PersonView> {
+  requireDutyEverywhere(ctx, 'administrator')
+  return inTransaction(ctx, async (ctx) => {
+    const [person] = await run(ctx.em, UPDATE, [username, name?.trim() ?? null, language ?? null, email !== undefined, email ?? null, active ?? null])
+    if (person === undefined) throw notFound('person', username)
+    if (active === false) {
+      await requireAnotherAdministrator(ctx)
+      await endSessions(ctx, person.id)
+    }
+    await recordAudit(ctx, active === false ? 'person.deactivated' : 'person.updated', `person:${username}`, { name, language, email, active })
+    await identityChanged(ctx)
+    return personView(ctx, username)
+  })
+}
