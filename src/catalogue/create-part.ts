@@ -1,0 +1,32 @@
+import type { Context } from '../identity/actor.ts'
+import { requireDutyEverywhere } from '../identity/actor.ts'
+import { recordAudit } from '../identity/audit.ts'
+import { inTransaction } from '../platform/context.ts'
+import { run, statement } from '../platform/database.ts'
+import { Refusal } from '../platform/errors.ts'
+import { CATALOGUE_DUTIES } from './catalogue.rights.ts'
+import type { CreatePart, PartView } from './catalogue.schemas.ts'
+import { readPart } from './parts.queries.ts'
+
+const INSERT = statement<{ id: number }>(`
+insert into part (number, name, name_zh, specification, colour, unit, category, standard_cost, list_price, criticality, lead_time_days, pack_size, controlled, active)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+on conflict (number) do nothing
+returning id`)
+
+/**
+ * Adds a part to the catalogue (R-CAT-1).
+ * @throws Refusal 409 `PartNumberTaken`
+ */
+export async function createPart(ctx: Context, part: CreatePart): Promise<PartView> {
+  requireDutyEverywhere(ctx, CATALOGUE_DUTIES)
+  return inTransaction(ctx, async (ctx) => {
+    const [created] = await run(ctx.em, INSERT, [
+      part.number, part.name, part.nameZh ?? null, part.specification ?? null, part.colour ?? null, part.unit ?? 'piece', part.category ?? null, part.standardCost ?? null,
+      part.listPrice ?? null, part.criticality ?? null, part.leadTimeDays ?? null, part.packSize ?? null, part.controlled ?? false, part.active ?? true
+    ])
+    if (created === undefined) throw new Refusal('PartNumberTaken', 409, `part ${part.number} exists already; change it with PATCH or choose another number`)
+    await recordAudit(ctx, 'part.created', `part:${part.number}`, part)
+    return readPart(ctx, part)
+  })
+}
