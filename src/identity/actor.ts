@@ -118,7 +118,7 @@ export function requireDutyEverywhere(ctx: Context, duties: Duty | readonly Duty
 const choose = (grants: Grant[], wanted: readonly Duty[]): Grant | undefined =>
   grants
     .filter(({ duty }) => wanted.includes(duty))
-    .sort((a, b) => Number(a.onBehalfOf !== null) - Number(b.onBehalfOf !== null))[0]
+    .toSorted((a, b) => Number(a.onBehalfOf !== null) - Number(b.onBehalfOf !== null))[0]
 
 function missingDuty(wanted: readonly Duty[], where: string, held: Grant[]): never {
   const own = [...new Set(held.map(({ duty }) => duty))]
@@ -131,7 +131,8 @@ function missingDuty(wanted: readonly Duty[], where: string, held: Grant[]): nev
 }
 
 function requireWriting(ctx: Context, grant: Grant): Grant {
-  if (ctx.actor.readOnly) throw new Refusal('ReadOnlyKey', 403, 'this API key may only read; issue one with access "write"')
+  if (ctx.actor.readOnly)
+    throw new Refusal('ReadOnlyKey', 403, 'this API key may only read; issue one with access "write"')
   return grant
 }
 

@@ -26,5 +26,9 @@ export async function hasAdministrator(ctx: Context): Promise<boolean> {
  */
 export async function requireAnotherAdministrator(ctx: Context): Promise<void> {
   if (ctx.actor.key === 'system' || (await hasAdministrator(ctx))) return
-  throw new Refusal('LastAdministrator', 409, 'this would leave nobody who is administrator (系统管理员) everywhere; appoint another one first')
+  throw new Refusal(
+    'LastAdministrator',
+    409,
+    'this would leave nobody who is administrator (系统管理员) everywhere; appoint another one first'
+  )
 }

@@ -37,11 +37,16 @@ returning id`)
  * Gives a person a duty in a warehouse, in a region or everywhere (R-ORG-2). For administrators everywhere.
  * @throws Refusal 404 unknown person, warehouse or region, 409 `DutyHeldAlready`, 422 `OnePlaceOnly`, `EndBeforeStart`, `PersonInactive`
  */
-export async function assignDuty(ctx: Context, { username, duty, warehouse, region, validFrom, validTo = null }: AssignDuty): Promise<DutyView> {
+export async function assignDuty(
+  ctx: Context,
+  { username, duty, warehouse, region, validFrom, validTo = null }: AssignDuty
+): Promise<DutyView> {
   requireDutyEverywhere(ctx, 'administrator')
   const from = validFrom ?? ctx.clock.today()
-  if (warehouse !== undefined && region !== undefined) throw new Refusal('OnePlaceOnly', 422, 'name a warehouse or a region, not both; neither means everywhere')
-  if (validTo !== null && validTo < from) throw new Refusal('EndBeforeStart', 422, `the last day ${validTo} lies before the first day ${from}`)
+  if (warehouse !== undefined && region !== undefined)
+    throw new Refusal('OnePlaceOnly', 422, 'name a warehouse or a region, not both; neither means everywhere')
+  if (validTo !== null && validTo < from)
+    throw new Refusal('EndBeforeStart', 422, `the last day ${validTo} lies before the first day ${from}`)
   return inTransaction(ctx, async (ctx) => {
     const person = await lockPerson(ctx, username)
     if (!person.active) throw new Refusal('PersonInactive', 422, `${username} is inactive; activate the person first`)
@@ -49,11 +54,32 @@ export async function assignDuty(ctx: Context, { username, duty, warehouse, regi
     const regionId = region === undefined ? null : await findRegion(ctx, region)
     const [held] = await run(ctx.em, HELD, [person.id, duty, warehouseId, regionId, from, validTo])
     if (held !== undefined) {
-      throw new Refusal('DutyHeldAlready', 409, `${username} is ${duty} (${DUTY_NAMES[duty]}) there from ${held.validFrom}${held.validTo === null ? ' on' : ` to ${held.validTo}`}; choose other days, or end that first`, { extra: { dutyId: held.id } })
+      throw new Refusal(
+        'DutyHeldAlready',
+        409,
+        `${username} is ${duty} (${DUTY_NAMES[duty]}) there from ${held.validFrom}${held.validTo === null ? ' on' : ` to ${held.validTo}`}; choose other days, or end that first`,
+        { extra: { dutyId: held.id } }
+      )
     }
-    const [assigned] = await run(ctx.em, ASSIGN, [person.id, duty, warehouseId, regionId, from, validTo, ctx.actor.personId, ctx.clock.now().toString()])
+    const [assigned] = await run(ctx.em, ASSIGN, [
+      person.id,
+      duty,
+      warehouseId,
+      regionId,
+      from,
+      validTo,
+      ctx.actor.personId,
+      ctx.clock.now().toString()
+    ])
     const view = await dutyView(ctx, assigned?.id ?? 0)
-    await recordAudit(ctx, 'duty.assigned', `person:${username}`, { dutyId: view.id, duty, warehouse: view.warehouse, region: view.region, validFrom: from, validTo })
+    await recordAudit(ctx, 'duty.assigned', `person:${username}`, {
+      dutyId: view.id,
+      duty,
+      warehouse: view.warehouse,
+      region: view.region,
+      validFrom: from,
+      validTo
+    })
     await identityChanged(ctx)
     return view
   })

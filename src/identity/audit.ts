@@ -10,6 +10,18 @@ insert into audit_event (at, person_id, actor, action, subject, details) values 
  * @param subject kind and human key, `person:keeper@hq`
  * @param details what a reader needs later; never a secret
  */
-export async function recordAudit(ctx: Context, action: string, subject: string, details: Record<string, unknown> = {}): Promise<void> {
-  await run(ctx.em, RECORD, [ctx.clock.now().toString(), ctx.actor.personId, ctx.actor.key, action, subject, JSON.stringify(details)])
+export async function recordAudit(
+  ctx: Context,
+  action: string,
+  subject: string,
+  details: Record<string, unknown> = {}
+): Promise<void> {
+  await run(ctx.em, RECORD, [
+    ctx.clock.now().toString(),
+    ctx.actor.personId,
+    ctx.actor.key,
+    action,
+    subject,
+    JSON.stringify(details)
+  ])
 }

@@ -32,93 +32,128 @@ const CACHED_TOKENS = 20_000
  * Gives every request its context: who acts is told by an access token, a token of the OpenID Connect issuer or an API key.
  * An own access token whose person is cached is recognised without waiting and without a question to the database.
  */
-export const authentication = fp<{ runtime: Runtime }>(async (app, { runtime }) => {
-  const { clock, config, database } = runtime
-  const directory = directoryOf(database.orm.em as EntityManager)
-  const issuesTokens = config.JWT_SECRET !== undefined || config.OIDC_ISSUER === undefined
-  const verifyOidc = config.OIDC_ISSUER === undefined ? undefined : oidcVerifier(runtime, config.OIDC_ISSUER)
+export const authentication = fp<{ runtime: Runtime }>(
+  async (app, { runtime }) => {
+    const { clock, config, database } = runtime
+    const directory = directoryOf(database.orm.em)
+    const issuesTokens = config.JWT_SECRET !== undefined || config.OIDC_ISSUER === undefined
+    const verifyOidc = config.OIDC_ISSUER === undefined ? undefined : oidcVerifier(runtime, config.OIDC_ISSUER)
 
-  await app.register(jwt, {
-    // Without a configured secret, on the embedded database only, tokens live as long as the process.
-    secret: config.JWT_SECRET ?? randomBytes(48).toString('base64url'),
-    sign: { algorithm: 'HS256' },
-    // Expiry is checked here against the service's clock, also for tokens whose signature is cached.
-    verify: { algorithms: ['HS256'], allowedIss: ISSUER, requiredClaims: ['iss', 'sub', 'exp'], ignoreExpiration: true, cache: CACHED_TOKENS }
-  })
-  app.decorate('limits', await addRateLimits(app, runtime))
-  app.decorateRequest('ctx', null as never)
-
-  let stopListening: (() => Promise<void>) | undefined
-  app.addHook('onReady', async () => {
-    stopListening = listenForChanges(runtime, app.log)
-  })
-  app.addHook('onClose', async () => stopListening?.())
-
-  app.addHook('onRequest', (request, _reply, done) => {
-    const enter = (actor: Actor) => {
-      request.ctx = openContext(runtime, actor, request.log)
-      done()
-    }
-    // An unknown path needs no credentials to be told that it is unknown.
-    if (request.routeOptions.config.public === true || request.is404 || DOCUMENTATION.test(request.routeOptions.url ?? '')) return enter(anonymousActor)
-    try {
-      const credentials = credentialsOf(request)
-      if (credentials.apiKey === undefined && verifyOidc === undefined) {
-        const personId = verifyOwn(credentials.token)
-        const person = directory.cached(personId)
-        if (person !== undefined) return enter(requireActive(person))
+    await app.register(jwt, {
+      // Without a configured secret, on the embedded database only, tokens live as long as the process.
+      secret: config.JWT_SECRET ?? randomBytes(48).toString('base64url'),
+      sign: { algorithm: 'HS256' },
+      // Expiry is checked here against the service's clock, also for tokens whose signature is cached.
+      verify: {
+        algorithms: ['HS256'],
+        allowedIss: ISSUER,
+        requiredClaims: ['iss', 'sub', 'exp'],
+        ignoreExpiration: true,
+        cache: CACHED_TOKENS
       }
-      recognise(request, credentials).then(enter, done)
-    } catch (error) {
-      done(error as Error)
-    }
-  })
+    })
+    app.decorate('limits', await addRateLimits(app, runtime))
+    app.decorateRequest('ctx', null as never)
 
-  async function recognise(request: FastifyRequest, { token, apiKey }: Credentials): Promise<Actor> {
-    const em = database.orm.em.fork() as EntityManager
-    if (apiKey !== undefined) return recogniseKey(request, em, apiKey)
-    if (verifyOidc !== undefined && !(issuesTokens && isOwn(token))) {
-      const username = await verifyOidc(token)
-      return requireActive((await directory.personCalled(em, username)) ?? unknown(`the issuer's ${username} is not known here; an administrator creates a person of that user name first`))
-    }
-    return requireActive((await directory.person(em, verifyOwn(token))) ?? unknown('the person of this access token does not exist'))
-  }
+    let stopListening: (() => Promise<void>) | undefined
+    app.addHook('onReady', async () => {
+      stopListening = listenForChanges(runtime, app.log)
+    })
+    app.addHook('onClose', async () => stopListening?.())
 
-  async function recogniseKey(request: FastifyRequest, em: EntityManager, apiKey: string): Promise<Actor> {
-    const [, id, secret] = /^bck_([0-9a-f]{12})_(.{20,100})$/.exec(apiKey) ?? []
-    const key = id === undefined || secret === undefined ? undefined : await directory.key(em, id, secret)
-    if (key === undefined) throw new Refusal('ApiKeyInvalid', 401, 'this API key is not known; a key looks like bck_<id>_<secret> and is sent as x-api-key')
-    if (key.revoked) throw new Refusal('ApiKeyRevoked', 401, 'this API key was revoked; ask for a new one')
-    const now = clock.now()
-    if (key.expiresAt <= now.epochMilliseconds) throw new Refusal('ApiKeyExpired', 401, 'this API key has expired; ask for a new one')
-    await app.limits.countKey(request, key)
-    const person = await directory.person(em, key.personId)
-    requireActive(person ?? unknown('the person of this API key does not exist'))
-    await directory.noteUse(em, key, now)
-    return actorOfKey(key, person as CachedPerson)
-  }
+    app.addHook('onRequest', (request, _reply, done) => {
+      const enter = (actor: Actor) => {
+        request.ctx = openContext(runtime, actor, request.log)
+        done()
+      }
+      // An unknown path needs no credentials to be told that it is unknown.
+      if (
+        request.routeOptions.config.public === true ||
+        request.is404 ||
+        DOCUMENTATION.test(request.routeOptions.url ?? '')
+      )
+        return enter(anonymousActor)
+      try {
+        const credentials = credentialsOf(request)
+        if (credentials.apiKey === undefined && verifyOidc === undefined) {
+          const personId = verifyOwn(credentials.token)
+          const person = directory.cached(personId)
+          if (person !== undefined) return enter(requireActive(person))
+        }
+        recognise(request, credentials).then(enter, done)
+      } catch (error) {
+        done(error as Error)
+      }
+    })
 
-  function verifyOwn(token: string): number {
-    let claims: AccessClaims
-    try {
-      claims = app.jwt.verify<AccessClaims>(token)
-    } catch {
-      throw new Refusal('TokenInvalid', 401, 'the access token is not one of this service; POST /v1/auth/tokens gives one')
+    async function recognise(request: FastifyRequest, { token, apiKey }: Credentials): Promise<Actor> {
+      const em = database.orm.em.fork() as EntityManager
+      if (apiKey !== undefined) return recogniseKey(request, em, apiKey)
+      if (verifyOidc !== undefined && !(issuesTokens && isOwn(token))) {
+        const username = await verifyOidc(token)
+        return requireActive(
+          (await directory.personCalled(em, username)) ??
+            unknown(
+              `the issuer's ${username} is not known here; an administrator creates a person of that user name first`
+            )
+        )
+      }
+      return requireActive(
+        (await directory.person(em, verifyOwn(token))) ?? unknown('the person of this access token does not exist')
+      )
     }
-    if (claims.exp * 1000 <= clock.now().epochMilliseconds) {
-      throw new Refusal('TokenExpired', 401, 'the access token has expired; POST /v1/auth/refresh gives a new one for the refresh token')
-    }
-    return Number(claims.sub)
-  }
 
-  function isOwn(token: string): boolean {
-    try {
-      return app.jwt.decode<AccessClaims>(token)?.iss === ISSUER
-    } catch {
-      return false
+    async function recogniseKey(request: FastifyRequest, em: EntityManager, apiKey: string): Promise<Actor> {
+      const [, id, secret] = /^bck_([0-9a-f]{12})_(.{20,100})$/.exec(apiKey) ?? []
+      const key = id === undefined || secret === undefined ? undefined : await directory.key(em, id, secret)
+      if (key === undefined)
+        throw new Refusal(
+          'ApiKeyInvalid',
+          401,
+          'this API key is not known; a key looks like bck_<id>_<secret> and is sent as x-api-key'
+        )
+      if (key.revoked) throw new Refusal('ApiKeyRevoked', 401, 'this API key was revoked; ask for a new one')
+      const now = clock.now()
+      if (key.expiresAt <= now.epochMilliseconds)
+        throw new Refusal('ApiKeyExpired', 401, 'this API key has expired; ask for a new one')
+      await app.limits.countKey(request, key)
+      const person = await directory.person(em, key.personId)
+      requireActive(person ?? unknown('the person of this API key does not exist'))
+      await directory.noteUse(em, key, now)
+      return actorOfKey(key, person as CachedPerson)
     }
-  }
-}, { name: 'authentication' })
+
+    function verifyOwn(token: string): number {
+      let claims: AccessClaims
+      try {
+        claims = app.jwt.verify<AccessClaims>(token)
+      } catch {
+        throw new Refusal(
+          'TokenInvalid',
+          401,
+          'the access token is not one of this service; POST /v1/auth/tokens gives one'
+        )
+      }
+      if (claims.exp * 1000 <= clock.now().epochMilliseconds) {
+        throw new Refusal(
+          'TokenExpired',
+          401,
+          'the access token has expired; POST /v1/auth/refresh gives a new one for the refresh token'
+        )
+      }
+      return Number(claims.sub)
+    }
+
+    function isOwn(token: string): boolean {
+      try {
+        return app.jwt.decode<AccessClaims>(token)?.iss === ISSUER
+      } catch {
+        return false
+      }
+    }
+  },
+  { name: 'authentication' }
+)
 
 interface Credentials {
   token: string
@@ -130,13 +165,18 @@ function credentialsOf({ headers }: FastifyRequest): Credentials {
   if (typeof apiKey === 'string' && apiKey !== '') return { token: '', apiKey }
   const [, token] = /^bearer +([^\s]+)$/i.exec(headers.authorization ?? '') ?? []
   if (token === undefined) {
-    throw new Refusal('CredentialsRequired', 401, 'say who you are: an access token as "Authorization: Bearer …" (POST /v1/auth/tokens gives one) or an API key as "x-api-key: bck_…"')
+    throw new Refusal(
+      'CredentialsRequired',
+      401,
+      'say who you are: an access token as "Authorization: Bearer …" (POST /v1/auth/tokens gives one) or an API key as "x-api-key: bck_…"'
+    )
   }
   return { token, apiKey: token.startsWith('bck_') ? token : undefined }
 }
 
 function requireActive({ active, actor, username }: CachedPerson): Actor {
-  if (!active) throw new Refusal('PersonInactive', 401, `${username} is inactive; an administrator can activate the account`)
+  if (!active)
+    throw new Refusal('PersonInactive', 401, `${username} is inactive; an administrator can activate the account`)
   return actor
 }
 

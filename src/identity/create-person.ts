@@ -30,17 +30,38 @@ export const USERNAME_PATTERN = /^[a-z0-9][a-z0-9._@-]{1,59}$/
  * Adds a person without any duty. For administrators everywhere.
  * @throws Refusal 409 `UsernameTaken`, 422 `UsernameMalformed`, `PasswordTooShort`
  */
-export async function createPerson(ctx: Context, { username, name, language = 'zh', email = null, password, passwordHash }: CreatePerson): Promise<PersonView & { id: number }> {
+export async function createPerson(
+  ctx: Context,
+  { username, name, language = 'zh', email = null, password, passwordHash }: CreatePerson
+): Promise<PersonView & { id: number }> {
   requireDutyEverywhere(ctx, 'administrator')
   if (!USERNAME_PATTERN.test(username)) {
-    throw new Refusal('UsernameMalformed', 422, `a user name has 2 to 60 lower-case letters, digits, dots, dashes, underscores or @ and begins with a letter or digit; "${username}" does not`)
+    throw new Refusal(
+      'UsernameMalformed',
+      422,
+      `a user name has 2 to 60 lower-case letters, digits, dots, dashes, underscores or @ and begins with a letter or digit; "${username}" does not`
+    )
   }
   if (password !== undefined) checkPassword(password, GIVEN_PASSWORD_MINIMUM)
   const hash = passwordHash ?? (password === undefined ? null : await hashPassword(password))
   return inTransaction(ctx, async (ctx) => {
-    const [created] = await run(ctx.em, CREATE, [username, name.trim(), language, email, hash, ctx.clock.now().toString(), ctx.actor.personId])
-    if (created === undefined) throw new Refusal('UsernameTaken', 409, `there is already a person called ${username}; choose another user name`)
-    await recordAudit(ctx, 'person.created', `person:${username}`, { name, language, email, hasPassword: hash !== null })
+    const [created] = await run(ctx.em, CREATE, [
+      username,
+      name.trim(),
+      language,
+      email,
+      hash,
+      ctx.clock.now().toString(),
+      ctx.actor.personId
+    ])
+    if (created === undefined)
+      throw new Refusal('UsernameTaken', 409, `there is already a person called ${username}; choose another user name`)
+    await recordAudit(ctx, 'person.created', `person:${username}`, {
+      name,
+      language,
+      email,
+      hasPassword: hash !== null
+    })
     await identityChanged(ctx)
     return { ...(await personView(ctx, username)), id: created.id }
   })

@@ -21,12 +21,17 @@ select id, password_hash as "passwordHash", active from person where username = 
  * an account without a password and an inactive one.
  * @throws Refusal 401 `CredentialsWrong`, 403 `PasswordSignInDisabled`
  */
-export async function createToken(ctx: Context, { username, password }: { username: string; password: string }, mint: Mint): Promise<TokenView> {
+export async function createToken(
+  ctx: Context,
+  { username, password }: { username: string; password: string },
+  mint: Mint
+): Promise<TokenView> {
   requirePasswordSignIn(ctx)
   const [account] = await run(ctx.em, ACCOUNT, [username.trim().toLowerCase()])
   const isRight = await verifyPassword(password, account?.active ? account.passwordHash : null)
   const person = isRight && account !== undefined ? await directoryOf(ctx.em).person(ctx.em, account.id) : undefined
-  if (person === undefined || !person.active) throw new Refusal('CredentialsWrong', 401, 'user name or password is not right')
+  if (person === undefined || !person.active)
+    throw new Refusal('CredentialsWrong', 401, 'user name or password is not right')
   return inTransaction(actingAs(ctx, person.actor), async (ctx) => {
     const refresh = await issueRefreshToken(ctx, person.id, randomUUID())
     await recordAudit(ctx, 'person.signed-in', `person:${person.username}`)
@@ -37,11 +42,20 @@ export async function createToken(ctx: Context, { username, password }: { userna
 /** @throws Refusal 403 where people sign in at an OpenID Connect issuer only */
 export function requirePasswordSignIn({ config }: Context): void {
   if (config.OIDC_ISSUER !== undefined && config.JWT_SECRET === undefined) {
-    throw new Refusal('PasswordSignInDisabled', 403, `nobody signs in with a password here; get a token from ${config.OIDC_ISSUER} and send it as "Authorization: Bearer …"`)
+    throw new Refusal(
+      'PasswordSignInDisabled',
+      403,
+      `nobody signs in with a password here; get a token from ${config.OIDC_ISSUER} and send it as "Authorization: Bearer …"`
+    )
   }
 }
 
-export const tokenView = (ctx: Context, personId: number, refresh: { refreshToken: string; refreshExpiresIn: number }, mint: Mint): TokenView => ({
+export const tokenView = (
+  ctx: Context,
+  personId: number,
+  refresh: { refreshToken: string; refreshExpiresIn: number },
+  mint: Mint
+): TokenView => ({
   accessToken: mint(accessClaims(ctx, personId)),
   tokenType: 'Bearer',
   expiresIn: ctx.config.ACCESS_TOKEN_MINUTES * 60,

@@ -42,31 +42,64 @@ returning id`)
  * others. What was delegated is not delegated further.
  * @throws Refusal 404, 409 `DelegationOverlaps`, 422 `DelegationToOneself`, `EndBeforeStart`, `EndInThePast`, `DutyNotHeld`, `PersonInactive`
  */
-export async function delegateDuties(ctx: Context, { from = ctx.actor.username, to, duty, validFrom, validTo, reason }: DelegateDuties): Promise<DelegationView> {
+export async function delegateDuties(
+  ctx: Context,
+  { from = ctx.actor.username, to, duty, validFrom, validTo, reason }: DelegateDuties
+): Promise<DelegationView> {
   if (from === ctx.actor.username) requirePerson(ctx)
   else requireDutyEverywhere(ctx, 'administrator')
   const today = ctx.clock.today()
   const first = validFrom ?? today
   if (from === to) throw new Refusal('DelegationToOneself', 422, 'name somebody else to stand in')
-  if (validTo < first) throw new Refusal('EndBeforeStart', 422, `the last day ${validTo} lies before the first day ${first}`)
-  if (first < today) throw new Refusal('StartInThePast', 422, `the first day ${first} is past; standing in starts today (${today}) or later`)
+  if (validTo < first)
+    throw new Refusal('EndBeforeStart', 422, `the last day ${validTo} lies before the first day ${first}`)
+  if (first < today)
+    throw new Refusal(
+      'StartInThePast',
+      422,
+      `the first day ${first} is past; standing in starts today (${today}) or later`
+    )
   return inTransaction(ctx, async (ctx) => {
     // In one order whoever delegates to whom, so that two people who delegate to each other queue instead of deadlocking.
     const people = new Map<string, { id: number; active: boolean }>()
-    for (const username of [from, to].sort()) people.set(username, await lockPerson(ctx, username))
+    for (const username of [from, to].toSorted()) people.set(username, await lockPerson(ctx, username))
     const [absent, deputy] = [people.get(from), people.get(to)]
     if (absent === undefined || deputy === undefined) throw new Error('two locked people are two')
     if (!deputy.active) throw new Refusal('PersonInactive', 422, `${to} is inactive and cannot stand in`)
     const [own] = await run(ctx.em, OWN, [absent.id, duty ?? null, first, validTo])
     if (own === undefined) {
-      throw new Refusal('DutyNotHeld', 422, `${from} does not hold ${duty === undefined ? 'any duty' : `the duty ${duty} (${DUTY_NAMES[duty]})`} in person between ${first} and ${validTo}; what was delegated is not delegated further`)
+      throw new Refusal(
+        'DutyNotHeld',
+        422,
+        `${from} does not hold ${duty === undefined ? 'any duty' : `the duty ${duty} (${DUTY_NAMES[duty]})`} in person between ${first} and ${validTo}; what was delegated is not delegated further`
+      )
     }
     const [overlapping] = await run(ctx.em, OVERLAPPING, [absent.id, deputy.id, duty ?? null, first, validTo])
     if (overlapping !== undefined) {
-      throw new Refusal('DelegationOverlaps', 409, `${to} stands in for ${from} from ${overlapping.validFrom} to ${overlapping.validTo} already; choose other days or end that first`)
+      throw new Refusal(
+        'DelegationOverlaps',
+        409,
+        `${to} stands in for ${from} from ${overlapping.validFrom} to ${overlapping.validTo} already; choose other days or end that first`
+      )
     }
-    const [row] = await run(ctx.em, DELEGATE, [absent.id, deputy.id, duty ?? null, first, validTo, reason, ctx.actor.personId, ctx.clock.now().toString()])
-    await recordAudit(ctx, 'delegation.made', `person:${from}`, { delegationId: row?.id, to, duty: duty ?? null, validFrom: first, validTo, reason })
+    const [row] = await run(ctx.em, DELEGATE, [
+      absent.id,
+      deputy.id,
+      duty ?? null,
+      first,
+      validTo,
+      reason,
+      ctx.actor.personId,
+      ctx.clock.now().toString()
+    ])
+    await recordAudit(ctx, 'delegation.made', `person:${from}`, {
+      delegationId: row?.id,
+      to,
+      duty: duty ?? null,
+      validFrom: first,
+      validTo,
+      reason
+    })
     await identityChanged(ctx)
     return delegationView(ctx, row?.id ?? 0)
   })

@@ -25,13 +25,29 @@ export const systemActor: Actor = {
   key: 'system',
   personId: SYSTEM_PERSON_ID,
   username: 'system',
-  grants: [{ duty: 'administrator', warehouseId: null, regionId: null, validFrom: '0001-01-01', validTo: null, onBehalfOf: null }],
+  grants: [
+    {
+      duty: 'administrator',
+      warehouseId: null,
+      regionId: null,
+      validFrom: '0001-01-01',
+      validTo: null,
+      onBehalfOf: null
+    }
+  ],
   isMachine: true,
   readOnly: false
 }
 
 /** The caller of an operation that needs no credentials. The empty key keeps it out of idempotency. */
-export const anonymousActor: Actor = { key: '', personId: SYSTEM_PERSON_ID, username: '', grants: [], isMachine: true, readOnly: true }
+export const anonymousActor: Actor = {
+  key: '',
+  personId: SYSTEM_PERSON_ID,
+  username: '',
+  grants: [],
+  isMachine: true,
+  readOnly: true
+}
 
 interface Known {
   id: number
@@ -140,13 +156,26 @@ export class Directory {
 
   async personCalled(em: EntityManager, username: string): Promise<CachedPerson | undefined> {
     const id = this.#ids.get(username)
-    return (id === undefined ? undefined : this.#people.get(id)) ?? this.#keep(this.#generation, await run(em, PERSON_BY_USERNAME, [username]))
+    return (
+      (id === undefined ? undefined : this.#people.get(id)) ??
+      this.#keep(this.#generation, await run(em, PERSON_BY_USERNAME, [username]))
+    )
   }
 
   #keep(generation: number, [known]: Known[]): CachedPerson | undefined {
     if (known === undefined) return undefined
     const { grants, ...rest } = known
-    const person = { ...rest, actor: { key: `person:${known.id}`, personId: known.id, username: known.username, grants, isMachine: false, readOnly: false } }
+    const person = {
+      ...rest,
+      actor: {
+        key: `person:${known.id}`,
+        personId: known.id,
+        username: known.username,
+        grants,
+        isMachine: false,
+        readOnly: false
+      }
+    }
     if (generation === this.#generation) {
       this.#people.set(person.id, person)
       this.#ids.set(person.username, person.id)
@@ -160,12 +189,15 @@ export class Directory {
     if (key === undefined) {
       const generation = this.#generation
       const [row] = await run(em, KEY_BY_ID, [id])
-      key = row === undefined ? ABSENT : {
-        ...row,
-        secretHash: Buffer.from(row.secretHash, 'hex'),
-        expiresAt: Number(row.expiresAt) * 1000,
-        lastUsedAt: Number(row.lastUsedAt ?? 0) * 1000
-      }
+      key =
+        row === undefined
+          ? ABSENT
+          : {
+              ...row,
+              secretHash: Buffer.from(row.secretHash, 'hex'),
+              expiresAt: Number(row.expiresAt) * 1000,
+              lastUsedAt: Number(row.lastUsedAt ?? 0) * 1000
+            }
       if (generation === this.#generation) this.#keys.set(id, key)
     }
     return key !== ABSENT && timingSafeEqual(hashSecret(secret), key.secretHash) ? key : undefined
@@ -185,9 +217,18 @@ export const hashSecret = (secret: string): Buffer => createHash('sha256').updat
 /** The actor of an API key: its person's grants, cut down to the key's duties and warehouses. */
 export function actorOfKey(key: CachedKey, person: CachedPerson): Actor {
   if (key.actor !== undefined && key.madeFor === person) return key.actor
-  const grants = person.actor.grants.filter(({ duty }) => key.duties?.includes(duty) ?? true).flatMap((grant) => narrow(grant, key.warehouses))
+  const grants = person.actor.grants
+    .filter(({ duty }) => key.duties?.includes(duty) ?? true)
+    .flatMap((grant) => narrow(grant, key.warehouses))
   key.madeFor = person
-  key.actor = { key: `api-key:${key.id}`, personId: person.id, username: person.username, grants, isMachine: true, readOnly: key.access === 'read' }
+  key.actor = {
+    key: `api-key:${key.id}`,
+    personId: person.id,
+    username: person.username,
+    grants,
+    isMachine: true,
+    readOnly: key.access === 'read'
+  }
   return key.actor
 }
 
@@ -228,7 +269,8 @@ export async function actorOf(from: Runtime | EntityManager, username: string): 
 }
 
 /** The same context in somebody else's name. */
-export const actingAs = (ctx: Context, actor: Actor): Context => Object.create(ctx, { actor: { value: actor, enumerable: true } }) as Context
+export const actingAs = (ctx: Context, actor: Actor): Context =>
+  Object.create(ctx, { actor: { value: actor, enumerable: true } }) as Context
 
 const RETRY_MS = [500, 1_000, 2_000, 5_000, 10_000]
 
@@ -238,7 +280,7 @@ const RETRY_MS = [500, 1_000, 2_000, 5_000, 10_000]
  * @returns what ends it
  */
 export function listenForChanges({ database }: Runtime, log: FastifyBaseLogger): () => Promise<void> {
-  const directory = directoryOf(database.orm.em as EntityManager)
+  const directory = directoryOf(database.orm.em)
   let client: Client | undefined
   let timer: NodeJS.Timeout | undefined
   let isOver = false
@@ -246,16 +288,21 @@ export function listenForChanges({ database }: Runtime, log: FastifyBaseLogger):
 
   const again = () => {
     if (isOver || timer !== undefined) return
-    timer = setTimeout(() => {
-      timer = undefined
-      void connect()
-    }, RETRY_MS[Math.min(failures++, RETRY_MS.length - 1)])
+    timer = setTimeout(
+      () => {
+        timer = undefined
+        void connect()
+      },
+      RETRY_MS[Math.min(failures++, RETRY_MS.length - 1)]
+    )
     timer.unref()
   }
   const connect = async () => {
     const attempt = new Client({ ...connectionOptions(database), keepAlive: true })
     client = attempt
-    attempt.on('error', (err) => log.debug({ err }, 'the connection that listens for changes of people and duties was lost'))
+    attempt.on('error', (err) =>
+      log.debug({ err }, 'the connection that listens for changes of people and duties was lost')
+    )
     attempt.on('end', again)
     attempt.on('notification', () => directory.evict())
     try {
@@ -279,4 +326,8 @@ export function listenForChanges({ database }: Runtime, log: FastifyBaseLogger):
 }
 
 // The pool hides the password from enumeration; a spread would lose it.
-const connectionOptions = ({ pool }: Runtime['database']) => ({ ...pool.options, password: pool.options.password, application_name: 'bincard identity' })
+const connectionOptions = ({ pool }: Runtime['database']) => ({
+  ...pool.options,
+  password: pool.options.password,
+  application_name: 'bincard identity'
+})

@@ -19,16 +19,29 @@ update delegation set valid_to = greatest($2::date, valid_from - 1), ended_by = 
  * Ends standing in early, at once or on a day: by the absent person, by who stands in, or by an administrator.
  * @throws Refusal 404 also for a foreign one, 409 `DelegationEnded`, 422 `EndInThePast`, `EndOnlyEarlier`
  */
-export async function endDelegation(ctx: Context, { id, validTo }: { id: number; validTo?: string | undefined }): Promise<DelegationView> {
+export async function endDelegation(
+  ctx: Context,
+  { id, validTo }: { id: number; validTo?: string | undefined }
+): Promise<DelegationView> {
   return inTransaction(ctx, async (ctx) => {
     const [delegation] = await run(ctx.em, LOCK, [id])
-    const isTheirs = delegation !== undefined && [delegation.fromPersonId, delegation.toPersonId].includes(ctx.actor.personId)
+    const isTheirs =
+      delegation !== undefined && [delegation.fromPersonId, delegation.toPersonId].includes(ctx.actor.personId)
     if (delegation === undefined || (!isTheirs && !isAdministrator(ctx))) throw notFound('delegation', String(id))
     if (isTheirs) requirePerson(ctx)
     else requireDutyEverywhere(ctx, 'administrator')
-    await run(ctx.em, END, [id, lastDayOf(ctx, delegation, validTo, 'DelegationEnded'), ctx.actor.personId, ctx.clock.now().toString()])
+    await run(ctx.em, END, [
+      id,
+      lastDayOf(ctx, delegation, validTo, 'DelegationEnded'),
+      ctx.actor.personId,
+      ctx.clock.now().toString()
+    ])
     const view = await delegationView(ctx, id)
-    await recordAudit(ctx, 'delegation.ended', `person:${view.from}`, { delegationId: id, to: view.to, validTo: view.validTo })
+    await recordAudit(ctx, 'delegation.ended', `person:${view.from}`, {
+      delegationId: id,
+      to: view.to,
+      validTo: view.validTo
+    })
     await identityChanged(ctx)
     return view
   })

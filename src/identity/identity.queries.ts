@@ -46,7 +46,10 @@ export async function personView(ctx: Context, username: string): Promise<Person
 }
 
 /** People by user name; `search` finds any part of user name, name or e-mail address. */
-export async function listPeople(ctx: Context, { search, active, limit = LIMIT, cursor }: { search?: string | undefined; active?: boolean | undefined } & Page) {
+export async function listPeople(
+  ctx: Context,
+  { search, active, limit = LIMIT, cursor }: { search?: string | undefined; active?: boolean | undefined } & Page
+) {
   requireAdministratorToRead(ctx)
   const after = readCursor(cursor, 1)
   const pattern = search === undefined ? null : `%${search.replaceAll(/[\\%_]/g, '\\$&')}%`
@@ -56,7 +59,10 @@ export async function listPeople(ctx: Context, { search, active, limit = LIMIT, 
 
 /** Reading what only administrators see; a read-only key may. */
 function requireAdministratorToRead(ctx: Context): void {
-  requireDutyEverywhere(ctx.actor.readOnly ? (Object.create(ctx, { actor: { value: { ...ctx.actor, readOnly: false } } }) as Context) : ctx, 'administrator')
+  requireDutyEverywhere(
+    ctx.actor.readOnly ? (Object.create(ctx, { actor: { value: { ...ctx.actor, readOnly: false } } }) as Context) : ctx,
+    'administrator'
+  )
 }
 
 // Places. The tables belong to a room above this one; only their keys are read here.
@@ -113,17 +119,29 @@ export async function dutyView(ctx: Context, id: number): Promise<DutyView> {
 }
 
 /** The duties of a person, past and future ones too; only those in force `on` a day if one is given. */
-export async function listPersonDuties(ctx: Context, { username, on, limit = LIMIT, cursor }: { username: string; on?: string | undefined } & Page) {
+export async function listPersonDuties(
+  ctx: Context,
+  { username, on, limit = LIMIT, cursor }: { username: string; on?: string | undefined } & Page
+) {
   await readPerson(ctx, { username })
   const rows = await run(ctx.em, DUTIES_OF_PERSON, [username, on ?? null, numberAfter(cursor), limit + 1])
   return pageFrom(rows, limit, ({ id }) => [id])
 }
 
 /** Who holds which duty for a warehouse, `on` a day (today), directly, through its region or everywhere (R-ORG-2). */
-export async function listWarehouseDuties(ctx: Context, { warehouse: code, on, limit = LIMIT, cursor }: { warehouse: string; on?: string | undefined } & Page) {
+export async function listWarehouseDuties(
+  ctx: Context,
+  { warehouse: code, on, limit = LIMIT, cursor }: { warehouse: string; on?: string | undefined } & Page
+) {
   const warehouse = await findWarehouse(ctx, code)
   requireSight(ctx, warehouse)
-  const rows = await run(ctx.em, DUTIES_OF_WAREHOUSE, [warehouse.id, warehouse.regionId, on ?? ctx.clock.today(), numberAfter(cursor), limit + 1])
+  const rows = await run(ctx.em, DUTIES_OF_WAREHOUSE, [
+    warehouse.id,
+    warehouse.regionId,
+    on ?? ctx.clock.today(),
+    numberAfter(cursor),
+    limit + 1
+  ])
   return pageFrom(rows, limit, ({ id }) => [id])
 }
 
@@ -136,7 +154,12 @@ function numberAfter(cursor: string | undefined): number {
   return after
 }
 
-const unknownCursor = () => new Refusal('CursorInvalid', 400, 'the cursor is not one this list gave out; leave it away to start at the first page')
+const unknownCursor = () =>
+  new Refusal(
+    'CursorInvalid',
+    400,
+    'the cursor is not one this list gave out; leave it away to start at the first page'
+  )
 
 // Delegation
 
@@ -164,14 +187,24 @@ export async function delegationView(ctx: Context, id: number): Promise<Delegati
 }
 
 /** Delegations from and to oneself; an administrator sees all. */
-export async function listDelegations(ctx: Context, { person, limit = LIMIT, cursor }: { person?: string | undefined } & Page) {
-  const rows = await run(ctx.em, DELEGATIONS, [person ?? null, isAdministrator(ctx) ? null : ctx.actor.personId, numberAfter(cursor), limit + 1])
+export async function listDelegations(
+  ctx: Context,
+  { person, limit = LIMIT, cursor }: { person?: string | undefined } & Page
+) {
+  const rows = await run(ctx.em, DELEGATIONS, [
+    person ?? null,
+    isAdministrator(ctx) ? null : ctx.actor.personId,
+    numberAfter(cursor),
+    limit + 1
+  ])
   return pageFrom(rows, limit, ({ id }) => [id])
 }
 
 /** Whether the actor is administrator everywhere today. */
 export const isAdministrator = (ctx: Context): boolean =>
-  grantsToday(ctx).some(({ duty, warehouseId, regionId }) => duty === 'administrator' && warehouseId === null && regionId === null)
+  grantsToday(ctx).some(
+    ({ duty, warehouseId, regionId }) => duty === 'administrator' && warehouseId === null && regionId === null
+  )
 
 // API keys
 
@@ -187,7 +220,9 @@ select api_key.id, api_key.name, holder.username as person, access, to_json(duti
   join person holder on holder.id = api_key.person_id
   join person issuer on issuer.id = api_key.issued_by`
 
-const API_KEY_VIEW = statement<ApiKeyView>(`${API_KEY} where api_key.id = $1 and ($2::int is null or api_key.person_id = $2)`)
+const API_KEY_VIEW = statement<ApiKeyView>(
+  `${API_KEY} where api_key.id = $1 and ($2::int is null or api_key.person_id = $2)`
+)
 
 const API_KEYS = statement<ApiKeyView>(`${API_KEY}
  where ($1::text is null or holder.username = $1)
@@ -204,15 +239,27 @@ export async function readApiKey(ctx: Context, { id }: { id: string }): Promise<
 }
 
 /** One's own keys; an administrator sees all. Never with a secret. */
-export async function listApiKeys(ctx: Context, { person, limit = LIMIT, cursor }: { person?: string | undefined } & Page) {
+export async function listApiKeys(
+  ctx: Context,
+  { person, limit = LIMIT, cursor }: { person?: string | undefined } & Page
+) {
   const after = readCursor(cursor, 1)
-  const rows = await run(ctx.em, API_KEYS, [person ?? null, isAdministrator(ctx) ? null : ctx.actor.personId, after === null ? null : String(after[0]), limit + 1])
+  const rows = await run(ctx.em, API_KEYS, [
+    person ?? null,
+    isAdministrator(ctx) ? null : ctx.actor.personId,
+    after === null ? null : String(after[0]),
+    limit + 1
+  ])
   return pageFrom(rows, limit, ({ id }) => [id])
 }
 
 // Oneself
 
-const CODES = statement<{ warehouses: Record<string, string> | null; regions: Record<string, string> | null; people: Record<string, string> | null }>(`
+const CODES = statement<{
+  warehouses: Record<string, string> | null
+  regions: Record<string, string> | null
+  people: Record<string, string> | null
+}>(`
 select (select json_object_agg(id, code) from warehouse where id = any ($1)) as warehouses,
        (select json_object_agg(id, code) from region where id = any ($2)) as regions,
        (select json_object_agg(id, username) from person where id = any ($3)) as people`)
@@ -223,7 +270,9 @@ export async function readMe(ctx: Context): Promise<MeView> {
   const person = await directoryOf(ctx.em).person(ctx.em, actor.personId)
   if (person === undefined) throw notFound('person', actor.username)
   const grants = grantsToday(ctx)
-  const idsOf = (member: 'warehouseId' | 'regionId' | 'onBehalfOf') => [...new Set(grants.flatMap((grant) => grant[member] ?? []))]
+  const idsOf = (member: 'warehouseId' | 'regionId' | 'onBehalfOf') => [
+    ...new Set(grants.flatMap((grant) => grant[member] ?? []))
+  ]
   const [codes] = await run(ctx.em, CODES, [idsOf('warehouseId'), idsOf('regionId'), idsOf('onBehalfOf')])
   return {
     username: actor.username,
@@ -255,7 +304,10 @@ select audit_event.id::text as id, ${instant('at')} as at, person.username as pe
  limit $4`)
 
 /** Who did what, the latest first. */
-export async function listAuditEvents(ctx: Context, { subject, person, limit = LIMIT, cursor }: { subject?: string | undefined; person?: string | undefined } & Page) {
+export async function listAuditEvents(
+  ctx: Context,
+  { subject, person, limit = LIMIT, cursor }: { subject?: string | undefined; person?: string | undefined } & Page
+) {
   requireAdministratorToRead(ctx)
   const after = readCursor(cursor, 1)?.[0]
   if (after !== undefined && !/^[0-9]{1,18}$/.test(String(after))) throw unknownCursor()

@@ -34,13 +34,34 @@ values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, ($11::date + 1)::timestamp at t
  * named here; it never signs. The secret is in this answer only. People issue keys for themselves, an administrator for others.
  * @throws Refusal 403 `PersonRequired`, 422 `ExpiryInThePast`, `ExpiryTooFar`
  */
-export async function issueApiKey(ctx: Context, { name, person: username = ctx.actor.username, access = 'read', duties, warehouses, expiresOn, rateLimitPerMinute }: IssueApiKey): Promise<IssuedApiKeyView> {
+export async function issueApiKey(
+  ctx: Context,
+  {
+    name,
+    person: username = ctx.actor.username,
+    access = 'read',
+    duties,
+    warehouses,
+    expiresOn,
+    rateLimitPerMinute
+  }: IssueApiKey
+): Promise<IssuedApiKeyView> {
   requirePerson(ctx)
   if (username !== ctx.actor.username) requireDutyEverywhere(ctx, 'administrator')
   const today = Temporal.PlainDate.from(ctx.clock.today())
   const latest = today.add({ years: LONGEST_YEARS }).toString()
-  if (expiresOn < today.toString()) throw new Refusal('ExpiryInThePast', 422, `${expiresOn} is past; the last day of a key is today (${today}) or later`)
-  if (expiresOn > latest) throw new Refusal('ExpiryTooFar', 422, `a key lasts at most ${LONGEST_YEARS} years, to ${latest}; issue a new one before it ends`)
+  if (expiresOn < today.toString())
+    throw new Refusal(
+      'ExpiryInThePast',
+      422,
+      `${expiresOn} is past; the last day of a key is today (${today.toString()}) or later`
+    )
+  if (expiresOn > latest)
+    throw new Refusal(
+      'ExpiryTooFar',
+      422,
+      `a key lasts at most ${LONGEST_YEARS} years, to ${latest}; issue a new one before it ends`
+    )
   return inTransaction(ctx, async (ctx) => {
     const person = await lockPerson(ctx, username)
     if (!person.active) throw new Refusal('PersonInactive', 422, `${username} is inactive; no key acts for them`)
@@ -49,10 +70,27 @@ export async function issueApiKey(ctx: Context, { name, person: username = ctx.a
     const id = randomBytes(6).toString('hex')
     const secret = randomBytes(32).toString('base64url')
     await run(ctx.em, ISSUE, [
-      id, hashSecret(secret).toString('hex'), name, person.id, access, duties ?? null, warehouses === undefined ? null : warehouseIds,
-      rateLimitPerMinute ?? null, ctx.actor.personId, ctx.clock.now().toString(), expiresOn, ctx.config.BUSINESS_TIME_ZONE
+      id,
+      hashSecret(secret).toString('hex'),
+      name,
+      person.id,
+      access,
+      duties ?? null,
+      warehouses === undefined ? null : warehouseIds,
+      rateLimitPerMinute ?? null,
+      ctx.actor.personId,
+      ctx.clock.now().toString(),
+      expiresOn,
+      ctx.config.BUSINESS_TIME_ZONE
     ])
-    await recordAudit(ctx, 'api-key.issued', `api-key:${id}`, { name, person: username, access, duties: duties ?? null, warehouses: warehouses ?? null, expiresOn })
+    await recordAudit(ctx, 'api-key.issued', `api-key:${id}`, {
+      name,
+      person: username,
+      access,
+      duties: duties ?? null,
+      warehouses: warehouses ?? null,
+      expiresOn
+    })
     await identityChanged(ctx)
     return { ...(await readApiKey(ctx, { id })), key: `bck_${id}_${secret}` }
   })

@@ -10,7 +10,10 @@ select id, username, active from person where username = $1 and id <> 0 for no k
  * overlooks what the other adds.
  * @throws Refusal 404
  */
-export async function lockPerson(ctx: Context, username: string): Promise<{ id: number; username: string; active: boolean }> {
+export async function lockPerson(
+  ctx: Context,
+  username: string
+): Promise<{ id: number; username: string; active: boolean }> {
   const [person] = await run(ctx.em, LOCK, [username])
   if (person === undefined) throw notFound('person', username)
   return person

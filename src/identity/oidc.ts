@@ -52,7 +52,8 @@ export function oidcVerifier({ clock, config }: Pick<Runtime, 'clock' | 'config'
         currentDate: new Date(now)
       })
       const name = payload['preferred_username'] ?? payload.sub
-      if (typeof name !== 'string' || name === '') throw new Refusal('TokenInvalid', 401, 'the token names nobody: it has neither preferred_username nor sub')
+      if (typeof name !== 'string' || name === '')
+        throw new Refusal('TokenInvalid', 401, 'the token names nobody: it has neither preferred_username nor sub')
       const username = name.toLowerCase()
       verified.set(token, { username, notBefore: (payload.nbf ?? 0) * 1000, expiresAt: (payload.exp ?? 0) * 1000 })
       return username
@@ -64,20 +65,40 @@ export function oidcVerifier({ clock, config }: Pick<Runtime, 'clock' | 'config'
 
 async function discover(issuer: string): Promise<JWTVerifyGetKey> {
   const url = `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`
-  const response = await fetch(url, { signal: AbortSignal.timeout(DISCOVERY_LIMIT_MS), headers: { accept: 'application/json' } })
+  const response = await fetch(url, {
+    signal: AbortSignal.timeout(DISCOVERY_LIMIT_MS),
+    headers: { accept: 'application/json' }
+  })
   if (!response.ok) throw new Error(`${url} answers ${response.status}`)
   const document = (await response.json()) as { issuer?: unknown; jwks_uri?: unknown }
-  if (document.issuer !== issuer) throw new Error(`${url} speaks for the issuer ${JSON.stringify(document.issuer)}, not for ${issuer}`)
+  if (document.issuer !== issuer)
+    throw new Error(`${url} speaks for the issuer ${JSON.stringify(document.issuer)}, not for ${issuer}`)
   if (typeof document.jwks_uri !== 'string') throw new Error(`${url} names no jwks_uri`)
   return createRemoteJWKSet(new URL(document.jwks_uri), { timeoutDuration: DISCOVERY_LIMIT_MS })
 }
 
 function refusalOf(error: unknown): unknown {
   if (error instanceof Refusal) return error
-  if (error instanceof errors.JWTExpired) return new Refusal('TokenExpired', 401, 'the access token has expired; get a new one from the issuer')
-  if (error instanceof errors.JWTClaimValidationFailed) return new Refusal('TokenInvalid', 401, `the access token is not for this service: its claim ${error.claim} is not right`)
+  if (error instanceof errors.JWTExpired)
+    return new Refusal('TokenExpired', 401, 'the access token has expired; get a new one from the issuer')
+  if (error instanceof errors.JWTClaimValidationFailed)
+    return new Refusal(
+      'TokenInvalid',
+      401,
+      `the access token is not for this service: its claim ${error.claim} is not right`
+    )
   // What jose fails with when the issuer does not answer as it should is a JOSEError too.
-  const isTheToken = error instanceof errors.JOSEError && !(error instanceof errors.JWKSTimeout) && !(error instanceof errors.JWKSInvalid) && error.code !== 'ERR_JOSE_GENERIC'
-  if (isTheToken) return new Refusal('TokenInvalid', 401, 'the access token is not one of the issuer; get a new one there')
-  return Object.assign(new Refusal('IssuerUnavailable', 503, 'the OpenID Connect issuer does not answer; try again in a few seconds', { retryAfterSeconds: 5 }), { cause: error })
+  const isTheToken =
+    error instanceof errors.JOSEError &&
+    !(error instanceof errors.JWKSTimeout) &&
+    !(error instanceof errors.JWKSInvalid) &&
+    error.code !== 'ERR_JOSE_GENERIC'
+  if (isTheToken)
+    return new Refusal('TokenInvalid', 401, 'the access token is not one of the issuer; get a new one there')
+  return Object.assign(
+    new Refusal('IssuerUnavailable', 503, 'the OpenID Connect issuer does not answer; try again in a few seconds', {
+      retryAfterSeconds: 5
+    }),
+    { cause: error }
+  )
 }

@@ -38,9 +38,15 @@ export async function verifyPassword(password: string, phc: string | null | unde
 
 /** @throws Refusal 422 `PasswordTooShort`, `PasswordTooLong` */
 export function checkPassword(password: string, minimum: number = PASSWORD_MINIMUM): void {
-  const length = [...password].length
-  if (length < minimum) throw new Refusal('PasswordTooShort', 422, `a password has at least ${minimum} characters; a sentence of four words is easy to keep`)
-  if (password.length > LONGEST) throw new Refusal('PasswordTooLong', 422, `a password has at most ${LONGEST} characters`)
+  const length = Array.from(password).length
+  if (length < minimum)
+    throw new Refusal(
+      'PasswordTooShort',
+      422,
+      `a password has at least ${minimum} characters; a sentence of four words is easy to keep`
+    )
+  if (password.length > LONGEST)
+    throw new Refusal('PasswordTooLong', 422, `a password has at most ${LONGEST} characters`)
 }
 
 const encode = (bytes: Buffer): string => bytes.toString('base64').replace(/=+$/, '')
@@ -51,5 +57,9 @@ function parse(phc: string): typeof NOBODY {
   const match = /^\$scrypt\$ln=(\d{1,2}),r=(\d{1,2}),p=(\d{1,2})\$([A-Za-z0-9+/]+)\$([A-Za-z0-9+/]+)$/.exec(phc)
   if (match === null) throw new Error('a stored password hash is not a scrypt PHC string')
   const [, ln, r, p, salt = '', key = ''] = match
-  return { cost: { ln: Number(ln), r: Number(r), p: Number(p) }, salt: Buffer.from(salt, 'base64'), key: Buffer.from(key, 'base64') }
+  return {
+    cost: { ln: Number(ln), r: Number(r), p: Number(p) },
+    salt: Buffer.from(salt, 'base64'),
+    key: Buffer.from(key, 'base64')
+  }
 }

@@ -29,7 +29,13 @@ export interface RateLimits {
 
 export async function addRateLimits(app: FastifyInstance, { config }: Runtime): Promise<RateLimits> {
   const redis = config.REDIS_URL === undefined ? undefined : openRedis(app, config.REDIS_URL)
-  await app.register(rateLimit, { global: false, nameSpace: 'bincard:limit:', skipOnError: true, cache: 20_000, ...(redis && { redis }) })
+  await app.register(rateLimit, {
+    global: false,
+    nameSpace: 'bincard:limit:',
+    skipOnError: true,
+    cache: 20_000,
+    ...(redis && { redis })
+  })
 
   const keys = new WeakMap<FastifyRequest, CachedKey>()
   const countRequest = app.createRateLimit({
@@ -52,7 +58,12 @@ export async function addRateLimits(app: FastifyInstance, { config }: Runtime): 
       keys.set(request, key)
       const count = await countRequest(request)
       if (!count.isAllowed && count.isExceeded) {
-        throw new Refusal('TooManyRequests', 429, `this API key may make ${count.max} requests a minute; go on in ${count.ttlInSeconds} seconds`, { retryAfterSeconds: count.ttlInSeconds })
+        throw new Refusal(
+          'TooManyRequests',
+          429,
+          `this API key may make ${count.max} requests a minute; go on in ${count.ttlInSeconds} seconds`,
+          { retryAfterSeconds: count.ttlInSeconds }
+        )
       }
     },
 
@@ -62,7 +73,12 @@ export async function addRateLimits(app: FastifyInstance, { config }: Runtime): 
       const waiting = pending.get(count.key) ?? 0
       if (!count.isAllowed && count.remaining - waiting <= 0) {
         const seconds = count.ttlInSeconds || WINDOW / 1000
-        throw new Refusal('TooManySignIns', 429, `too many failed sign-ins for this account from this address; try again in ${seconds} seconds`, { retryAfterSeconds: seconds })
+        throw new Refusal(
+          'TooManySignIns',
+          429,
+          `too many failed sign-ins for this account from this address; try again in ${seconds} seconds`,
+          { retryAfterSeconds: seconds }
+        )
       }
       pending.set(count.key, waiting + 1)
       try {

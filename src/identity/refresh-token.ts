@@ -20,7 +20,11 @@ select person_id as "personId", family from refresh_token where token_hash = $1 
  * Gives a new access token and the next refresh token. A refresh token that was used before ends the sign-in it belongs to.
  * @throws Refusal 401 `RefreshTokenInvalid`
  */
-export async function refreshToken(ctx: Context, { refreshToken: token }: { refreshToken: string }, mint: Mint): Promise<TokenView> {
+export async function refreshToken(
+  ctx: Context,
+  { refreshToken: token }: { refreshToken: string },
+  mint: Mint
+): Promise<TokenView> {
   requirePasswordSignIn(ctx)
   const view = await inTransaction(ctx, async (ctx) => {
     const hash = refreshTokenHash(token)
@@ -28,7 +32,8 @@ export async function refreshToken(ctx: Context, { refreshToken: token }: { refr
     const [spent] = used === undefined ? await run(ctx.em, SPENT, [hash]) : []
     const found = used ?? spent
     const person = found === undefined ? undefined : await directoryOf(ctx.em).person(ctx.em, found.personId)
-    if (used !== undefined && person?.active) return tokenView(ctx, person.id, await issueRefreshToken(ctx, person.id, used.family), mint)
+    if (used !== undefined && person?.active)
+      return tokenView(ctx, person.id, await issueRefreshToken(ctx, person.id, used.family), mint)
     if (found !== undefined && person !== undefined) {
       await endFamily(ctx, found.family)
       if (spent !== undefined) {
@@ -39,6 +44,11 @@ export async function refreshToken(ctx: Context, { refreshToken: token }: { refr
     return undefined
   })
   // Only now, so that the end of the family is not undone with the refusal.
-  if (view === undefined) throw new Refusal('RefreshTokenInvalid', 401, 'this refresh token is unknown, used, revoked or expired; sign in again')
+  if (view === undefined)
+    throw new Refusal(
+      'RefreshTokenInvalid',
+      401,
+      'this refresh token is unknown, used, revoked or expired; sign in again'
+    )
   return view
 }

@@ -23,11 +23,19 @@ export async function issueRefreshToken(ctx: Context, personId: number, family: 
   const refreshToken = PREFIX + randomBytes(32).toString('base64url')
   const now = ctx.clock.now()
   const refreshExpiresIn = ctx.config.REFRESH_TOKEN_DAYS * 86_400
-  await run(ctx.em, ISSUE, [refreshTokenHash(refreshToken), personId, family, now.toString(), now.add({ seconds: refreshExpiresIn }).toString()])
+  await run(ctx.em, ISSUE, [
+    refreshTokenHash(refreshToken),
+    personId,
+    family,
+    now.toString(),
+    now.add({ seconds: refreshExpiresIn }).toString()
+  ])
   return { refreshToken, refreshExpiresIn }
 }
 
-const END_SESSIONS = statement<never>(`update refresh_token set revoked_at = $2 where person_id = $1 and revoked_at is null`)
+const END_SESSIONS = statement<never>(
+  `update refresh_token set revoked_at = $2 where person_id = $1 and revoked_at is null`
+)
 
 /** Revokes every refresh token of a person. */
 export async function endSessions(ctx: Context, personId: number): Promise<void> {

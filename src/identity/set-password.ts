@@ -8,28 +8,40 @@ import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
 import { notFound, Refusal } from '../platform/errors.ts'
 
-const SET = statement<{ id: number }>(`update person set password_hash = $2 where username = $1 and id <> ${SYSTEM_PERSON_ID} returning id`)
+const SET = statement<{ id: number }>(
+  `update person set password_hash = $2 where username = $1 and id <> ${SYSTEM_PERSON_ID} returning id`
+)
 
 /** Gives a person a new password and ends their sessions. For administrators everywhere, in person. */
-export async function setPassword(ctx: Context, { username, password }: { username: string; password: string }): Promise<void> {
+export async function setPassword(
+  ctx: Context,
+  { username, password }: { username: string; password: string }
+): Promise<void> {
   requireDutyEverywhere(ctx, 'administrator')
   if (ctx.actor.key !== 'system') requirePerson(ctx)
   checkPassword(password)
   await store(ctx, username, password, 'person.password-set')
 }
 
-const CURRENT = statement<{ passwordHash: string | null }>(`select password_hash as "passwordHash" from person where id = $1 and active`)
+const CURRENT = statement<{ passwordHash: string | null }>(
+  `select password_hash as "passwordHash" from person where id = $1 and active`
+)
 
 /**
  * Changes one's own password and ends all of one's sessions; access tokens already given out run to their end.
  * @throws Refusal 422 `CredentialsWrong` for a wrong current password, `PasswordTooShort`, `PasswordUnchanged`
  */
-export async function changePassword(ctx: Context, { currentPassword, newPassword }: { currentPassword: string; newPassword: string }): Promise<void> {
+export async function changePassword(
+  ctx: Context,
+  { currentPassword, newPassword }: { currentPassword: string; newPassword: string }
+): Promise<void> {
   requirePerson(ctx)
   checkPassword(newPassword)
   const [person] = await run(ctx.em, CURRENT, [ctx.actor.personId])
-  if (!(await verifyPassword(currentPassword, person?.passwordHash))) throw new Refusal('CredentialsWrong', 422, 'the current password is not right')
-  if (currentPassword === newPassword) throw new Refusal('PasswordUnchanged', 422, 'the new password is the old one; choose another')
+  if (!(await verifyPassword(currentPassword, person?.passwordHash)))
+    throw new Refusal('CredentialsWrong', 422, 'the current password is not right')
+  if (currentPassword === newPassword)
+    throw new Refusal('PasswordUnchanged', 422, 'the new password is the old one; choose another')
   await store(ctx, ctx.actor.username, newPassword, 'person.password-changed')
 }
 

@@ -28,16 +28,31 @@ returning id`)
  * request on, with every token and key. For administrators everywhere.
  * @throws Refusal 409 `LastAdministrator`
  */
-export async function updatePerson(ctx: Context, { username, name, language, email, active }: UpdatePerson): Promise<PersonView> {
+export async function updatePerson(
+  ctx: Context,
+  { username, name, language, email, active }: UpdatePerson
+): Promise<PersonView> {
   requireDutyEverywhere(ctx, 'administrator')
   return inTransaction(ctx, async (ctx) => {
-    const [person] = await run(ctx.em, UPDATE, [username, name?.trim() ?? null, language ?? null, email !== undefined, email ?? null, active ?? null])
+    const [person] = await run(ctx.em, UPDATE, [
+      username,
+      name?.trim() ?? null,
+      language ?? null,
+      email !== undefined,
+      email ?? null,
+      active ?? null
+    ])
     if (person === undefined) throw notFound('person', username)
     if (active === false) {
       await requireAnotherAdministrator(ctx)
       await endSessions(ctx, person.id)
     }
-    await recordAudit(ctx, active === false ? 'person.deactivated' : 'person.updated', `person:${username}`, { name, language, email, active })
+    await recordAudit(ctx, active === false ? 'person.deactivated' : 'person.updated', `person:${username}`, {
+      name,
+      language,
+      email,
+      active
+    })
     await identityChanged(ctx)
     return personView(ctx, username)
   })

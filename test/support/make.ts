@@ -39,14 +39,28 @@ const fresh = (prefix: string): string => `${prefix}-${++minted}${randomBytes(2)
  */
 export const makers = ({ runtime, clock, sql }: Pick<Harness, 'runtime' | 'clock' | 'sql' | 'contextOf'>) => ({
   /** A person with duties since ever, past every rule; signs in with `password`. */
-  person: async ({ username = fresh('person'), name = username, grants = [] }: { username?: string; name?: string; grants?: MadeGrant[] } = {}): Promise<MadePerson> => {
-    const [person] = await sql<{ id: number }>('insert into person (username, name, password_hash, created_by) values ($1, $2, $3, 0) returning id', [username, name, PASSWORD_HASH])
+  person: async ({
+    username = fresh('person'),
+    name = username,
+    grants = []
+  }: { username?: string; name?: string; grants?: MadeGrant[] } = {}): Promise<MadePerson> => {
+    const [person] = await sql<{ id: number }>(
+      'insert into person (username, name, password_hash, created_by) values ($1, $2, $3, 0) returning id',
+      [username, name, PASSWORD_HASH]
+    )
     if (person === undefined) throw new Error('no person')
     for (const { duty, warehouse = null, region = null, validFrom = '2000-01-01', validTo = null } of grants) {
       await sql(
         `insert into duty_assignment (person_id, duty, warehouse_id, region_id, valid_from, valid_to, assigned_by, assigned_at)
          values ($1, $2, (select id from warehouse where code = $3::text or id::text = $3::text), (select id from region where code = $4::text or id::text = $4::text), $5, $6, 0, now())`,
-        [person.id, duty, warehouse === null ? null : String(warehouse), region === null ? null : String(region), validFrom, validTo]
+        [
+          person.id,
+          duty,
+          warehouse === null ? null : String(warehouse),
+          region === null ? null : String(region),
+          validFrom,
+          validTo
+        ]
       )
     }
     const claims = accessClaims({ clock, config: runtime.config }, person.id)
