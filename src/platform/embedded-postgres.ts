@@ -1,7 +1,7 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { constants, existsSync } from 'node:fs'
+import { constants, existsSync, readFileSync } from 'node:fs'
 import {
   access,
   chmod,
@@ -77,11 +77,9 @@ export async function startEmbeddedPostgres({
       randomBytes(24).toString('base64url')
     )
     if (!existsSync(path.join(place.pgdata, 'PG_VERSION'))) await initialise(place, password, unsafeForTests)
-    let server = await findRunning(place, password)
-    const owner = server === undefined ? undefined : await livingOwner(place.folder)
-    server ??= await launch(place, password, { unsafeForTests })
-    const isOwner = owner === undefined
-    if (isOwner) await writeFile(ownerFile(place.folder), JSON.stringify(await identify(process.pid)), { mode: 0o600 })
+    const running = await findRunning(place, password)
+    const server = running ?? (await launch(place, password, { unsafeForTests }))
+    const isOwner = await takeOver(place, running)
     await createDatabase(place, server, password)
     log.info({ port: server.port, pid: server.pid, folder: place.pgdata }, 'embedded database ready')
     return supervise(place, server, { password, isOwner, unsafeForTests, log })
@@ -288,17 +286,18 @@ async function living(file: string): Promise<ProcessIdentity | undefined> {
 
 const ownerFile = (folder: string): string => path.join(folder, 'owner')
 
-const livingOwner = async (folder: string): Promise<ProcessIdentity | undefined> => {
-  const owner = await living(ownerFile(folder))
-  return owner?.pid === process.pid ? undefined : owner
-}
-
+/** A process that has ended but that nobody has asked for its end (a zombie) counts as gone. */
 function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0)
-    return true
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
+    if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false
+  }
+  try {
+    const line = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    return line.charAt(line.lastIndexOf(')') + 2) !== 'Z'
+  } catch {
+    return true
   }
 }
 
@@ -437,7 +436,7 @@ async function launch(
 ): Promise<Server> {
   let failure = ''
   for (let attempt = 1; attempt <= 5; attempt++) {
-    const port = wanted ?? (await freePort())
+    const port = wanted ?? (await freePort(attempt === 1 ? await lastPort(place) : 0))
     const size = (await stat(logFile(place)).catch(() => undefined))?.size ?? 0
     const log = await open(logFile(place), size > LOG_FILE_LIMIT ? 'w' : 'a', 0o600)
     const from = size > LOG_FILE_LIMIT ? 0 : size
@@ -480,13 +479,25 @@ const settings = (port: number, unsafeForTests: boolean): string[] =>
       : { fsync: 'on', synchronous_commit: 'on', max_connections: '100' })
   }).flatMap(([name, value]) => ['-c', `${name}=${value}`])
 
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1')
-  await once(probe, 'listening')
-  const { port } = probe.address() as AddressInfo
-  probe.close()
-  await once(probe, 'close')
-  return port
+/** The port of the start before: a process that lost the server to another one finds it again there. */
+async function lastPort(place: Place): Promise<number> {
+  const options = await readFile(path.join(place.pgdata, 'postmaster.opts'), 'utf8').catch(() => '')
+  return Number(/port=([0-9]+)/.exec(options)?.[1] ?? 0)
+}
+
+/** The preferred port if nobody listens there, else any. */
+async function freePort(preferred: number): Promise<number> {
+  const probe = createServer()
+  try {
+    probe.listen(preferred, '127.0.0.1')
+    await once(probe, 'listening')
+    return (probe.address() as AddressInfo).port
+  } catch (error) {
+    if (preferred === 0) throw error
+    return await freePort(0)
+  } finally {
+    if (probe.listening) await new Promise((resolve) => probe.close(resolve))
+  }
 }
 
 const lastLines = (text: string): string => text.trim().split('\n').slice(-12).join('\n')
@@ -502,23 +513,34 @@ async function createDatabase(place: Place, { port }: Server, password: string):
   })
 }
 
-/** Brings a server that died under its owner back on the same port, so that the pools find it again. */
+/**
+ * Brings a server that is gone back on the same port, so that the pools find it again: it crashed, or it was stopped by the
+ * command line that had started it before this process joined. Whoever brings it back owns it from then on.
+ */
 function supervise(
   place: Place,
   first: Server,
-  { password, isOwner, unsafeForTests, log }: { password: string; isOwner: boolean; unsafeForTests: boolean; log: Log }
+  started: { password: string; isOwner: boolean; unsafeForTests: boolean; log: Log }
 ): EmbeddedPostgres {
+  const { password, unsafeForTests, log } = started
+  let { isOwner } = started
   let server = first
   let isStopping = false
   let restarting: Promise<void> | undefined
   const restart = async () => {
     log.error({ pid: server.pid }, 'the embedded database is gone; starting it again')
-    server =
-      (await findRunning(place, password)) ?? (await launch(place, password, { unsafeForTests, port: server.port }))
+    const unlock = await lockStart(place.folder)
+    try {
+      const running = await findRunning(place, password)
+      server = running ?? (await launch(place, password, { unsafeForTests, port: server.port }))
+      isOwner = await takeOver(place, running)
+    } finally {
+      await unlock()
+    }
     log.info({ pid: server.pid, port: server.port }, 'embedded database is back')
   }
   const watch = setInterval(() => {
-    if (!isOwner || isStopping || restarting !== undefined || isAlive(server.pid)) return
+    if (isStopping || restarting !== undefined || isAlive(server.pid)) return
     restarting = restart()
       .catch((err: unknown) => log.error({ err }, 'the embedded database does not start'))
       .finally(() => (restarting = undefined))
@@ -527,17 +549,32 @@ function supervise(
   return {
     url: (databaseName = DATABASE) => urlOf(server.port, password, databaseName),
     folder: place.pgdata,
-    isOwner,
+    get isOwner() {
+      return isOwner
+    },
     stop: async () => {
       if (isStopping) return
       isStopping = true
       clearInterval(watch)
       await restarting
       if (!isOwner) return
-      await shutDown(place, server)
-      await rm(ownerFile(place.folder), { force: true })
+      const unlock = await lockStart(place.folder)
+      try {
+        await rm(ownerFile(place.folder), { force: true })
+        await shutDown(place, server)
+      } finally {
+        await unlock()
+      }
     }
   }
+}
+
+/** Makes this process the owner unless the server was running already and its owner lives. */
+async function takeOver(place: Place, running: Server | undefined): Promise<boolean> {
+  const owner = running === undefined ? undefined : await living(ownerFile(place.folder))
+  if (owner !== undefined && owner.pid !== process.pid) return false
+  await writeFile(ownerFile(place.folder), JSON.stringify(await identify(process.pid)), { mode: 0o600 })
+  return true
 }
 
 /** Fast shutdown: running transactions are rolled back, data is written out. Past the limit the server is told to drop everything; it recovers at the next start. */

@@ -47,6 +47,8 @@ export interface JobQueue {
   enqueue(job: Job, payload?: unknown, options?: EnqueueOptions): Promise<void>
   /** Starts taking jobs in this process and sets the schedules: those of unknown jobs are removed. */
   work(jobs: readonly Job[], contextOf: (job: Job, log: FastifyBaseLogger) => Context): Promise<void>
+  /** The schedules in force, by name. */
+  schedules(): Promise<{ name: string; pattern: string | undefined; nextAt: string | undefined }[]>
   /** Resolves if the queue's store answers within two seconds. */
   ping(): Promise<void>
   /** Takes no more jobs, waits for the running ones at most `limitMs`; what is cut off is run again by another worker. */
@@ -100,7 +102,7 @@ export function openQueue({
       if (id !== undefined && (id.includes(':') || /^[0-9]+$/.test(id)))
         throw new Error(`"${id}" cannot be the id of a job: it has a ":" or is a whole number`)
       checkPayload(job, payload)
-      await queue.add(job.name, payload ?? null, {
+      await queue.add(job.name, envelope(payload), {
         ...(id !== undefined && { jobId: id }),
         ...(delayMs !== undefined && { delay: delayMs })
       })
@@ -114,7 +116,7 @@ export function openQueue({
         // Put there by a newer version of the service during a rolling update: its workers get it at one of the next attempts.
         if (job === undefined) throw new Error(`there is no job ${name} here`)
         const jobLog = log.child({ job: name, jobId: id, attempt: attemptsMade + 1 })
-        const payload: unknown = data ?? undefined
+        const { payload } = data as Envelope
         try {
           checkPayload(job, payload)
         } catch (error) {
@@ -136,6 +138,15 @@ export function openQueue({
       await worker.waitUntilReady()
       await setSchedules(queue, jobs, config.BUSINESS_TIME_ZONE)
     },
+
+    schedules: async () =>
+      (await queue.getJobSchedulers())
+        .map(({ key, pattern, next }) => ({
+          name: key,
+          pattern,
+          nextAt: next === undefined ? undefined : new Date(next).toISOString()
+        }))
+        .toSorted((a, b) => a.name.localeCompare(b.name)),
 
     ping: () => within(PING_LIMIT_MS, queue.getWaitingCount()),
 
@@ -203,13 +214,23 @@ function inRedis(url: string): Store {
 async function setSchedules(queue: Queue, jobs: readonly Job[], tz: string): Promise<void> {
   for (const { name, schedule } of jobs) {
     if (schedule !== undefined)
-      await queue.upsertJobScheduler(name, { pattern: schedule.pattern, tz }, { name, data: null, opts: JOB_OPTIONS })
+      await queue.upsertJobScheduler(
+        name,
+        { pattern: schedule.pattern, tz },
+        { name, data: envelope(undefined), opts: JOB_OPTIONS }
+      )
   }
   const scheduled = new Set(jobs.filter(({ schedule }) => schedule !== undefined).map(({ name }) => name))
   for (const { key } of await queue.getJobSchedulers()) {
     if (!scheduled.has(key)) await queue.removeJobScheduler(key)
   }
 }
+
+/** What BullMQ carries: always an object, as one of its backends reads `null` back as `{}`. */
+interface Envelope {
+  payload?: unknown
+}
+const envelope = (payload: unknown): Envelope => (payload === undefined ? {} : { payload })
 
 function checkPayload(job: Job, payload: unknown): void {
   if (job.payload === undefined) {
