@@ -3,12 +3,16 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import helmet from '@fastify/helmet'
 import { authentication } from './identity/authentication.ts'
 import { identityRoutes } from './identity/identity.routes.ts'
+import { catalogueRoutes } from './catalogue/catalogue.routes.ts'
+import { catalogueImportRoutes } from './catalogue/import.routes.ts'
 import { errorHandler } from './platform/error-handler.ts'
 import { health } from './platform/health.ts'
 import { idempotency } from './platform/idempotency.ts'
 import { answeredRequestIds, requestIds } from './platform/log.ts'
 import { openapi, validation } from './platform/openapi.ts'
 import type { Runtime } from './platform/context.ts'
+import { warehouseImportRoutes } from './warehouses/import.routes.ts'
+import { warehouseRoutes } from './warehouses/warehouses.routes.ts'
 import packageJson from '../package.json' with { type: 'json' }
 
 /** 2 MiB: a slip of 500 lines is about 150 kB; imports have their own, larger limit. */
@@ -39,11 +43,15 @@ export async function buildApp(runtime: Runtime, { logger }: { logger: FastifyBa
   await app.register(errorHandler)
   await app.register(answeredRequestIds)
   await app.register(helmet, { contentSecurityPolicy: false })
+  await app.register(health, { runtime, version: packageJson.version })
   await app.register(openapi, { version: packageJson.version, tags })
   await app.register(idempotency, { actorKey: (request) => request.ctx?.actor.key || undefined })
   await app.register(authentication, { runtime })
-  await app.register(health, { runtime, version: packageJson.version })
   await app.register(identityRoutes, { prefix: '/v1' })
+  await app.register(catalogueRoutes, { prefix: '/v1' })
+  await app.register(catalogueImportRoutes, { prefix: '/v1' })
+  await app.register(warehouseRoutes, { prefix: '/v1' })
+  await app.register(warehouseImportRoutes, { prefix: '/v1' })
   await app.ready()
   return app
 }

@@ -1,9 +1,15 @@
+import { randomBytes } from 'node:crypto'
+import { createInterface } from 'node:readline/promises'
+import { Writable } from 'node:stream'
 import { Command } from 'commander'
 import { pino } from 'pino'
 import { buildApp } from './app.ts'
+import { createFirstAdministrator } from './identity/create-first-administrator.ts'
+import { systemActor } from './identity/directory.ts'
 import { entities } from './orm.ts'
 import { systemClock } from './platform/clock.ts'
 import { readConfig } from './platform/config.ts'
+import { openContext } from './platform/context.ts'
 import { openDatabase } from './platform/database.ts'
 import { openLog } from './platform/log.ts'
 import { configOrExit } from './process.ts'
@@ -23,6 +29,21 @@ program
   .action(() =>
     onService(async () => {
       print('the schema is up to date')
+    })
+  )
+
+program
+  .command('create-admin')
+  .argument('<username>', 'e.g. admin')
+  .option('--name <name>', 'full name; the user name if left away')
+  .option('--password-stdin', 'read the password from the first line of standard input')
+  .description('create the first administrator; asks for a password on a terminal, else makes one and prints it')
+  .action((username: string, { name, passwordStdin }: { name?: string; passwordStdin?: boolean }) =>
+    onService(async ({ runtime, log }) => {
+      const chosen = passwordStdin ? await firstLine() : await askPassword()
+      const password = chosen === '' ? randomBytes(15).toString('base64url') : chosen
+      await createFirstAdministrator(openContext(runtime, systemActor, log), { username, password, name })
+      print(`${username} is administrator${chosen === '' ? `; password: ${password}` : ''}`)
     })
   )
 
@@ -68,6 +89,25 @@ async function openapiDocument(): Promise<unknown> {
     await app.close()
     await database.close()
   }
+}
+
+/** What is typed at the terminal, unseen; nothing where there is no terminal. */
+async function askPassword(): Promise<string> {
+  if (!process.stdin.isTTY || !process.stderr.isTTY) return ''
+  process.stderr.write('Password (Enter makes one): ')
+  const unseen = new Writable({ write: (_chunk, _encoding, done) => done() })
+  const terminal = createInterface({ input: process.stdin, output: unseen, terminal: true })
+  try {
+    return await terminal.question('')
+  } finally {
+    terminal.close()
+    process.stderr.write('\n')
+  }
+}
+
+async function firstLine(): Promise<string> {
+  for await (const line of createInterface({ input: process.stdin })) return line
+  throw new Error('standard input is empty; give the password on its first line')
 }
 
 function print(text: string): void {

@@ -286,13 +286,19 @@ async function living(file: string): Promise<ProcessIdentity | undefined> {
 
 const ownerFile = (folder: string): string => path.join(folder, 'owner')
 
-/** A process that has ended but that nobody has asked for its end (a zombie) counts as gone. */
-function isAlive(pid: number): boolean {
+/** Whether the process number is taken, be it by a zombie. */
+function exists(pid: number): boolean {
   try {
     process.kill(pid, 0)
+    return true
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
   }
+}
+
+/** A process that has ended but that nobody has asked for its end (a zombie) counts as gone. */
+function isAlive(pid: number): boolean {
+  if (!exists(pid)) return false
   try {
     const line = readFileSync(`/proc/${pid}/stat`, 'utf8')
     return line.charAt(line.lastIndexOf(')') + 2) !== 'Z'
@@ -390,7 +396,8 @@ const answersAs = (place: Place, port: number, password: string): Promise<boolea
 
 /**
  * The server that `postmaster.pid` speaks of, if it is ours and answers. It may still be starting, recovering or shutting
- * down: that is waited for. A stale file is left to PostgreSQL, which knows better, unless its process number has come round.
+ * down: that is waited for. A stale file is left to PostgreSQL, which knows better, unless its process number is still taken:
+ * by a zombie, or by another process because it has come round.
  */
 async function findRunning(place: Place, password: string): Promise<Server | undefined> {
   const pidFile = path.join(place.pgdata, 'postmaster.pid')
@@ -399,8 +406,8 @@ async function findRunning(place: Place, password: string): Promise<Server | und
     const [pid, port] = [Number(lines[0]), Number(lines[3])]
     if (!(pid > 0)) return undefined
     if (port > 0 && (await answersAs(place, port, password).catch(() => false))) return { pid, port }
-    if (!isAlive(pid)) return undefined
-    if (!(await isServerOf(place, pid))) {
+    if (!exists(pid)) return undefined
+    if (!isAlive(pid) || !(await isServerOf(place, pid))) {
       if (await isFolderInUse(place)) continue
       await unlink(pidFile)
       return undefined

@@ -1,0 +1,222 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { afterEach, beforeEach, expect, inject, test } from 'vitest'
+import { cloneDatabase } from './support/harness.ts'
+
+const SECRET = 'a secret that is long enough for anything'
+
+let dataDir: string
+const children: ChildProcess[] = []
+
+beforeEach(async () => {
+  dataDir = await mkdtemp(path.join(tmpdir(), 'bincard-process-'))
+  await chmod(dataDir, 0o755)
+})
+
+afterEach(async () => {
+  for (const child of children.splice(0)) await end(child, 'SIGKILL')
+  const pid = await postmasterPid()
+  if (pid !== undefined) process.kill(pid, 'SIGQUIT')
+  await rm(dataDir, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 })
+})
+
+const postmasterPid = async (): Promise<number | undefined> =>
+  Number((await readFile(path.join(dataDir, 'postgres', 'postmaster.pid'), 'utf8').catch(() => '')).split('\n')[0]) ||
+  undefined
+
+interface Running {
+  child: ChildProcess
+  output(): string
+  errors(): string
+}
+
+/** One of the service's processes as its own program, on this test's data folder and a free port. */
+function run(file: string, env: NodeJS.ProcessEnv = {}, args: string[] = []): Running {
+  const child = spawn(process.execPath, [fileURLToPath(new URL(`../src/${file}`, import.meta.url)), ...args], {
+    env: { PATH: process.env['PATH'], PORT: '0', DATA_DIR: dataDir, ...env },
+    stdio: ['ignore', 'pipe', 'pipe']
+  })
+  children.push(child)
+  let [output, errors] = ['', '']
+  child.stdout?.on('data', (data: Buffer) => (output += data))
+  child.stderr?.on('data', (data: Buffer) => (errors += data))
+  return { child, output: () => output, errors: () => errors }
+}
+
+async function said({ child, output, errors }: Running, pattern: RegExp): Promise<string> {
+  for (let attempt = 0; attempt < 1_200; attempt++) {
+    const [, found] = pattern.exec(output()) ?? []
+    if (found !== undefined) return found
+    if (child.exitCode !== null) break
+    await sleep(50)
+  }
+  throw new Error(`the process did not say ${pattern}:\n${output()}${errors()}`)
+}
+
+const listening = (running: Running): Promise<string> => said(running, /listening at (http:\/\/127\.0\.0\.1:[0-9]+)/)
+const working = (running: Running): Promise<string> => said(running, /(worker ready)/)
+
+async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<number | null> {
+  if (child.exitCode === null && child.signalCode === null) {
+    child.kill(signal)
+    await once(child, 'exit')
+  }
+  return child.exitCode
+}
+
+async function statusOf(url: string): Promise<unknown> {
+  const response = await fetch(url)
+  return [response.status, await response.json()]
+}
+
+const READY = [200, { status: 'ready', database: 'ready', queue: 'ready' }]
+
+test('npm start serves the API, its documentation and jobs on its own database, and SIGTERM closes all of it', async () => {
+  const service = run('main.ts', { HOST: '127.0.0.1' })
+  const url = await listening(service)
+  await working(service)
+
+  expect(await statusOf(`${url}/health`)).toEqual([
+    200,
+    { status: 'ok', version: expect.any(String), uptimeSeconds: expect.any(Number) }
+  ])
+  expect(await statusOf(`${url}/ready`)).toEqual(READY)
+  expect(await said(service, /(http:\/\/127\.0\.0\.1:[0-9]+\/docs)/)).toBe(`${url}/docs`)
+  expect((await fetch(`${url}/docs`)).status).toBe(200)
+
+  const began = performance.now()
+  expect(await end(service.child, 'SIGTERM')).toBe(0)
+  expect(performance.now() - began).toBeLessThan(10_000)
+  expect(await postmasterPid()).toBeUndefined()
+})
+
+test('after kill -9 of the service, and then of service and database, the next start works', async () => {
+  const first = run('main.ts', { HOST: '127.0.0.1' })
+  await listening(first)
+  await end(first.child, 'SIGKILL')
+
+  const second = run('main.ts', { HOST: '127.0.0.1' })
+  expect(await statusOf(`${await listening(second)}/ready`)).toEqual(READY)
+  await end(second.child, 'SIGKILL')
+  const pid = await postmasterPid()
+  if (pid !== undefined) process.kill(pid, 'SIGKILL')
+
+  const third = run('main.ts', { HOST: '127.0.0.1' })
+  expect(await statusOf(`${await listening(third)}/ready`)).toEqual(READY)
+  expect(await end(third.child, 'SIGTERM')).toBe(0)
+})
+
+test('SIGTERM lets a request that was begun finish', async () => {
+  const database = await cloneDatabase()
+  const server = run('server.ts', { HOST: '127.0.0.1', DATABASE_URL: database.url, JWT_SECRET: SECRET })
+  const { port } = new URL(await listening(server))
+  const body = JSON.stringify({ username: 'nobody@hq', password: 'wrong' })
+  const socket = connect(Number(port), '127.0.0.1')
+  const answer = everythingFrom(socket)
+  socket.write(
+    `POST /v1/auth/tokens HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n${body.slice(0, 5)}`
+  )
+  await sleep(200)
+
+  server.child.kill('SIGTERM')
+  await said(server, /(shutting down)/)
+  await sleep(200)
+  socket.write(body.slice(5))
+
+  expect(await answer).toMatch(/^HTTP\/1\.1 401 /)
+  if (server.child.exitCode === null) await once(server.child, 'exit')
+  expect(server.child.exitCode).toBe(0)
+  await database.drop()
+})
+
+async function everythingFrom(socket: Socket): Promise<string> {
+  let text = ''
+  for await (const chunk of socket) text += String(chunk)
+  return text
+}
+
+test.for([
+  { store: 'PostgreSQL', redisUrl: undefined, isHere: true },
+  { store: 'Redis', redisUrl: inject('redisUrl') ?? undefined, isHere: inject('redisUrl') !== null }
+])(
+  'server and worker run as two processes on a configured database, with the queue in $store',
+  async ({ redisUrl, isHere }, { skip }) => {
+    skip(!isHere, 'no Redis here')
+    const database = await cloneDatabase()
+    const env = {
+      HOST: '127.0.0.1',
+      DATABASE_URL: database.url,
+      JWT_SECRET: SECRET,
+      ...(redisUrl !== undefined && { REDIS_URL: redisUrl })
+    }
+    const server = run('server.ts', env)
+    const worker = run('worker.ts', env)
+
+    expect(await statusOf(`${await listening(server)}/ready`)).toEqual(READY)
+    await working(worker)
+
+    expect([await end(server.child, 'SIGTERM'), await end(worker.child, 'SIGINT')]).toEqual([0, 0])
+    await database.drop()
+  }
+)
+
+test('a wrong configuration is one message without a stack', async () => {
+  const service = run('main.ts', { PORT: 'eighty', DATABASE_URL: 'postgres://127.0.0.1/bincard' })
+  await once(service.child, 'exit')
+
+  expect(service.child.exitCode).toBe(1)
+  expect(service.output()).toBe('')
+  expect(service.errors()).toBe(
+    `the configuration is not usable:
+  - PORT is "eighty"; it must be a TCP port, 0 to 65535 (0 takes a free one)
+  - DATABASE_URL is set but neither JWT_SECRET (at least 32 characters) nor OIDC_ISSUER is; tokens would not survive a restart or be the same in two processes
+`
+  )
+})
+
+test('a port that is taken is said in words, and nothing stays behind', async () => {
+  const other = createServer().listen(0, '127.0.0.1')
+  await once(other, 'listening')
+  const { port } = other.address() as AddressInfo
+  const service = run('main.ts', { HOST: '127.0.0.1', PORT: String(port) })
+  await once(service.child, 'exit')
+  other.close()
+
+  expect(service.child.exitCode).toBe(1)
+  expect(service.errors()).toContain(
+    `bincard did not start: port ${port} on 127.0.0.1 is taken; stop what listens there or set PORT`
+  )
+  expect(await postmasterPid()).toBeUndefined()
+})
+
+test('the command line migrates and creates the first administrator once', async () => {
+  const first = run('cli.ts', {}, ['create-admin', 'boss@hq'])
+  await once(first.child, 'close')
+  const again = run('cli.ts', {}, ['create-admin', 'other@hq'])
+  await once(again.child, 'close')
+
+  expect([first.child.exitCode, first.output(), first.errors()]).toEqual([
+    0,
+    expect.stringMatching(/^boss@hq is administrator; password: \S{16,}\n$/),
+    ''
+  ])
+  expect([again.child.exitCode, again.output(), again.errors()]).toEqual([
+    1,
+    '',
+    'there is already an administrator; ask them to appoint another one\n'
+  ])
+})
+
+test('the command line prints the OpenAPI document without any database', async () => {
+  const cli = run('cli.ts', { DATA_DIR: '/nowhere' }, ['openapi'])
+  await once(cli.child, 'close')
+
+  expect(cli.errors()).toBe('')
+  expect(JSON.parse(cli.output())).toMatchObject({ openapi: '3.1.0', info: { title: 'bincard' } })
+})
