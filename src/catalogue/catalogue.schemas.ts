@@ -9,7 +9,7 @@ export const Specification = Type.String({ minLength: 1, maxLength: 500, descrip
 export const Colour = Type.String({ minLength: 1, maxLength: 60, description: 'Colour (颜色)', examples: ['black'] })
 export const Category = Type.String({ minLength: 1, maxLength: 60, description: 'Category (类别)', examples: ['brakes'] })
 export const ListPrice = Type.String({ pattern: '^(0|[1-9][0-9]{0,15})([.][0-9]{1,2})?$', description: 'List price of one stock unit for paid repairs (零售价), a decimal string with at most two places', examples: ['59.00'] })
-export const Criticality = Type.Union(CRITICALITIES.map((criticality) => Type.Literal(criticality)), { description: 'Criticality class (重要等级): A, B or C', examples: ['A'] })
+export const Criticality = Type.Enum([...CRITICALITIES], { description: 'Criticality class (重要等级): A, B or C', examples: ['A'] })
 export const LeadTimeDays = Type.Integer({ minimum: 0, maximum: 3650, description: 'Lead time in days (采购提前期)', examples: [14] })
 export const SupplierCode = Type.String({ pattern: '^[A-Z0-9][A-Z0-9-]{0,19}$', description: 'Supplier code (供应商代码)', examples: ['SUP-001'] })
 

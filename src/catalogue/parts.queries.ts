@@ -67,10 +67,12 @@ export interface PartRef extends PartUnits {
   colour: string | null
   controlled: boolean
   active: boolean
+  /** Of one stock unit. */
+  standardCost: string | null
 }
 
 const PARTS_BY_NUMBER = statement<PartRef>(`
-select id, number, name, name_zh as "nameZh", specification, colour, unit, controlled, active,
+select id, number, name, name_zh as "nameZh", specification, colour, unit, controlled, active, standard_cost::text as "standardCost",
        coalesce((select json_agg(json_build_object('unit', part_unit.unit, 'factor', part_unit.factor::text) order by part_unit.factor, part_unit.unit)
                    from part_unit where part_unit.part_id = part.id), '[]') as units
   from part where number = any ($1::text[])`)

@@ -1,3 +1,4 @@
+import { decimal, thousandths } from '../platform/decimal.ts'
 import { Refusal } from '../platform/errors.ts'
 
 /** What conversion needs to know of a part. */
@@ -33,17 +34,4 @@ export function toStockUnits(part: PartUnits, quantity: string, unit: string): s
     throw new Refusal('QuantityTooLarge', 422, `${quantity} ${unit} of part ${part.number} is ${decimal(result, 3)} ${part.unit}; the most is ${decimal(LARGEST, 3)}`, { extra: { part: part.number, quantity, unit } })
   }
   return decimal(result, 3)
-}
-
-function thousandths(quantity: string): bigint {
-  const [, sign, whole, places = ''] = /^(-?)(\d+)(?:[.](\d{1,3})0*)?$/.exec(quantity) ?? []
-  if (whole === undefined) throw new Error(`${quantity} is not a quantity`)
-  return BigInt(`${sign}${whole}${places.padEnd(3, '0')}`)
-}
-
-/** An integer count of 10^-places as a decimal string without needless zeros. */
-function decimal(units: bigint, places: number): string {
-  const digits = (units < 0n ? -units : units).toString().padStart(places + 1, '0')
-  const text = `${digits.slice(0, -places)}.${digits.slice(-places)}`.replace(/[.]?0+$/, '')
-  return units < 0n ? `-${text}` : text
 }

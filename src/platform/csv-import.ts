@@ -66,7 +66,7 @@ export const ImportResultView = named(
           {
             line: Type.Integer({ description: 'Line in the file, the heading being line 1', examples: [2] }),
             key: Type.String({ description: 'Number or code the row is about', examples: ['BK-M82B-38'] }),
-            outcome: Type.Union(IMPORT_OUTCOMES.map((outcome) => Type.Literal(outcome))),
+            outcome: Type.Enum([...IMPORT_OUTCOMES]),
             problems: Type.Array(Type.String(), { description: 'Why a row is refused', examples: [['unit must be: Unit of the stock (单位)']] })
           },
           closed
@@ -87,7 +87,12 @@ export const ImportQuery = Type.Object(
 export const csvBody = {
   consumes: ['text/csv'],
   body: { content: { 'text/csv': { schema: Type.String({ description: 'UTF-8 CSV with a heading line, with or without byte-order mark' }) } } },
-  ok: { 200: ref(ImportResultView) }
+  ok: { 200: ref(ImportResultView) },
+  /** What the description of the operation says of the file. */
+  describe: (columns: Record<string, ImportColumn>): string =>
+    `A dry run unless \`apply=true\`; applied, all rows are written or, if one is refused, none (422 with the outcome of every row). Columns, in any order, by one of these headings: ${Object.entries(columns)
+      .map(([name, { headings, required }]) => `\`${name}\`${required === true ? ' (required)' : ''}${headings.length > 0 ? `: ${headings.join(', ')}` : ''}`)
+      .join('; ')}. Columns left out stay as they are; an empty cell empties what was there.`
 }
 
 /** Lets the routes registered beside it take `text/csv` of up to 50 MiB as text. Other charsets than UTF-8 are refused. */

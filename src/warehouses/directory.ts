@@ -15,7 +15,7 @@ const CACHE_SECONDS = 10
 const CACHED_WAREHOUSES = 20_000
 
 /** What other rooms need of a warehouse. */
-export interface WarehouseFacts extends WarehouseRef {
+export interface Warehouse extends WarehouseRef {
   name: string
   nameZh: string | null
   kind: WarehouseKind
@@ -25,7 +25,7 @@ export interface WarehouseFacts extends WarehouseRef {
 }
 
 interface Cache {
-  known: LRUCache<string, WarehouseFacts>
+  known: LRUCache<string, Warehouse>
   /** Codes written lately. */
   unsettled: LRUCache<string, true>
   /** All of them are: a whole file was imported. */
@@ -45,7 +45,7 @@ function cacheOf(em: EntityManager): Cache {
   return cache
 }
 
-const BY_CODE = statement<WarehouseFacts>(`
+const BY_CODE = statement<Warehouse>(`
 select id, code, region_id as "regionId", name, name_zh as "nameZh", kind, parent_id as "parentId", closed_on::text as "closedOn"
   from warehouse where code = $1`)
 
@@ -53,7 +53,7 @@ select id, code, region_id as "regionId", name, name_zh as "nameZh", kind, paren
  * A warehouse by its code, whether or not the actor may see it: ask `requireSight` or `requireDuty` next.
  * @throws Refusal 404
  */
-export async function warehouseByCode({ em }: Pick<Context, 'em'>, code: string): Promise<WarehouseFacts> {
+export async function warehouseByCode({ em }: Pick<Context, 'em'>, code: string): Promise<Warehouse> {
   const cache = cacheOf(em)
   const isSettled = !cache.unsettled.has(code) && cache.allUnsettledUntil < performance.now()
   const cached = isSettled ? cache.known.get(code) : undefined
@@ -83,7 +83,7 @@ export function warehousesChanged(em: EntityManager, codes?: readonly string[]):
  * Refuses a warehouse in which nothing moves any more on a day.
  * @throws Refusal 409 `WarehouseClosed`
  */
-export function requireOpen(warehouse: Pick<WarehouseFacts, 'code' | 'closedOn'>, on: string): void {
+export function requireOpen(warehouse: Pick<Warehouse, 'code' | 'closedOn'>, on: string): void {
   if (warehouse.closedOn !== null && warehouse.closedOn <= on) {
     throw new Refusal('WarehouseClosed', 409, `warehouse ${warehouse.code} was closed on ${warehouse.closedOn}; choose an open one`, { extra: { warehouse: warehouse.code, closedOn: warehouse.closedOn } })
   }

@@ -5,7 +5,7 @@ import { WAREHOUSE_KINDS } from './warehouses.entities.ts'
 export const RegionCode = Type.String({ pattern: '^[A-Z0-9][A-Z0-9-]{0,19}$', description: 'Region code (区域代码)', examples: ['EAST'] })
 export const WarehouseTitle = Type.String({ minLength: 1, maxLength: 200, pattern: '^\\S(.*\\S)?$', description: 'Name in English or the language of the house', examples: ['Suzhou centre'] })
 export const WarehouseTitleZh = Type.String({ minLength: 1, maxLength: 200, pattern: '^\\S(.*\\S)?$', description: 'Chinese name (中文名称)', examples: ['苏州中心库'] })
-export const Kind = Type.Union(WAREHOUSE_KINDS.map((kind) => Type.Literal(kind)), {
+export const Kind = Type.Enum([...WAREHOUSE_KINDS], {
   description: 'Kind: head-office (总公司备件中心), regional-centre (中心库), branch (分公司), outlet (服务网点), van (服务车)',
   examples: ['outlet']
 })

@@ -1,0 +1,34 @@
+import { LockMode } from '@mikro-orm/postgresql'
+import type { Context } from '../identity/actor.ts'
+import { requireDutyEverywhere } from '../identity/actor.ts'
+import { recordAudit } from '../identity/audit.ts'
+import { inTransaction } from '../platform/context.ts'
+import { notFound } from '../platform/errors.ts'
+import { requireMatch } from '../platform/etag.ts'
+import { regionUnknown } from './create-warehouse.ts'
+import { warehousesChanged } from './directory.ts'
+import { WAREHOUSE_DUTIES } from './tree.ts'
+import { Region, Warehouse } from './warehouses.entities.ts'
+import { warehouseView } from './warehouses.queries.ts'
+import type { UpdateWarehouse, WarehouseView } from './warehouses.schemas.ts'
+
+/**
+ * Changes region, address, contact or telephone. Duties held for a region cover the warehouse from then on by its new region.
+ * @throws Refusal 404, 412 `VersionStale`, 422 `RegionUnknown`
+ */
+export async function updateWarehouse(ctx: Context, { warehouse: code, ifMatch, change }: { warehouse: string; ifMatch?: string | undefined; change: UpdateWarehouse }): Promise<WarehouseView> {
+  requireDutyEverywhere(ctx, WAREHOUSE_DUTIES)
+  return inTransaction(ctx, async (ctx) => {
+    const warehouse = await ctx.em.findOne(Warehouse, { code }, { lockMode: LockMode.PESSIMISTIC_WRITE })
+    if (warehouse === null) throw notFound('warehouse', code)
+    requireMatch(ifMatch, warehouse.version)
+    const { region: regionCode, ...rest } = change
+    const region = regionCode === undefined ? undefined : await ctx.em.findOne(Region, { code: regionCode })
+    if (region === null) throw regionUnknown(regionCode ?? '')
+    ctx.em.assign(warehouse, { ...rest, ...(region === undefined ? {} : { region }), version: warehouse.version + 1 })
+    await ctx.em.flush()
+    warehousesChanged(ctx.em, [code])
+    await recordAudit(ctx, 'warehouse.updated', `warehouse:${code}`, change)
+    return warehouseView(ctx.em, code)
+  })
+}
