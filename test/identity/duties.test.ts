@@ -95,6 +95,19 @@ describe('duties (R-ORG-2)', () => {
     expect((await end(person, atOnce.id)).body.code).toBe('DutyEnded')
   })
 
+  test('what was ended under an Idempotency-Key is ended at the next request', async () => {
+    const person = await h.make.person({ grants: [{ duty: 'administrator' }] })
+    const list = () => h.api.get('/v1/people').auth(person.token, { type: 'bearer' })
+    const [duty] = (await h.api.get(`/v1/people/${person.username}/duties`).auth(person.token, { type: 'bearer' })).body
+      .items
+    const once = () => end(person, duty.id).set('idempotency-key', `end-${person.username}`)
+    expect((await list()).status).toBe(200)
+
+    const first = await once()
+    expect((await list()).status).toBe(403)
+    expect((await once()).body).toEqual(first.body)
+  })
+
   test('a duty is only ever shortened, never in the past', async () => {
     const person = await h.make.person()
     const { id } = (await assign(person, { duty: 'keeper', warehouse: 'SH01', validTo: '2026-12-31' })).body
@@ -209,7 +222,7 @@ describe('delegation (R-ORG-2)', () => {
       }
     ])
     expect(
-      requireDuty(h.contextOf(await actorOf(h.runtime, deputy.username)), 'keeper', places['SH01'] as WarehouseRef)
+      requireDuty(h.contextOf(await actorOf(h.runtime, deputy.username)), 'keeper', places['SH01']!)
     ).toMatchObject({ onBehalfOf: keeper.id })
   })
 
@@ -218,7 +231,7 @@ describe('delegation (R-ORG-2)', () => {
     await delegate(keeper, { to: deputy.username })
 
     expect(
-      requireDuty(h.contextOf(await actorOf(h.runtime, deputy.username)), 'keeper', places['SH01'] as WarehouseRef)
+      requireDuty(h.contextOf(await actorOf(h.runtime, deputy.username)), 'keeper', places['SH01']!)
     ).toMatchObject({ onBehalfOf: null })
   })
 

@@ -57,6 +57,29 @@ test('the last administrator can neither be deactivated nor lose the duty', asyn
   expect((await as(administrator, 'get', '/v1/people/admin')).body).toMatchObject({ active: true })
 })
 
+test('of two administrators who end each other at once one remains', async () => {
+  const [one, other] = [
+    await h.make.person({ grants: [{ duty: 'administrator' }] }),
+    await h.make.person({ grants: [{ duty: 'administrator' }] })
+  ]
+  await h.sql(
+    `update duty_assignment set valid_to = '2026-11-19' where person_id = (select id from person where username = 'admin')`
+  )
+
+  const answers = await Promise.all([
+    as(one, 'patch', `/v1/people/${other.username}`, { active: false }),
+    as(other, 'patch', `/v1/people/${one.username}`, { active: false })
+  ])
+
+  // Either the second waits and finds itself the last, or it comes so late that it is refused at the door.
+  expect(answers.map(({ status }) => status).filter((status) => status === 200)).toHaveLength(1)
+  expect(await h.sql('select 1 from person where active and id = any ($1)', [[one.id, other.id]])).toHaveLength(1)
+  await h.sql(
+    `update duty_assignment set valid_to = null where person_id = (select id from person where username = 'admin')`
+  )
+  await h.sql('update person set active = false where id = any ($1)', [[one.id, other.id]])
+})
+
 test('an administrator adds, reads and changes people; each step is recorded', async () => {
   const created = await as(administrator, 'post', '/v1/people', {
     username: 'wang.fang',
