@@ -1,10 +1,14 @@
 import closeWithGrace from 'close-with-grace'
+import type { FastifyBaseLogger } from 'fastify'
 import { ConfigurationFault, readConfig, type Config } from './platform/config.ts'
 import { openLog } from './platform/log.ts'
 import { openService, type Service } from './service.ts'
 
 /** After this a process that still drains is cut off: HTTP has 8 s, running jobs 8 s, the embedded database 10 s. */
 const SHUTDOWN_LIMIT_MS = 30_000
+
+const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
+const SAME_SIGNAL_MS = 1_000
 
 /**
  * The life of a process: configuration, database, `start`, and at SIGTERM, SIGINT or a failure nobody caught everything
@@ -18,14 +22,18 @@ export async function runProcess(
   const log = await openLog(config)
   const closing = new AsyncDisposableStack()
   const starting = openService(config, log, closing).then((service) => start(service, closing))
-  closeWithGrace({ delay: SHUTDOWN_LIMIT_MS, logger: log }, async ({ signal, err }) => {
-    if (err === undefined) log.info({ signal }, 'shutting down')
-    else log.fatal({ err }, 'unexpected failure; shutting down')
-    // A database that is just being started could not be stopped yet.
-    await starting.catch(() => undefined)
-    await closing.disposeAsync()
-    log.info('everything is closed')
-  })
+  const { close } = closeWithGrace(
+    { delay: SHUTDOWN_LIMIT_MS, logger: log, skip: [...SIGNALS] },
+    async ({ signal, err }) => {
+      if (err !== undefined) log.fatal({ err }, 'unexpected failure; shutting down')
+      else if (signal !== undefined) log.info({ signal }, 'shutting down')
+      // A database that is just being started could not be stopped yet.
+      await starting.catch(() => undefined)
+      await closing.disposeAsync()
+      log.info('everything is closed')
+    }
+  )
+  onSignal(log, () => void close())
   try {
     await starting
   } catch (error) {
@@ -33,6 +41,26 @@ export async function runProcess(
     process.stderr.write(`\nbincard did not start: ${inWords(error, config)}\n`)
     await closing.disposeAsync().catch((err: unknown) => log.error({ err }, 'closing failed'))
     process.exit(1)
+  }
+}
+
+/**
+ * The first signal shuts down, one that comes later cuts the draining short. A terminal, npm and a supervisor often pass on
+ * the same signal, so that it arrives twice at once; that counts as one.
+ */
+function onSignal(log: FastifyBaseLogger, shutDown: () => void): void {
+  let first: number | undefined
+  for (const signal of SIGNALS) {
+    process.on(signal, () => {
+      if (first === undefined) {
+        first = performance.now()
+        log.info({ signal }, 'shutting down')
+        shutDown()
+      } else if (performance.now() - first > SAME_SIGNAL_MS) {
+        log.error({ signal }, 'cut off by a second signal')
+        process.exit(1)
+      }
+    })
   }
 }
 

@@ -89,11 +89,12 @@ export function openQueue({
   log: FastifyBaseLogger
 }): JobQueue {
   const store = config.REDIS_URL === undefined ? inPostgres(databaseUrl) : inRedis(config.REDIS_URL)
-  const complain = complainer(store.backend, log)
+  const complain = complainer(store.backend, log, () => isClosing)
   store.onError(complain)
   const { queue } = store
   queue.on('error', complain)
   let worker: Worker | undefined
+  let isClosing = false
 
   return {
     backend: store.backend,
@@ -151,6 +152,7 @@ export function openQueue({
     ping: () => within(PING_LIMIT_MS, queue.getWaitingCount()),
 
     close: async (limitMs = 8_000) => {
+      isClosing = true
       if (worker !== undefined) await within(limitMs, worker.close()).catch(() => worker?.close(true))
       await within(PING_LIMIT_MS, queue.close()).catch(() => undefined)
       await store.close()
@@ -243,10 +245,10 @@ function checkPayload(job: Job, payload: unknown): void {
 }
 
 /** A store that is away complains many times a second; it is logged once in ten. */
-function complainer(backend: string, log: FastifyBaseLogger): (error: Error) => void {
+function complainer(backend: string, log: FastifyBaseLogger, isClosing: () => boolean): (error: Error) => void {
   let last = Number.NEGATIVE_INFINITY
   return (err) => {
-    if (performance.now() - last < 10_000) return
+    if (isClosing() || performance.now() - last < 10_000) return
     last = performance.now()
     log.warn({ err, backend }, 'the queue does not answer')
   }
