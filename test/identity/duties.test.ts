@@ -222,7 +222,7 @@ describe('delegation (R-ORG-2)', () => {
       }
     ])
     expect(
-      requireDuty(h.contextOf(await actorOf(h.runtime, deputy.username)), 'keeper', places['SH01']!)
+      requireDuty(h.contextOf(await actorOf(h.runtime, deputy.username)), 'keeper', places['SH01'])
     ).toMatchObject({ onBehalfOf: keeper.id })
   })
 
@@ -231,7 +231,7 @@ describe('delegation (R-ORG-2)', () => {
     await delegate(keeper, { to: deputy.username })
 
     expect(
-      requireDuty(h.contextOf(await actorOf(h.runtime, deputy.username)), 'keeper', places['SH01']!)
+      requireDuty(h.contextOf(await actorOf(h.runtime, deputy.username)), 'keeper', places['SH01'])
     ).toMatchObject({ onBehalfOf: null })
   })
 
