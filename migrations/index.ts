@@ -2,10 +2,14 @@ import type { MigrationObject } from '@mikro-orm/core'
 import { Platform } from './0001-platform.ts'
 import { Identity } from './0002-identity.ts'
 import { CatalogueAndWarehouses } from './0003-catalogue-and-warehouses.ts'
+import { Ledger } from './0004-ledger.ts'
+import { Slips } from './0005-slips.ts'
 
 /** Every migration in the order it is applied. Append only. */
 export const migrations: MigrationObject[] = [
   { name: '0001-platform', class: Platform },
   { name: '0002-identity', class: Identity },
-  { name: '0003-catalogue-and-warehouses', class: CatalogueAndWarehouses }
+  { name: '0003-catalogue-and-warehouses', class: CatalogueAndWarehouses },
+  { name: '0004-ledger', class: Ledger },
+  { name: '0005-slips', class: Slips }
 ]

@@ -11,6 +11,8 @@ import { idempotency } from './platform/idempotency.ts'
 import { answeredRequestIds, requestIds } from './platform/log.ts'
 import { openapi, validation } from './platform/openapi.ts'
 import type { Runtime } from './platform/context.ts'
+import { ledgerRoutes } from './ledger/ledger.routes.ts'
+import { openingStockRoutes, slipRoutes } from './slips/slips.routes.ts'
 import { warehouseImportRoutes } from './warehouses/import.routes.ts'
 import { warehouseRoutes } from './warehouses/warehouses.routes.ts'
 import packageJson from '../package.json' with { type: 'json' }
@@ -52,6 +54,9 @@ export async function buildApp(runtime: Runtime, { logger }: { logger: FastifyBa
   await app.register(catalogueImportRoutes, { prefix: '/v1' })
   await app.register(warehouseRoutes, { prefix: '/v1' })
   await app.register(warehouseImportRoutes, { prefix: '/v1' })
+  await app.register(ledgerRoutes, { prefix: '/v1' })
+  await app.register(slipRoutes, { prefix: '/v1' })
+  await app.register(openingStockRoutes, { prefix: '/v1' })
   await app.ready()
   return app
 }

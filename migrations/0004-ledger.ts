@@ -1,0 +1,512 @@
+import { Migration } from '@mikro-orm/migrations'
+
+/**
+ * The kernel's tables and its one function. Everything that changes stock goes through `post_movements`; the rules are
+ * told in `src/ledger/post.ts`, the arithmetic in `src/ledger/value.ts`.
+ */
+export class Ledger extends Migration {
+  override up(): void {
+    this.addSql(TABLES)
+    this.addSql(GUARDS)
+    this.addSql(VALUE)
+    this.addSql(POST)
+  }
+}
+
+const TABLES = `
+create table stock_period (
+  warehouse_id int not null references warehouse (id),
+  period date not null,
+  state text not null,
+  closed_at timestamptz,
+  constraint stock_period_pkey primary key (warehouse_id, period),
+  constraint stock_period_state_known check (state in ('open', 'closed')),
+  constraint stock_period_is_a_month check (period = date_trunc('month', period::timestamp)::date)
+);
+
+create table depreciation_policy (
+  effective_from date not null,
+  effective_until date,
+  grace_months int not null,
+  rate numeric(6,4) not null,
+  charge_count int not null,
+  constraint depreciation_policy_pkey primary key (effective_from),
+  constraint depreciation_policy_never_above_cost check (rate >= 0 and rate * charge_count <= 1),
+  constraint depreciation_policy_grace_not_negative check (grace_months >= 0 and charge_count >= 0),
+  constraint depreciation_policy_from_a_month check (effective_from = date_trunc('month', effective_from::timestamp)::date)
+);
+insert into depreciation_policy values ('0001-01-01', null, 3, 0.08, 12);
+
+-- The rows that every posting updates: room on the page keeps the updates off the indexes (HOT).
+create table balance (
+  warehouse_id int not null references warehouse (id),
+  part_id int not null,
+  ownership text not null,
+  condition text not null,
+  part_number text not null,
+  on_hand numeric(15,3) not null default 0,
+  reserved numeric(15,3) not null default 0,
+  constraint balance_pkey primary key (warehouse_id, part_id, ownership, condition),
+  constraint balance_part_fkey foreign key (part_id, part_number) references part (id, number),
+  constraint balance_ownership_known check (ownership in ('own', 'consigned')),
+  constraint balance_condition_known check (condition in ('qualified', 'nonconforming')),
+  constraint balance_on_hand_not_negative check (on_hand >= 0),
+  constraint balance_reserved_within_on_hand check (reserved >= 0 and reserved <= on_hand)
+) with (fillfactor = 70);
+create unique index balance_by_number on balance (warehouse_id, part_number, ownership, condition);
+create index balance_across_warehouses on balance (part_number, warehouse_id, ownership, condition);
+
+create sequence lot_id_seq;
+create table lot (
+  warehouse_id int not null references warehouse (id),
+  id bigint not null default nextval('lot_id_seq'),
+  part_id int not null references part (id),
+  ownership text not null,
+  condition text not null,
+  received_on date not null,
+  opened_on date not null,
+  aged_from date not null,
+  unit_cost numeric(18,4) not null,
+  quantity_in numeric(15,3) not null,
+  on_hand numeric(15,3) not null,
+  cost_residue numeric(18,2) not null default 0,
+  charge_residue numeric(18,2) not null default 0,
+  rate_skipped numeric(9,4) not null default 0,
+  origin_lot_id bigint not null,
+  source_movement_id bigint,
+  last_moved_on date not null,
+  exhausted boolean not null default false,
+  undone boolean not null default false,
+  constraint lot_pkey primary key (warehouse_id, id),
+  constraint lot_only_shrinks check (on_hand >= 0 and on_hand <= quantity_in),
+  constraint lot_exhausted_is_empty check (exhausted = (on_hand = 0)),
+  constraint lot_quantity_positive check (quantity_in > 0),
+  constraint lot_cost_not_negative check (unit_cost >= 0),
+  constraint lot_consigned_has_no_cost check (ownership = 'own' or unit_cost = 0),
+  constraint lot_keeps_its_age check (received_on <= opened_on and aged_from = date_trunc('month', received_on::timestamp)::date)
+) with (fillfactor = 70);
+create index lot_oldest_first on lot (warehouse_id, part_id, ownership, condition, received_on, id) where not exhausted;
+create index lot_by_source on lot (warehouse_id, source_movement_id) where source_movement_id is not null;
+create index lot_by_origin on lot (warehouse_id, origin_lot_id) where source_movement_id is not null;
+create index lot_by_age on lot (aged_from, warehouse_id) where not exhausted;
+
+create sequence movement_id_seq;
+create table movement (
+  warehouse_id int not null,
+  id bigint not null default nextval('movement_id_seq'),
+  slip_id bigint not null,
+  line_no int not null,
+  lot_id bigint not null,
+  part_id int not null,
+  ownership text not null,
+  condition text not null,
+  quantity numeric(15,3) not null,
+  occurred_on date not null,
+  posted_at timestamptz not null,
+  cost numeric(18,2) not null,
+  charge numeric(18,2) not null,
+  on_hand_after numeric(15,3) not null,
+  constraint movement_pkey primary key (warehouse_id, occurred_on, id),
+  constraint movement_lot_fkey foreign key (warehouse_id, lot_id) references lot (warehouse_id, id),
+  constraint movement_moves_something check (quantity <> 0),
+  constraint movement_cost_follows_quantity check (cost * quantity >= 0),
+  constraint movement_on_hand_not_negative check (on_hand_after >= 0)
+) partition by range (occurred_on);
+create index movement_by_part on movement (warehouse_id, part_id, occurred_on, id);
+create index movement_by_slip on movement (warehouse_id, slip_id, line_no);
+
+create sequence reservation_id_seq;
+create table reservation (
+  warehouse_id int not null,
+  id bigint not null default nextval('reservation_id_seq'),
+  part_id int not null,
+  ownership text not null,
+  condition text not null,
+  quantity numeric(15,3) not null,
+  consumed numeric(15,3) not null default 0,
+  reserved_for text not null,
+  reserved_by int not null references person (id),
+  reserved_at timestamptz not null,
+  released_at timestamptz,
+  constraint reservation_pkey primary key (warehouse_id, id),
+  constraint reservation_balance_fkey foreign key (warehouse_id, part_id, ownership, condition)
+    references balance (warehouse_id, part_id, ownership, condition),
+  constraint reservation_quantity_positive check (quantity > 0),
+  constraint reservation_consumed_within_quantity check (consumed >= 0 and consumed <= quantity)
+);
+create index reservation_open on reservation (warehouse_id, part_id, ownership, condition) where released_at is null;
+`
+
+const GUARDS = `
+create function movement_refuse_change() returns trigger language plpgsql as $$
+begin
+  raise exception 'movements are never edited or deleted; post a reversal slip' using errcode = 'BC010';
+end $$;
+create trigger movement_is_append_only before update or delete on movement
+  for each row execute function movement_refuse_change();
+
+-- The last line of defence behind post_movements, for whoever writes to the table by other ways.
+create function movement_refuse_closed_period() returns trigger language plpgsql as $$
+begin
+  if exists (select 1 from stock_period
+              where warehouse_id = new.warehouse_id
+                and period = date_trunc('month', new.occurred_on::timestamp)::date
+                and state = 'closed') then
+    raise exception 'period % is closed', to_char(new.occurred_on, 'YYYY-MM') using errcode = 'BC001', detail = to_char(new.occurred_on, 'YYYY-MM');
+  end if;
+  return new;
+end $$;
+create trigger movement_stays_out_of_closed_periods before insert on movement
+  for each row execute function movement_refuse_closed_period();
+
+create function stock_period_refuse_reopening() returns trigger language plpgsql as $$
+begin
+  if old.state = 'closed' then
+    raise exception 'a closed period is never reopened or changed' using errcode = 'BC011';
+  end if;
+  return new;
+end $$;
+create trigger stock_period_stays_closed before update or delete on stock_period
+  for each row execute function stock_period_refuse_reopening();
+
+-- One partition a month, made before the first slip of the month is written. Built beside the table and attached, so
+-- that postings into other months go on meanwhile.
+create function ensure_movement_partition(p_month date) returns boolean language plpgsql as $$
+declare
+  v_from date := date_trunc('month', p_month::timestamp)::date;
+  v_until date := (v_from + interval '1 month')::date;
+  v_name text := 'movement_' || to_char(v_from, 'YYYY_MM');
+begin
+  if to_regclass(v_name) is not null then return false; end if;
+  perform pg_advisory_xact_lock(7305002);
+  if to_regclass(v_name) is not null then return false; end if;
+  execute format('create table %I (like movement including defaults including constraints)', v_name);
+  execute format('alter table %I add constraint %I check (occurred_on >= %L and occurred_on < %L)', v_name, v_name || '_month', v_from, v_until);
+  execute format('create trigger movement_is_never_emptied before truncate on %I for each statement execute function movement_refuse_change()', v_name);
+  execute format('alter table movement attach partition %I for values from (%L) to (%L)', v_name, v_from, v_until);
+  execute format('alter table %I drop constraint %I', v_name, v_name || '_month');
+  return true;
+end $$;
+`
+
+const VALUE = `
+create function month_index(p_day date) returns int language sql immutable parallel safe
+return (extract(year from p_day) * 12 + extract(month from p_day))::int;
+
+-- How many charges of one policy fall on a lot aged from p_aged, up to and including month p_until (R-AGE-1, R-AGE-2).
+create function charged_months(p_aged date, p_until int, p_from date, p_before date, p_grace int, p_count int) returns int language sql immutable parallel safe
+return greatest(0,
+  least(p_until,
+        coalesce(month_index(p_before) - 1, 2147483647),
+        month_index(p_aged) + p_grace + p_count - 1)
+  - greatest(month_index(p_from), month_index(p_aged) + p_grace) + 1);
+
+-- The summed rates of a lot aged from p_aged up to and including month p_until: rho of the valuation formula.
+create function depreciation_rate(p_aged date, p_until int) returns numeric language sql stable parallel safe
+return (select coalesce(least(sum(rate * charged_months(p_aged, p_until, effective_from, effective_until, grace_months, charge_count)), 1), 0)
+          from depreciation_policy);
+
+create function lot_cost(p_unit_cost numeric, p_quantity numeric, p_residue numeric) returns numeric language sql immutable parallel safe
+return case when p_quantity = 0 then 0 else greatest(0, round(p_unit_cost * p_quantity, 2) + p_residue) end;
+
+create function lot_charge(p_unit_cost numeric, p_quantity numeric, p_rate numeric, p_residue numeric) returns numeric language sql immutable parallel safe
+return case when p_quantity = 0 then 0 else greatest(0, round(p_unit_cost * p_quantity * p_rate, 2) + p_residue) end;
+
+-- What an issue dated into month p_month relieves from a lot that already moved in a later month p_last (R-AGE-3): the
+-- runs of the months between now fall on less, and the difference belongs to this movement.
+create function late_charge(p_warehouse int, p_part int, p_lot bigint, p_unit_cost numeric, p_aged date, p_skipped numeric, p_residue numeric,
+                            p_before numeric, p_taken numeric, p_month int, p_last int) returns numeric language sql stable
+return (
+  select lot_charge(p_unit_cost, p_before, depreciation_rate(p_aged, p_last - 1) - p_skipped, p_residue)
+       - lot_charge(p_unit_cost, p_before - p_taken, depreciation_rate(p_aged, p_last - 1) - p_skipped, p_residue)
+       - coalesce(sum(
+             lot_charge(p_unit_cost, on_hand, rate, p_residue) - lot_charge(p_unit_cost, on_hand, rate_before, p_residue)
+           - lot_charge(p_unit_cost, on_hand - p_taken, rate, p_residue) + lot_charge(p_unit_cost, on_hand - p_taken, rate_before, p_residue)), 0)
+    from (select month,
+                 depreciation_rate(p_aged, month) - p_skipped as rate,
+                 depreciation_rate(p_aged, month - 1) - p_skipped as rate_before,
+                 p_before - coalesce((select sum(m.quantity) from movement m
+                                       where m.warehouse_id = p_warehouse and m.part_id = p_part and m.lot_id = p_lot
+                                         and m.occurred_on >= make_date(month / 12, month % 12 + 1, 1)), 0) as on_hand
+            from generate_series(p_month, p_last - 1) as month) as pending
+);
+`
+
+// One call is one round trip and holds the whole posting. READ COMMITTED gives each statement of the function a fresh
+// snapshot: the balances are locked in one statement, the lots are read in the next, so that what is read is what is there.
+// Every lot changes only under the lock of its balance. Balances are locked in key order: slips queue, they do not deadlock.
+// What moves is worked out first, into an array, and written by one statement; only what undoes another slip reads movements,
+// so that an ordinary posting opens the one partition it writes to, however many there are.
+const POST = `
+create type moving as (
+  line_no int, lot_id bigint, part_id int, ownership text, condition text, quantity numeric, received_on date, unit_cost numeric,
+  cost_residue numeric, charge_residue numeric, rate_skipped numeric, origin_lot_id bigint, source_movement_id bigint,
+  cost numeric, charge numeric
+);
+
+create function post_movements(
+  p_warehouse int, p_slip bigint, p_occurred_on date, p_posted_at timestamptz,
+  p_lines int[], p_parts int[], p_ownerships text[], p_conditions text[], p_quantities numeric[],
+  p_unit_costs numeric[], p_received_ons date[],
+  p_source_slip bigint, p_source_day date, p_source_lines int[],
+  p_reservations bigint[]
+) returns table (line_no int, lot_id bigint, quantity numeric, cost numeric, charge numeric, on_hand_after numeric)
+language plpgsql set plan_cache_mode = force_generic_plan as $$
+#variable_conflict use_column
+declare
+  v_month int := month_index(p_occurred_on);
+  v_sourced boolean := p_source_slip is not null;
+  v_moving moving[];
+  v_offenders jsonb;
+begin
+  -- Closing takes this lock alone: a posting is either before the close, and in it, or after it, and refused.
+  perform pg_advisory_xact_lock_shared(p_warehouse, v_month);
+  if exists (select 1 from stock_period
+              where warehouse_id = p_warehouse and period = date_trunc('month', p_occurred_on::timestamp)::date and state = 'closed') then
+    raise exception 'period is closed' using errcode = 'BC001', detail = to_char(p_occurred_on, 'YYYY-MM');
+  end if;
+
+  if 0 < any (p_quantities) then
+    insert into balance (warehouse_id, part_id, ownership, condition, part_number)
+    select distinct p_warehouse, e.part_id, e.ownership, e.condition, part.number
+      from unnest(p_parts, p_ownerships, p_conditions, p_quantities) as e (part_id, ownership, condition, quantity)
+      join part on part.id = e.part_id
+     where e.quantity > 0
+     order by e.part_id, e.ownership, e.condition
+    on conflict do nothing;
+  end if;
+
+  -- Goods may come back to another condition than they left: then every balance of the part is held.
+  if v_sourced then
+    perform 1 from balance b
+      where b.warehouse_id = p_warehouse and b.part_id = any (p_parts)
+      order by b.part_id, b.ownership, b.condition
+      for no key update;
+  else
+    perform 1 from balance b
+      where b.warehouse_id = p_warehouse
+        and (b.part_id, b.ownership, b.condition) in (select * from unnest(p_parts, p_ownerships, p_conditions))
+      order by b.part_id, b.ownership, b.condition
+      for no key update;
+  end if;
+
+  if p_reservations is not null then
+    perform consume_reservations(p_warehouse, p_reservations, p_parts, p_ownerships, p_conditions, p_quantities);
+  end if;
+
+  if 0 > any (p_quantities) then
+    with demand as materialized (
+      select e.line_no, e.part_id, e.ownership, e.condition, -e.quantity as wanted, e.source_line,
+             sum(-e.quantity) over (partition by e.part_id, e.ownership, e.condition order by e.line_no) as upto
+        from unnest(p_lines, p_parts, p_ownerships, p_conditions, p_quantities, p_source_lines)
+          as e (line_no, part_id, ownership, condition, quantity, source_line)
+       where e.quantity < 0
+    ), undone as (
+      select (r).line_no, (r).lot_id from (select lots_to_undo(p_warehouse, p_source_slip, p_source_day, p_lines, p_source_lines) as r where v_sourced) r
+    ), supply as (
+      select l.*, null::int as line_no,
+             sum(l.on_hand) over (partition by l.part_id, l.ownership, l.condition order by l.received_on, l.id) as upto
+        from lot l
+       where not v_sourced and l.warehouse_id = p_warehouse and not l.exhausted and l.opened_on <= p_occurred_on
+         and (l.part_id, l.ownership, l.condition) in (select part_id, ownership, condition from demand)
+      union all
+      select l.*, u.line_no, sum(l.on_hand) over (partition by u.line_no order by l.received_on, l.id) as upto
+        from undone u
+        join lot l on l.warehouse_id = p_warehouse and l.id = u.lot_id and not l.exhausted
+    ), allocated as materialized (
+      select d.line_no, s.id as lot_id, s.part_id, s.ownership, s.condition, s.received_on, s.unit_cost, s.aged_from, s.rate_skipped,
+             s.cost_residue, s.charge_residue, month_index(s.last_moved_on) as last_month, s.on_hand,
+             least(d.base + d.wanted, s.upto) - greatest(d.base, s.upto - s.on_hand) as taken
+        from (select *, case when v_sourced then 0 else upto - wanted end as base from demand) d
+        join supply s on (s.part_id, s.ownership, s.condition) = (d.part_id, d.ownership, d.condition)
+                     and (s.line_no is null or s.line_no = d.line_no)
+                     and s.upto > d.base and s.upto - s.on_hand < d.base + d.wanted
+    ), sequenced as (
+      select a.*, a.on_hand - sum(a.taken) over (partition by a.lot_id order by a.line_no) + a.taken as before,
+             depreciation_rate(a.aged_from, v_month - 1) - a.rate_skipped as rate
+        from allocated a
+    )
+    select (select array_agg(row(q.line_no, q.lot_id, q.part_id, q.ownership, q.condition, -q.taken, q.received_on, q.unit_cost,
+                                 null, null, null, null, null,
+                                 lot_cost(q.unit_cost, q.before - q.taken, q.cost_residue) - lot_cost(q.unit_cost, q.before, q.cost_residue),
+                                 case when q.unit_cost = 0 then 0
+                                      when q.last_month > v_month then
+                                        -late_charge(p_warehouse, q.part_id, q.lot_id, q.unit_cost, q.aged_from, q.rate_skipped, q.charge_residue, q.before, q.taken, v_month, q.last_month)
+                                      else lot_charge(q.unit_cost, q.before - q.taken, q.rate, q.charge_residue) - lot_charge(q.unit_cost, q.before, q.rate, q.charge_residue)
+                                 end)::moving) from sequenced q),
+           (select jsonb_agg(jsonb_build_object('line', d.line_no, 'wanted', d.wanted, 'available', coalesce(b.on_hand - b.reserved, 0),
+                                                'later', coalesce(b.on_hand - b.reserved, 0) >= d.upto) order by d.line_no)
+              from demand d
+              left join balance b on b.warehouse_id = p_warehouse and (b.part_id, b.ownership, b.condition) = (d.part_id, d.ownership, d.condition)
+              left join (select line_no, sum(taken) as taken from allocated group by line_no) a on a.line_no = d.line_no
+             where coalesce(b.on_hand - b.reserved, 0) < d.upto or coalesce(a.taken, 0) < d.wanted)
+      into v_moving, v_offenders;
+    if v_offenders is not null then
+      raise exception 'stock is short' using errcode = 'BC002', detail = v_offenders::text;
+    end if;
+    -- A return that is reversed never came back: its line may be returned again.
+    if v_sourced then
+      update lot set undone = true
+       where warehouse_id = p_warehouse
+         and id in (select m.lot_id from movement m
+                     where m.warehouse_id = p_warehouse and m.occurred_on = p_source_day and m.slip_id = p_source_slip and m.quantity > 0);
+    end if;
+
+    return query
+    with moving as materialized (select * from unnest(v_moving)),
+    moved_lot as (
+      update lot l
+         set on_hand = l.on_hand + t.quantity, exhausted = l.on_hand + t.quantity = 0, last_moved_on = greatest(l.last_moved_on, p_occurred_on)
+        from (select lot_id, sum(quantity) as quantity from moving group by lot_id) t
+       where l.warehouse_id = p_warehouse and l.id = t.lot_id
+    ), moved_balance as (
+      update balance b
+         set on_hand = b.on_hand + t.quantity
+        from (select part_id, ownership, condition, sum(quantity) as quantity from moving group by 1, 2, 3) t
+       where b.warehouse_id = p_warehouse and (b.part_id, b.ownership, b.condition) = (t.part_id, t.ownership, t.condition)
+    )
+    insert into movement as m (warehouse_id, slip_id, line_no, lot_id, part_id, ownership, condition, quantity, occurred_on, posted_at, cost, charge, on_hand_after)
+    select p_warehouse, p_slip, v.line_no, v.lot_id, v.part_id, v.ownership, v.condition, v.quantity, p_occurred_on, p_posted_at, v.cost, v.charge,
+           b.on_hand + sum(v.quantity) over (partition by v.part_id, v.ownership, v.condition order by v.line_no, v.received_on, v.lot_id)
+      from moving v
+      join balance b on b.warehouse_id = p_warehouse and (b.part_id, b.ownership, b.condition) = (v.part_id, v.ownership, v.condition)
+     order by v.line_no, v.received_on, v.lot_id
+    returning m.line_no, m.lot_id, m.quantity, m.cost, m.charge, m.on_hand_after;
+  end if;
+
+  if 0 < any (p_quantities) then
+    if v_sourced then
+      v_moving := goods_coming_back(p_warehouse, v_month, p_source_slip, p_source_day, p_lines, p_parts, p_ownerships, p_conditions, p_quantities, p_source_lines);
+    else
+      select array_agg(row(e.line_no, nextval('lot_id_seq'), e.part_id, e.ownership, e.condition, e.quantity, coalesce(e.received_on, p_occurred_on), coalesce(e.unit_cost, 0),
+                           0, 0, 0, null, null,
+                           lot_cost(coalesce(e.unit_cost, 0), e.quantity, 0),
+                           case when coalesce(e.unit_cost, 0) = 0 or e.received_on is null then 0
+                                else lot_charge(e.unit_cost, e.quantity, depreciation_rate(e.received_on, v_month - 1), 0) end)::moving)
+        into v_moving
+        from (select * from unnest(p_lines, p_parts, p_ownerships, p_conditions, p_quantities, p_unit_costs, p_received_ons)
+                as e (line_no, part_id, ownership, condition, quantity, unit_cost, received_on)
+               where e.quantity > 0 order by e.line_no) e;
+    end if;
+
+    return query
+    with moving as materialized (select * from unnest(v_moving)),
+    opened as (
+      insert into lot (warehouse_id, id, part_id, ownership, condition, received_on, opened_on, aged_from, unit_cost, quantity_in, on_hand,
+                       cost_residue, charge_residue, rate_skipped, origin_lot_id, source_movement_id, last_moved_on)
+      select p_warehouse, lot_id, part_id, ownership, condition, received_on, p_occurred_on, date_trunc('month', received_on::timestamp)::date, unit_cost, quantity, quantity,
+             cost_residue, charge_residue, rate_skipped, coalesce(origin_lot_id, lot_id), source_movement_id, p_occurred_on
+        from moving
+    ), moved_balance as (
+      update balance b
+         set on_hand = b.on_hand + t.quantity
+        from (select part_id, ownership, condition, sum(quantity) as quantity from moving group by 1, 2, 3) t
+       where b.warehouse_id = p_warehouse and (b.part_id, b.ownership, b.condition) = (t.part_id, t.ownership, t.condition)
+    )
+    insert into movement as m (warehouse_id, slip_id, line_no, lot_id, part_id, ownership, condition, quantity, occurred_on, posted_at, cost, charge, on_hand_after)
+    select p_warehouse, p_slip, v.line_no, v.lot_id, v.part_id, v.ownership, v.condition, v.quantity, p_occurred_on, p_posted_at, v.cost, v.charge,
+           b.on_hand + sum(v.quantity) over (partition by v.part_id, v.ownership, v.condition order by v.line_no, v.lot_id)
+      from moving v
+      join balance b on b.warehouse_id = p_warehouse and (b.part_id, b.ownership, b.condition) = (v.part_id, v.ownership, v.condition)
+     order by v.line_no, v.lot_id
+    returning m.line_no, m.lot_id, m.quantity, m.cost, m.charge, m.on_hand_after;
+  end if;
+end $$;
+
+-- A reversed receipt takes back the very lots it opened, and what came back of them since.
+create function lots_to_undo(p_warehouse int, p_source_slip bigint, p_source_day date, p_lines int[], p_source_lines int[])
+returns table (line_no int, lot_id bigint) language sql stable as $$
+  select e.line_no, l.id
+    from unnest(p_lines, p_source_lines) as e (line_no, source_line)
+    join movement m on m.warehouse_id = p_warehouse and m.occurred_on = p_source_day and m.slip_id = p_source_slip
+                   and m.line_no = e.source_line and m.quantity > 0
+    join lot l on l.warehouse_id = m.warehouse_id
+              and (l.id = m.lot_id or (l.source_movement_id is not null and l.origin_lot_id = m.lot_id))
+              and (l.part_id, l.ownership, l.condition) = (m.part_id, m.ownership, m.condition)
+$$;
+
+-- What the source lines took and did not get back yet; what was taken last comes back first. A movement that comes back in
+-- parts is prorated so that the parts add up to what left, to the cent (R-IN-3). The lot keeps its age; months it was not
+-- here were not charged, so its rate starts where it stopped.
+create function goods_coming_back(
+  p_warehouse int, p_month int, p_source_slip bigint, p_source_day date,
+  p_lines int[], p_parts int[], p_ownerships text[], p_conditions text[], p_quantities numeric[], p_source_lines int[]
+) returns moving[] language plpgsql as $$
+#variable_conflict use_column
+declare
+  v_moving moving[];
+  v_offenders jsonb;
+begin
+  with entry as materialized (
+    select e.*, sum(e.quantity) over (partition by e.source_line order by e.line_no) - e.quantity as base
+      from unnest(p_lines, p_parts, p_ownerships, p_conditions, p_quantities, p_source_lines)
+        as e (line_no, part_id, ownership, condition, quantity, source_line)
+     where e.quantity > 0
+  ), gone as (
+    select e.line_no, e.part_id, e.ownership, e.condition, e.base, e.quantity as wanted,
+           m.id as movement_id, -m.quantity as quantity, -m.cost as cost, -m.charge as charge, back.quantity as back,
+           l.unit_cost, l.received_on, l.aged_from, l.origin_lot_id,
+           depreciation_rate(l.aged_from, month_index(m.occurred_on) - 1) - l.rate_skipped as rate_taken,
+           sum(-m.quantity - back.quantity) over (partition by e.line_no order by m.id desc) as upto
+      from entry e
+      join movement m on m.warehouse_id = p_warehouse and m.occurred_on = p_source_day and m.slip_id = p_source_slip
+                     and m.line_no = e.source_line and m.quantity < 0 and m.part_id = e.part_id and m.ownership = e.ownership
+      join lot l on l.warehouse_id = p_warehouse and l.id = m.lot_id
+      cross join lateral (select coalesce(sum(r.quantity_in), 0) as quantity from lot r
+                           where r.warehouse_id = p_warehouse and r.source_movement_id = m.id and not r.undone) back
+  ), returned as materialized (
+    select g.line_no, g.part_id, g.ownership, g.condition, g.movement_id, g.unit_cost, g.received_on, g.aged_from, g.origin_lot_id, g.rate_taken, taken,
+           round(g.cost * (g.back + prior + taken) / g.quantity, 2) - round(g.cost * (g.back + prior) / g.quantity, 2) as cost,
+           round(g.charge * (g.back + prior + taken) / g.quantity, 2) - round(g.charge * (g.back + prior) / g.quantity, 2) as charge
+      from gone g
+      cross join lateral (select g.upto - (g.quantity - g.back) as from_unit) span
+      cross join lateral (select least(g.base + g.wanted, g.upto) - greatest(g.base, from_unit) as taken,
+                                 greatest(g.base - from_unit, 0) as prior) part
+     where g.quantity > g.back and g.upto > g.base and from_unit < g.base + g.wanted
+  )
+  select (select array_agg(row(r.line_no, nextval('lot_id_seq'), r.part_id, r.ownership, r.condition, r.taken, r.received_on, r.unit_cost,
+                               r.cost - round(r.unit_cost * r.taken, 2), r.charge - round(r.unit_cost * r.taken * r.rate_taken, 2),
+                               depreciation_rate(r.aged_from, p_month - 1) - r.rate_taken, r.origin_lot_id, r.movement_id, r.cost, r.charge)::moving)
+            from (select * from returned order by line_no, movement_id) r),
+         (select jsonb_agg(jsonb_build_object('line', e.line_no, 'wanted', e.quantity, 'returnable', coalesce(r.taken, 0)) order by e.line_no)
+            from entry e
+            left join (select line_no, sum(taken) as taken from returned group by line_no) r on r.line_no = e.line_no
+           where coalesce(r.taken, 0) <> e.quantity)
+    into v_moving, v_offenders;
+  if v_offenders is not null then
+    raise exception 'more comes back than left' using errcode = 'BC003', detail = v_offenders::text;
+  end if;
+  return v_moving;
+end $$;
+
+create function consume_reservations(p_warehouse int, p_reservations bigint[], p_parts int[], p_ownerships text[], p_conditions text[], p_quantities numeric[])
+returns void language plpgsql as $$
+#variable_conflict use_column
+declare
+  v_offenders jsonb;
+begin
+  with used as materialized (
+    select e.reservation_id, e.part_id, e.ownership, e.condition, -sum(e.quantity) as quantity
+      from unnest(p_reservations, p_parts, p_ownerships, p_conditions, p_quantities)
+        as e (reservation_id, part_id, ownership, condition, quantity)
+     where e.reservation_id is not null
+     group by 1, 2, 3, 4
+  ), consumed as (
+    update reservation r set consumed = r.consumed + used.quantity
+      from used
+     where r.warehouse_id = p_warehouse and r.id = used.reservation_id and r.released_at is null
+       and (r.part_id, r.ownership, r.condition) = (used.part_id, used.ownership, used.condition)
+       and used.quantity > 0 and r.consumed + used.quantity <= r.quantity
+    returning r.id, r.part_id, r.ownership, r.condition, used.quantity
+  ), freed as (
+    update balance b set reserved = b.reserved - c.quantity
+      from (select part_id, ownership, condition, sum(quantity) as quantity from consumed group by 1, 2, 3) c
+     where b.warehouse_id = p_warehouse and (b.part_id, b.ownership, b.condition) = (c.part_id, c.ownership, c.condition)
+  )
+  select jsonb_agg(used.reservation_id) into v_offenders
+    from used where not exists (select 1 from consumed where consumed.id = used.reservation_id);
+  if v_offenders is not null then
+    raise exception 'reservation does not cover the line' using errcode = 'BC004', detail = v_offenders::text;
+  end if;
+end $$;
+`

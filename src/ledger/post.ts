@@ -1,0 +1,158 @@
+// The kernel's one way to change stock.
+//
+// What it does: given the entries of one slip, it locks the balances, checks what is available, takes the oldest lots
+// first, values what moves, writes movements and answers them, all in one round trip (`post_movements`).
+// Definitions it uses:
+// - Available is on hand − reserved. What a line may take from a reservation of its own counts as available.
+// - Oldest first is by the day the goods were first received, which travels with them; a late slip only takes lots that
+//   were already there on its day.
+// - A lot is opened by one movement and only shrinks afterwards. So its quantity on any past day is never less than today's,
+//   and a late slip cannot make the past negative. What comes back is a new lot with the old age, at the cost it left with.
+// - What a movement moves is a difference of the value function of `migrations/0004-ledger.ts` (see ARCHITECTURE.md):
+//   the cents telescope, and nothing is ever re-valued.
+// What it does not do: decide who may post, or whether a document is signed. That is the document's own business.
+// A second run posts a second time; the document's version guards against that.
+import type { Context } from '../identity/actor.ts'
+import { run, statement } from '../platform/database.ts'
+import { NAMED_OFFENDERS, Refusal } from '../platform/errors.ts'
+
+export const OWNERSHIPS = ['own', 'consigned'] as const
+export const CONDITIONS = ['qualified', 'nonconforming'] as const
+export type Ownership = (typeof OWNERSHIPS)[number]
+export type Condition = (typeof CONDITIONS)[number]
+
+/** One line that moves stock. */
+export interface Entry {
+  line: number
+  partId: number
+  /** The part's number, for refusals. */
+  part: string
+  ownership: Ownership
+  condition: Condition
+  /** Stock units; positive comes in, negative leaves. */
+  quantity: string
+  /** Of one stock unit, for goods that come in for the first time; consigned goods carry none. */
+  unitCost?: string | null | undefined
+  /** The day goods with an age were first received; today's slip day unless given. */
+  receivedOn?: string | null | undefined
+  /** The line of the posting's source slip that this one undoes: goods come back at the cost they left with, or the very lots a receipt opened leave again. */
+  sourceLine?: number | null | undefined
+  reservationId?: string | null | undefined
+}
+
+/** What was posted: one row per line and lot. `cost` and `charge` have the sign of `quantity`. */
+export interface Movement {
+  line: number
+  lotId: string
+  quantity: string
+  cost: string
+  charge: string
+  onHandAfter: string
+}
+
+/**
+ * The call as SQL, so that a document can change its own state in the same statement.
+ * @param first number of the first of its parameters; `entryParameters` gives their values in this order
+ */
+export const postMovements = (first: number): string => {
+  const types = ['int', 'bigint', 'date', 'timestamptz', 'int[]', 'int[]', 'text[]', 'text[]', 'numeric[]', 'numeric[]', 'date[]', 'bigint', 'date', 'int[]', 'bigint[]']
+  return `post_movements(${types.map((type, index) => `$${first + index}::${type}`).join(', ')})`
+}
+
+/** The columns of `postMovements` as a `Movement`. */
+export const MOVEMENT_COLUMNS = `moved.line_no as line, moved.lot_id as "lotId", trim_scale(moved.quantity)::text as quantity,
+  moved.cost::text as cost, moved.charge::text as charge, trim_scale(moved.on_hand_after)::text as "onHandAfter"`
+
+export interface Posting {
+  warehouseId: number
+  slipId: string
+  occurredOn: string
+  postedAt: string
+  entries: readonly Entry[]
+  /** The posted slip of this warehouse that every entry undoes a line of. */
+  source?: { slipId: string; day: string } | undefined
+}
+
+/** The fifteen values of `postMovements`. */
+export function postingParameters({ warehouseId, slipId, occurredOn, postedAt, entries, source }: Posting): unknown[] {
+  const isReserved = entries.some(({ reservationId }) => reservationId != null)
+  return [
+    warehouseId,
+    slipId,
+    occurredOn,
+    postedAt,
+    entries.map(({ line }) => line),
+    entries.map(({ partId }) => partId),
+    entries.map(({ ownership }) => ownership),
+    entries.map(({ condition }) => condition),
+    entries.map(({ quantity }) => quantity),
+    entries.map(({ unitCost, ownership }) => (ownership === 'consigned' ? null : (unitCost ?? null))),
+    entries.map(({ receivedOn }) => receivedOn ?? null),
+    source?.slipId ?? null,
+    source?.day ?? null,
+    entries.map(({ sourceLine }) => sourceLine ?? null),
+    isReserved ? entries.map(({ reservationId }) => reservationId ?? null) : null
+  ]
+}
+
+const POST = statement<Movement>(`select ${MOVEMENT_COLUMNS} from ${postMovements(1)} as moved`)
+
+/**
+ * Posts entries of one warehouse.
+ * @throws Refusal `InsufficientStock`, `LotNotThereYet`, `PeriodClosed`, `ReturnExceedsIssue`, `GoodsAlreadyGone`, `ReservationDoesNotCover`
+ */
+export async function post(ctx: Context, posting: Posting): Promise<Movement[]> {
+  try {
+    return await run(ctx.em, POST, postingParameters(posting))
+  } catch (error) {
+    throw postingRefusal(error, posting)
+  }
+}
+
+interface ShortLine {
+  line: number
+  wanted: number
+  available: number
+  /** There is enough today, but not yet on the day of the slip. */
+  later: boolean
+}
+
+/** Translates what `post_movements` raised; any other error is handed back as it is. */
+export function postingRefusal(error: unknown, { entries, source }: Pick<Posting, 'entries' | 'source'>): unknown {
+  const { code, detail } = (error ?? {}) as { code?: unknown; detail?: string }
+  const partOf = (line: number): string => entries.find((entry) => entry.line === line)?.part ?? ''
+  switch (code) {
+    case 'BC001':
+      return new Refusal('PeriodClosed', 409, `the period ${detail} is closed for this warehouse; date the slip into an open period`, {
+        errors: [{ pointer: '/occurredOn', detail: 'lies in a closed period' }]
+      })
+    case 'BC002':
+      return shortage(JSON.parse(detail ?? '[]'), source !== undefined, partOf)
+    case 'BC003': {
+      const lines: { line: number; wanted: number; returnable: number }[] = JSON.parse(detail ?? '[]')
+      return new Refusal(
+        'ReturnExceedsIssue',
+        409,
+        `more would come back than left: ${lines.slice(0, NAMED_OFFENDERS).map(({ line, wanted, returnable }) => `line ${line} (${partOf(line)}) returns ${wanted}, ${returnable} can still come back`).join('; ')}`,
+        { extra: { lines: lines.map(({ line, wanted, returnable }) => ({ line, part: partOf(line), wanted: String(wanted), returnable: String(returnable) })) } }
+      )
+    }
+    case 'BC004':
+      return new Refusal('ReservationDoesNotCover', 409, 'a reservation named by a line is released, used up or for other goods; leave it away or name an open one')
+    default:
+      return error
+  }
+}
+
+function shortage(lines: ShortLine[], isUndoing: boolean, partOf: (line: number) => string): Refusal {
+  const named = lines.slice(0, NAMED_OFFENDERS)
+  const more = lines.length > named.length ? ` and ${lines.length - named.length} more` : ''
+  const extra = { lines: lines.map(({ line, wanted, available }) => ({ line, part: partOf(line), wanted: String(wanted), available: String(available) })) }
+  if (isUndoing) {
+    return new Refusal('GoodsAlreadyGone', 409, `what this slip brought in has partly left again (${named.map(({ line }) => `line ${line}, ${partOf(line)}`).join('; ')}${more}); reverse the later slips first`, { extra })
+  }
+  if (lines.every(({ later }) => later)) {
+    return new Refusal('LotNotThereYet', 409, `on the day of the slip the goods had not been received yet (${named.map(({ line }) => `line ${line}, ${partOf(line)}`).join('; ')}${more}); date the slip on or after the day they came in`, { extra })
+  }
+  return new Refusal('InsufficientStock', 409, `stock is short: ${named.map(({ line, wanted, available }) => `line ${line} (${partOf(line)}) wants ${wanted}, ${available} available`).join('; ')}${more}`, { extra })
+}

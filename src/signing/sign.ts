@@ -1,0 +1,64 @@
+import { requireDuty, type Context, type Duty, type WarehouseRef } from '../identity/actor.ts'
+import { Refusal } from '../platform/errors.ts'
+
+/** A signature that counts. */
+export interface Signature {
+  duty: Duty
+  personId: number
+  username: string
+  onBehalfOf: string | null
+  decision: 'approve' | 'refuse'
+  comment: string | null
+  contentHash: string
+  signedAt: string
+}
+
+/** What signing needs to know of a document. */
+export interface Signable {
+  number: string
+  /** Everybody who wrote on it. */
+  preparers: readonly number[]
+  /** The duties that must sign; three at least. */
+  duties: readonly Duty[]
+  signatures: readonly Signature[]
+}
+
+/** The duties that have not signed yet, in the order of the policy. */
+export const dutiesAwaited = ({ duties, signatures }: Pick<Signable, 'duties' | 'signatures'>): Duty[] =>
+  duties.filter((duty) => !signatures.some((signature) => signature.duty === duty))
+
+/**
+ * Whether the actor may sign a document for a duty now: holds the duty there, is a person, did not prepare the document,
+ * has not signed it for another duty, and the duty is still awaited (R-SIG-1).
+ * @returns who signs, and for whom while standing in
+ */
+export function requireSigner(ctx: Context, document: Signable, { duty, warehouse }: { duty: Duty; warehouse: WarehouseRef }) {
+  const grant = requireDuty(ctx, duty, warehouse)
+  if (ctx.actor.isMachine) throw new Refusal('PersonMustSign', 403, 'an API key never signs; sign in as a person')
+  if (!document.duties.includes(duty)) {
+    throw new Refusal('DutyNotAsked', 422, `${document.number} is not signed by ${duty}; it is signed by ${document.duties.join(', ')}`)
+  }
+  if (document.preparers.includes(ctx.actor.personId)) {
+    throw new Refusal('PreparerMaySign', 422, `the person who prepared ${document.number} never signs it; ask somebody else with the duty ${duty}`)
+  }
+  const earlier = document.signatures.find(({ personId }) => personId === ctx.actor.personId)
+  if (earlier !== undefined) {
+    throw new Refusal('AlreadySigned', 409, `you signed ${document.number} as ${earlier.duty}; three different people sign, so somebody else signs as ${duty}`)
+  }
+  if (!dutiesAwaited(document).includes(duty)) {
+    throw new Refusal('DutyAlreadySigned', 409, `${document.number} is already signed as ${duty}; awaited: ${dutiesAwaited(document).join(', ') || 'nobody'}`)
+  }
+  return { personId: ctx.actor.personId, onBehalfOf: grant.onBehalfOf }
+}
+
+/** What the unique keys of `signature` forbid, when two signatures arrive at once; any other error is handed back as it is. */
+export function signingRefusal(error: unknown, number: string): unknown {
+  switch ((error as { constraint?: string } | null)?.constraint) {
+    case 'signature_one_per_person':
+      return new Refusal('AlreadySigned', 409, `you signed ${number} a moment ago; one person signs once`)
+    case 'signature_one_per_duty':
+      return new Refusal('DutyAlreadySigned', 409, `${number} was signed for this duty a moment ago`)
+    default:
+      return error
+  }
+}

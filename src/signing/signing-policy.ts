@@ -1,0 +1,38 @@
+import { requireDutyEverywhere, type Context, type Duty } from '../identity/actor.ts'
+import { recordAudit } from '../identity/audit.ts'
+import { inTransaction } from '../platform/context.ts'
+import { run, statement } from '../platform/database.ts'
+import { Refusal } from '../platform/errors.ts'
+
+export interface SigningPolicy {
+  /** A document kind, or `*` for every kind that has no policy of its own. */
+  documentKind: string
+  duties: Duty[]
+}
+
+const LIST = statement<SigningPolicy>(`select document_kind as "documentKind", duties from signing_policy order by document_kind`)
+
+export const listSigningPolicies = (ctx: Context): Promise<SigningPolicy[]> => run(ctx.em, LIST, [])
+
+const SET = statement<never>(`
+insert into signing_policy (document_kind, duties) values ($1, $2)
+on conflict (document_kind) do update set duties = excluded.duties`)
+
+/**
+ * Sets which duties sign a kind of document (R-SIG-1). Documents already submitted keep the duties they were submitted with.
+ * @throws Refusal `ThreeSignersAreTheFloor`
+ */
+export async function setSigningPolicy(ctx: Context, { documentKind, duties }: SigningPolicy): Promise<SigningPolicy> {
+  requireDutyEverywhere(ctx, 'administrator')
+  if (new Set(duties).size < 3) {
+    throw new Refusal('ThreeSignersAreTheFloor', 422, 'at least three different duties sign a document', {
+      errors: [{ pointer: '/duties', detail: 'fewer than three different duties', sent: duties }]
+    })
+  }
+  const policy = { documentKind, duties: [...new Set(duties)] }
+  await inTransaction(ctx, async (inner) => {
+    await run(inner.em, SET, [policy.documentKind, policy.duties])
+    await recordAudit(inner, 'signing-policy.set', documentKind, policy)
+  })
+  return policy
+}

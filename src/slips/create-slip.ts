@@ -1,0 +1,126 @@
+import { requireDuty, type Context, type Duty } from '../identity/actor.ts'
+import { ensureMonth } from '../ledger/movement-partitions.ts'
+import { run, statement } from '../platform/database.ts'
+import { Refusal } from '../platform/errors.ts'
+import { warehouseByCode, type Warehouse } from '../warehouses/directory.ts'
+import { draftSlip, type SlipDraft } from './draft-slip.ts'
+import { SLIP_KIND_RULES } from './slip-kinds.ts'
+import { loadSlip, slipView, type Slip, type SlipLine } from './slip.ts'
+import type { CreateSlip, SlipView } from './slips.schemas.ts'
+
+/** The columns of `slip_line` as arrays, for `unnest`. */
+export const lineParameters = (lines: readonly SlipLine[]): unknown[] => [
+  lines.map(({ line }) => line),
+  lines.map(({ partId }) => partId),
+  lines.map(({ quantity }) => quantity),
+  lines.map(({ unit }) => unit),
+  lines.map(({ unitQuantity }) => unitQuantity),
+  lines.map(({ unitCost }) => unitCost),
+  lines.map(({ ownership }) => ownership),
+  lines.map(({ condition }) => condition),
+  lines.map(({ expectedQuantity }) => expectedQuantity),
+  lines.map(({ receivedOn }) => receivedOn),
+  lines.map(({ sourceLine }) => sourceLine),
+  lines.map(({ reservation }) => reservation),
+  lines.map(({ difference }) => (difference === null ? null : JSON.stringify(difference))),
+  lines.map(({ note }) => note)
+]
+
+export const LINE_COLUMNS = 'line_no, part_id, quantity, unit, unit_quantity, unit_cost, ownership, condition, expected_quantity, received_on, source_line, reservation_id, difference, note'
+export const linesFrom = (first: number): string => {
+  const types = ['int', 'int', 'numeric', 'text', 'numeric', 'numeric', 'text', 'text', 'numeric', 'date', 'int', 'bigint', 'jsonb', 'text']
+  return `unnest(${types.map((type, index) => `$${first + index}::${type}[]`).join(', ')})`
+}
+
+// One statement, because it runs for every slip at the counter: the number, the slip, its lines and its history. The row of
+// the counter is locked until the commit, which makes numbers gapless and lets slips of one kind and month queue; nothing
+// else waits. A draft into a closed period inserts nothing.
+const CREATE = statement<{ id: string; number: string; duties: Duty[] }>(`
+with numbered as (
+  insert into document_number (warehouse_id, series, period, last)
+  select $1, $2, date_trunc('month', $3::date::timestamp)::date, 1
+   where not exists (select 1 from stock_period where warehouse_id = $1 and period = date_trunc('month', $3::date::timestamp)::date and state = 'closed')
+  on conflict (warehouse_id, series, period) do update set last = document_number.last + 1
+  returning last
+), created as (
+  insert into slip (warehouse_id, number, kind, purpose, state, occurred_on, reference, counterparty, supplier_id, delivery_note,
+                    packages_expected, packages_received, note, reason, source_slip_id, duties, preparers, prepared_at, submitted_at)
+  select $1, $4 || '-' || $2 || '-' || to_char($3::date, 'YYYYMM') || '-' || lpad(last::text, greatest(5, length(last::text)), '0'),
+         $5, $6, $7, $3::date, $8, $9, $10, $11, $12, $13, $14, $15, $16,
+         (select duties from signing_policy where document_kind in ($5, '*') order by document_kind desc limit 1),
+         array[$17::int], $18::timestamptz, case when $7 = 'draft' then null else $18::timestamptz end
+    from numbered
+  returning id, number, duties
+), lines as (
+  insert into slip_line (warehouse_id, slip_id, ${LINE_COLUMNS})
+  select $1, created.id, line.* from created, ${linesFrom(19)} as line
+), noted as (
+  insert into document_event (warehouse_id, document_id, occurred_at, person_id, event)
+  select $1, created.id, $18, $17, case when $7 = 'draft' then 'drafted' else 'submitted' end from created
+)
+select id, number, duties from created`)
+
+/**
+ * Writes a slip and, unless told otherwise, submits it for its signatures.
+ * @throws Refusal those of `draftSlip`, `PeriodClosed`, `AlreadyReversed`, 403 without the duty keeper there
+ */
+export async function createSlip(ctx: Context, { warehouse: code, ...input }: CreateSlip & { warehouse: string }): Promise<SlipView> {
+  const warehouse = await warehouseByCode(ctx, code)
+  requireDuty(ctx, 'keeper', warehouse)
+  const draft = await draftSlip(ctx, warehouse, input.kind, input)
+  return slipView(ctx, await insertSlip(ctx, warehouse, draft, { submit: input.submit ?? true }), warehouse)
+}
+
+/** Writes a checked draft. Whoever calls it has checked the duty. */
+export async function insertSlip(ctx: Context, warehouse: Warehouse, draft: SlipDraft, { submit }: { submit: boolean }): Promise<Slip> {
+  await ensureMonth(ctx, draft.occurredOn)
+  const at = ctx.clock.now().toString()
+  const state = submit ? 'awaiting-signatures' : 'draft'
+  const { supplier, source, ...said } = draft
+  const [created] = await run(ctx.em, CREATE, [
+    warehouse.id, SLIP_KIND_RULES[draft.kind].series, draft.occurredOn, warehouse.code, draft.kind, draft.purpose, state, draft.reference, draft.counterparty,
+    supplier?.id ?? null, draft.deliveryNote, draft.packagesExpected, draft.packagesReceived, draft.note, draft.reason, source?.id ?? null,
+    ctx.actor.personId, at, ...lineParameters(draft.lines)
+  ]).catch((error: unknown) => {
+    throw isSecondReversal(error) ? new Refusal('AlreadyReversed', 409, `${source?.number} has a reversal already; a slip is reversed once`) : error
+  })
+  if (created === undefined) throw periodClosed(draft.occurredOn)
+  return {
+    ...said,
+    ...created,
+    state,
+    version: 1,
+    supplier: supplier?.code ?? null,
+    supplierId: supplier?.id ?? null,
+    source,
+    preparers: [ctx.actor.personId],
+    preparedBy: ctx.actor.username,
+    preparedAt: at,
+    submittedAt: submit ? at : null,
+    approvedAt: null,
+    postedBy: null,
+    postedAt: null,
+    handedTo: null,
+    deliveredBy: null,
+    lateDuty: null,
+    lateDueAt: null,
+    lateSettledAt: null,
+    releasedBecause: null,
+    authorisedBy: null,
+    signatures: [],
+    qualityReports: []
+  }
+}
+
+export const periodClosed = (day: string): Refusal =>
+  new Refusal('PeriodClosed', 409, `the period ${day.slice(0, 7)} is closed for this warehouse; date the slip into an open period`, {
+    errors: [{ pointer: '/occurredOn', detail: 'lies in a closed period', sent: day }]
+  })
+
+const isSecondReversal = (error: unknown): boolean => (error as { constraint?: string } | null)?.constraint === 'slip_reversed_once'
+
+/** Reverses a posted slip by a slip of its own (红字冲销), which is signed and posted like any other (R-STK-2). */
+export async function reverseSlip(ctx: Context, { number, reason, occurredOn }: { number: string; reason: string; occurredOn?: string | undefined }): Promise<SlipView> {
+  const { warehouse } = await loadSlip(ctx, number)
+  return createSlip(ctx, { warehouse: warehouse.code, kind: 'reversal', reference: number, reason, ...(occurredOn !== undefined && { occurredOn }) })
+}

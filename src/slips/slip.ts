@@ -1,0 +1,256 @@
+import { requireSight, type Context, type Duty } from '../identity/actor.ts'
+import type { Condition, Entry, Movement, Ownership } from '../ledger/post.ts'
+import { run, statement } from '../platform/database.ts'
+import { notFound, Refusal } from '../platform/errors.ts'
+import { contentHash } from '../signing/content-hash.ts'
+import { dutiesAwaited, type Signature } from '../signing/sign.ts'
+import { warehouseByCode, type Warehouse } from '../warehouses/directory.ts'
+import { SLIP_KIND_RULES, type Purpose, type SlipKind, type SlipState } from './slip-kinds.ts'
+import type { SlipView } from './slips.schemas.ts'
+
+/** What was found when the goods were checked against the delivery note (R-IN-2). */
+export interface Difference {
+  aspects: string[]
+  responsibleParty: 'production' | 'carrier' | 'own-department' | null
+  faultyQuantity: string | null
+  description: string | null
+}
+
+/** A line as it is kept: `quantity` in stock units, negative when the goods leave. */
+export interface SlipLine {
+  line: number
+  partId: number
+  part: string
+  name: string
+  nameZh: string | null
+  specification: string | null
+  quantity: string
+  unit: string
+  unitQuantity: string
+  unitCost: string | null
+  ownership: Ownership
+  condition: Condition
+  expectedQuantity: string | null
+  receivedOn: string | null
+  sourceLine: number | null
+  reservation: string | null
+  difference: Difference | null
+  note: string | null
+}
+
+export interface Slip {
+  id: string
+  number: string
+  kind: SlipKind
+  purpose: Purpose | null
+  state: SlipState
+  version: number
+  occurredOn: string
+  reference: string | null
+  counterparty: string | null
+  supplier: string | null
+  supplierId: number | null
+  deliveryNote: string | null
+  packagesExpected: number | null
+  packagesReceived: number | null
+  note: string | null
+  reason: string | null
+  source: { id: string; number: string; kind: SlipKind; occurredOn: string } | null
+  duties: Duty[]
+  preparers: number[]
+  preparedBy: string
+  preparedAt: string
+  submittedAt: string | null
+  approvedAt: string | null
+  postedBy: string | null
+  postedAt: string | null
+  handedTo: string | null
+  deliveredBy: string | null
+  lateDuty: Duty | null
+  lateDueAt: string | null
+  lateSettledAt: string | null
+  releasedBecause: string | null
+  authorisedBy: string | null
+  lines: SlipLine[]
+  signatures: Signature[]
+  qualityReports: string[]
+}
+
+// One row, whatever the number of lines: one round trip reads a whole slip.
+const SLIP = statement<Slip>(`
+select s.id, s.number, s.kind, s.purpose, s.state, s.version, s.occurred_on as "occurredOn", s.reference, s.counterparty,
+       supplier.code as supplier, s.supplier_id as "supplierId", s.delivery_note as "deliveryNote",
+       s.packages_expected as "packagesExpected", s.packages_received as "packagesReceived", s.note, s.reason,
+       case when source.id is not null then json_build_object('id', source.id::text, 'number', source.number, 'kind', source.kind, 'occurredOn', source.occurred_on) end as source,
+       s.duties, s.preparers, preparer.username as "preparedBy", s.prepared_at as "preparedAt", s.submitted_at as "submittedAt", s.approved_at as "approvedAt",
+       poster.username as "postedBy", s.posted_at as "postedAt", s.handed_to as "handedTo", s.delivered_by as "deliveredBy",
+       s.late_duty as "lateDuty", s.late_due_at as "lateDueAt", s.late_settled_at as "lateSettledAt", s.released_because as "releasedBecause", s.authorised_by as "authorisedBy",
+       (select json_agg(json_build_object(
+                 'line', l.line_no, 'partId', l.part_id, 'part', part.number, 'name', part.name, 'nameZh', part.name_zh, 'specification', part.specification,
+                 'quantity', trim_scale(l.quantity)::text, 'unit', l.unit, 'unitQuantity', trim_scale(l.unit_quantity)::text, 'unitCost', l.unit_cost::text,
+                 'ownership', l.ownership, 'condition', l.condition, 'expectedQuantity', trim_scale(l.expected_quantity)::text, 'receivedOn', l.received_on,
+                 'sourceLine', l.source_line, 'reservation', l.reservation_id::text, 'difference', l.difference, 'note', l.note) order by l.line_no)
+          from slip_line l join part on part.id = l.part_id
+         where l.warehouse_id = s.warehouse_id and l.slip_id = s.id) as lines,
+       coalesce((select json_agg(json_build_object(
+                 'duty', g.duty, 'personId', g.person_id, 'username', signer.username, 'onBehalfOf', absent.username, 'decision', g.decision,
+                 'comment', g.comment, 'contentHash', g.content_hash, 'signedAt', g.signed_at) order by g.id)
+          from signature g join person signer on signer.id = g.person_id left join person absent on absent.id = g.on_behalf_of
+         where g.warehouse_id = s.warehouse_id and g.document_id = s.id and g.voided_at is null), '[]') as signatures,
+       '{}'::text[] as "qualityReports"
+  from slip s
+  join person preparer on preparer.id = s.preparers[cardinality(s.preparers)]
+  left join person poster on poster.id = s.posted_by
+  left join supplier on supplier.id = s.supplier_id
+  left join slip source on source.warehouse_id = s.warehouse_id and source.id = s.source_slip_id
+ where s.warehouse_id = $1 and s.number = $2`)
+
+const POSTED = statement<{ movements: Movement[] | null; reports: string[] | null }>(`
+select (select json_agg(json_build_object('line', m.line_no, 'lotId', m.lot_id::text, 'quantity', trim_scale(m.quantity)::text, 'cost', m.cost::text,
+                                          'charge', m.charge::text, 'onHandAfter', trim_scale(m.on_hand_after)::text) order by m.id)
+          from movement m where m.warehouse_id = $1 and m.slip_id = $2 and m.occurred_on = $3) as movements,
+       (select array_agg(number order by number) from quality_report where warehouse_id = $1 and slip_id = $2) as reports`)
+
+/** The warehouse code a document number begins with. */
+const warehouseOf = (number: string): string => number.replace(/-[A-Z]{2,3}-\d{6}-\d+$/, '')
+
+/**
+ * A slip the actor may see, with its warehouse.
+ * @throws Refusal 404 for one that does not exist or lies in a warehouse the actor may not see
+ */
+export async function loadSlip(ctx: Context, number: string): Promise<{ slip: Slip; warehouse: Warehouse }> {
+  const warehouse = await warehouseByCode(ctx, warehouseOf(number)).catch((error: unknown) => {
+    throw error instanceof Refusal && error.status === 404 ? notFound('slip', number) : error
+  })
+  if (!isVisible(ctx, warehouse)) throw notFound('slip', number)
+  const [slip] = await run(ctx.em, SLIP, [warehouse.id, number])
+  if (slip === undefined) throw notFound('slip', number)
+  return { slip, warehouse }
+}
+
+function isVisible(ctx: Context, warehouse: Warehouse): boolean {
+  try {
+    requireSight(ctx, warehouse)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** What signatures bind to (R-SIG-2): everything that was written on the paper, nothing that happens to it later. */
+export const slipContent = (slip: Slip, warehouse: { code: string }) => ({
+  number: slip.number,
+  kind: slip.kind,
+  purpose: slip.purpose,
+  warehouse: warehouse.code,
+  occurredOn: slip.occurredOn,
+  reference: slip.reference,
+  counterparty: slip.counterparty,
+  supplier: slip.supplier,
+  deliveryNote: slip.deliveryNote,
+  packagesExpected: slip.packagesExpected,
+  packagesReceived: slip.packagesReceived,
+  note: slip.note,
+  reason: slip.reason,
+  sourceSlip: slip.source?.number ?? null,
+  duties: slip.duties,
+  preparedBy: slip.preparedBy,
+  lines: slip.lines.map(({ partId: _partId, name: _name, nameZh: _nameZh, specification: _specification, ...line }) => line)
+})
+
+export const slipHash = (slip: Slip, warehouse: { code: string }): string => contentHash(slipContent(slip, warehouse))
+
+/** The lines as the ledger wants them. */
+export const entriesOf = (slip: Slip): Entry[] =>
+  slip.lines.map((line) => ({
+    line: line.line,
+    partId: line.partId,
+    part: line.part,
+    ownership: line.ownership,
+    condition: line.condition,
+    quantity: line.quantity,
+    unitCost: line.unitCost,
+    receivedOn: line.receivedOn,
+    sourceLine: line.sourceLine,
+    reservationId: line.reservation
+  }))
+
+export const sourceOf = (slip: Slip) => (slip.source === null ? undefined : { slipId: slip.source.id, day: slip.source.occurredOn })
+
+/** An instant as PostgreSQL or JSON writes it, as RFC 3339 in UTC. */
+export const instant = (value: string): string => Temporal.Instant.from(value.replace(' ', 'T')).toString()
+const instantOrNull = (value: string | null): string | null => (value === null ? null : instant(value))
+
+/** The slip as the API shows it; `movements` are what was posted. */
+export function slipView(ctx: Context, slip: Slip, warehouse: { code: string }, movements: readonly Movement[] = []): SlipView {
+  const moved = Map.groupBy(movements, ({ line }) => line)
+  return {
+    number: slip.number,
+    kind: slip.kind,
+    kindZh: SLIP_KIND_RULES[slip.kind].nameZh,
+    purpose: slip.purpose,
+    state: slip.state,
+    version: slip.version,
+    warehouse: warehouse.code,
+    occurredOn: slip.occurredOn,
+    reference: slip.reference,
+    counterparty: slip.counterparty,
+    preparedBy: slip.preparedBy,
+    preparedAt: instant(slip.preparedAt),
+    postedBy: slip.postedBy,
+    postedAt: instantOrNull(slip.postedAt),
+    lateSignature: lateSignature(ctx, slip),
+    supplier: slip.supplier,
+    deliveryNote: slip.deliveryNote,
+    packagesExpected: slip.packagesExpected,
+    packagesReceived: slip.packagesReceived,
+    note: slip.note,
+    reason: slip.reason,
+    sourceSlip: slip.source?.number ?? null,
+    contentHash: slipHash(slip, warehouse),
+    lines: slip.lines.map(({ partId: _partId, ...line }) => ({
+      ...line,
+      direction: line.quantity.startsWith('-') ? ('out' as const) : ('in' as const),
+      quantity: line.quantity.replace('-', ''),
+      difference: line.difference as Record<string, unknown> | null,
+      movements: (moved.get(line.line) ?? []).map(({ lotId, quantity, cost, charge, onHandAfter }) => ({ lot: lotId, quantity, cost, charge, onHandAfter }))
+    })),
+    duties: slip.duties,
+    signatures: slip.signatures.map(({ duty, username, onBehalfOf, decision, comment, contentHash, signedAt }) => ({
+      duty,
+      signedBy: username,
+      onBehalfOf,
+      decision,
+      comment,
+      contentHash,
+      signedAt: instant(signedAt)
+    })),
+    awaiting: slip.state === 'awaiting-signatures' ? dutiesAwaited(slip) : slip.lateDuty !== null && slip.lateSettledAt === null ? [slip.lateDuty] : [],
+    submittedAt: instantOrNull(slip.submittedAt),
+    approvedAt: instantOrNull(slip.approvedAt),
+    handedTo: slip.handedTo,
+    deliveredBy: slip.deliveredBy,
+    releasedBecause: slip.releasedBecause,
+    authorisedBy: slip.authorisedBy,
+    qualityReports: slip.qualityReports
+  }
+}
+
+export function lateSignature(ctx: Context, { lateDuty, lateDueAt, lateSettledAt }: Pick<Slip, 'lateDuty' | 'lateDueAt' | 'lateSettledAt'>) {
+  if (lateDuty === null || lateDueAt === null || lateSettledAt !== null) return null
+  const dueAt = Temporal.Instant.from(instant(lateDueAt))
+  return { duty: lateDuty, dueAt: dueAt.toString(), overdue: Temporal.Instant.compare(ctx.clock.now(), dueAt) > 0 }
+}
+
+/** One slip, with what it posted. */
+export async function readSlip(ctx: Context, { number }: { number: string }): Promise<SlipView> {
+  const { slip, warehouse } = await loadSlip(ctx, number)
+  return viewOf(ctx, slip, warehouse)
+}
+
+/** The view of a slip that was just read, with its movements and reports where it has any. */
+export async function viewOf(ctx: Context, slip: Slip, warehouse: Warehouse): Promise<SlipView> {
+  if (slip.state !== 'posted') return slipView(ctx, slip, warehouse)
+  const [posted] = await run(ctx.em, POSTED, [warehouse.id, slip.id, slip.occurredOn])
+  return slipView(ctx, { ...slip, qualityReports: posted?.reports ?? [] }, warehouse, posted?.movements ?? [])
+}
