@@ -221,18 +221,18 @@ describe('delegation (R-ORG-2)', () => {
         onBehalfOf: keeper.username
       }
     ])
-    expect(
-      requireDuty(h.contextOf(await actorOf(h.runtime, deputy.username)), 'keeper', places['SH01'])
-    ).toMatchObject({ onBehalfOf: keeper.id })
+    expect(requireDuty(h.contextOf(await actorOf(h.runtime, deputy.username)), 'keeper', places['SH01'])).toMatchObject(
+      { onBehalfOf: keeper.id }
+    )
   })
 
   test('an own duty is named before a delegated one', async () => {
     const [keeper, deputy] = [await keeperOf('SH01'), await keeperOf('SH01')]
     await delegate(keeper, { to: deputy.username })
 
-    expect(
-      requireDuty(h.contextOf(await actorOf(h.runtime, deputy.username)), 'keeper', places['SH01'])
-    ).toMatchObject({ onBehalfOf: null })
+    expect(requireDuty(h.contextOf(await actorOf(h.runtime, deputy.username)), 'keeper', places['SH01'])).toMatchObject(
+      { onBehalfOf: null }
+    )
   })
 
   test('one duty of several may be delegated', async () => {
