@@ -36,7 +36,13 @@ const Readiness = named(
 /** `GET /health` says that the process lives, `GET /ready` that it can work. An overloaded process answers both. */
 export const health = fp<{ runtime: Runtime; version: string }>(
   async (app, { runtime, version }) => {
-    await app.register(underPressure, { maxEventLoopDelay: EVENT_LOOP_LIMIT_MS, retryAfter: 5 })
+    await app.register(underPressure, {
+      maxEventLoopDelay: EVENT_LOOP_LIMIT_MS,
+      pressureHandler: (_request, _reply, _type, value) => {
+        // Infinity: nothing was measured in the second before, as after the long breath of building the app. That is no delay.
+        if (value !== Number.POSITIVE_INFINITY) throw new Refusal('Overloaded', 503, 'the service is overloaded; try again in a few seconds', { retryAfterSeconds: 5 })
+      }
+    })
     const config = { pressureHandler: () => undefined, public: true }
 
     app.get(
