@@ -1,3 +1,4 @@
+import { banner } from './banner.ts'
 import { runProcess } from './process.ts'
 import { startServer } from './server.ts'
 import { startWorker } from './worker.ts'
@@ -6,5 +7,5 @@ import { startWorker } from './worker.ts'
 await runProcess(async (service, closing) => {
   const url = await startServer(service, closing)
   await startWorker(service)
-  if (service.isEmbedded) process.stdout.write(`\n  bincard is ready: ${url}/docs\n\n`)
+  if (service.isEmbedded) process.stdout.write(banner({ url }))
 })
