@@ -95,8 +95,9 @@ export const csvBody = {
       .join('; ')}. Columns left out stay as they are; an empty cell empties what was there.`
 }
 
-/** Lets the routes registered beside it take `text/csv` of up to 50 MiB as text. Other charsets than UTF-8 are refused. */
+/** Lets the routes registered beside it take `text/csv` of up to 50 MiB as text, and nothing else. Other charsets than UTF-8 are refused. */
 export const csvUpload = fp(async (app) => {
+  app.removeAllContentTypeParsers()
   app.addContentTypeParser('text/csv', { parseAs: 'buffer', bodyLimit: IMPORT_BODY_LIMIT }, (_request, body, done) => {
     try {
       done(null, textOf(body as Buffer))

@@ -40,7 +40,7 @@ function refusalOf(error: FastifyError | Refusal, request: FastifyRequest): Refu
   }
   switch (error.code) {
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
-      return new Refusal('UnsupportedMediaType', 415, `the body is ${request.headers['content-type'] ?? 'of no stated type'}; send application/json`)
+      return new Refusal('UnsupportedMediaType', 415, `the body is ${request.headers['content-type'] ?? 'of no stated type'}; send ${(request.routeOptions.schema as { consumes?: string[] } | undefined)?.consumes?.join(' or ') ?? 'application/json'}`)
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
       return new Refusal('BodyTooLarge', 413, `the body is larger than the ${request.routeOptions.bodyLimit} bytes this operation accepts; split it`)
     case 'FST_ERR_CTP_EMPTY_JSON_BODY':

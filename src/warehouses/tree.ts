@@ -23,5 +23,7 @@ export function misplacement(code: string, kind: WarehouseKind, parent: { code: 
   if (parent === null) return kind === 'van' ? `a van belongs under ${accepted.join(', ')}; name its parent` : undefined
   if (parent.code === code) return `warehouse ${code} cannot hang under itself`
   if (accepted.includes(parent.kind)) return undefined
-  return `${parent.code} is a ${parent.kind}; a ${kind} may hang under ${accepted.join(', ') || 'nothing, it is the top of the tree'}`
+  return `${parent.code} is ${named(parent.kind)}; ${named(kind)} may hang under ${accepted.join(', ') || 'nothing, it is the top of the tree'}`
 }
+
+const named = (kind: WarehouseKind): string => `${kind === 'outlet' ? 'an' : 'a'} ${kind}`

@@ -1,0 +1,89 @@
+import { defineEntity, MikroORM, p } from '@mikro-orm/postgresql'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { entities } from '../../src/orm.ts'
+import { cloneDatabase } from '../support/harness.ts'
+
+const CREDENTIALS = 'credentials and rights are read into one row per person or key and written by single statements'
+const KERNEL = 'stock moves by the stored functions of the ledger alone'
+const HOT = 'written in one round trip per slip, whatever its lines'
+const PLATFORM = 'the platform writes it by prepared statements and knows no entities'
+
+/** Tables that SQL alone writes and reads, and why. Every other table has an entity that equals it. */
+const SQL_ONLY: Record<string, string> = {
+  idempotency_key: PLATFORM,
+  setting: PLATFORM,
+  migration: 'kept by the migrator itself',
+  duty_assignment: CREDENTIALS,
+  delegation: CREDENTIALS,
+  refresh_token: CREDENTIALS,
+  api_key: CREDENTIALS,
+  audit_event: 'append-only, written by one statement in the transaction of the deed',
+  balance: KERNEL,
+  lot: KERNEL,
+  movement: KERNEL,
+  reservation: KERNEL,
+  stock_period: KERNEL,
+  depreciation_policy: KERNEL,
+  slip: HOT,
+  slip_line: HOT,
+  document_number: HOT,
+  document_event: HOT,
+  signature: HOT,
+  signing_policy: HOT,
+  quality_report: HOT
+}
+/** Whole schemas that belong to somebody else. */
+const FOREIGN_SCHEMAS = { bullmq: 'made and migrated by BullMQ' }
+
+let database: Awaited<ReturnType<typeof cloneDatabase>>
+beforeAll(async () => {
+  database = await cloneDatabase()
+})
+afterAll(() => database.drop())
+
+async function withOrm<Result>(known: typeof entities, work: (orm: MikroORM) => Promise<Result>): Promise<Result> {
+  const orm = await MikroORM.init({
+    clientUrl: database.url,
+    entities: known,
+    schemaGenerator: { ignoreRoutines: true, skipTables: Object.keys(SQL_ONLY), ignoreSchema: Object.keys(FOREIGN_SCHEMAS) },
+    allowGlobalContext: true
+  })
+  try {
+    return await work(orm)
+  } finally {
+    await orm.close(true)
+  }
+}
+
+/** What would have to be done to the database to make it what the entities say. */
+const differences = (known: typeof entities = entities) => withOrm(known, async (orm) => (await orm.schema.getUpdateSchemaSQL({ wrap: false })).trim())
+
+test('the entities equal the migrated schema', async () => {
+  expect(await differences()).toBe('')
+})
+
+test('every table of SQL alone is there and has no entity', async () => {
+  const [tables, mapped] = await withOrm(entities, async (orm) => [
+    await orm.em.getConnection().execute<{ name: string }[]>(`select relname as name from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and not relispartition`),
+    [...orm.getMetadata().getAll().values()].map(({ tableName }) => tableName)
+  ])
+  expect(Object.keys(SQL_ONLY).filter((table) => !tables.some(({ name }) => name === table))).toEqual([])
+  expect(Object.keys(SQL_ONLY).filter((table) => mapped.includes(table))).toEqual([])
+})
+
+test('a column or a table on one side only is noticed', async () => {
+  const Lonely = defineEntity({ name: 'Lonely', tableName: 'lonely', properties: { id: p.integer().primary() } })
+  expect(await differences([...(entities as never[]), Lonely as never])).toContain('create table "lonely"')
+
+  const execute = (text: string) => withOrm(entities, (orm) => orm.em.getConnection().execute(text))
+  await execute('alter table region add column climate text')
+  expect(await differences()).toContain('drop column "climate"')
+  await execute('alter table region drop column climate')
+  await execute('alter table supplier drop column name_zh')
+  expect(await differences()).toContain('add "name_zh" text null')
+  await execute('alter table supplier add column name_zh text')
+  await execute('create table stranger (id int)')
+  expect(await differences()).toContain('drop table if exists "stranger"')
+  await execute('drop table stranger')
+  expect(await differences()).toBe('')
+})
