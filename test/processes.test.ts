@@ -6,10 +6,13 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { afterEach, beforeEach, expect, inject, test } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { cloneDatabase } from './support/harness.ts'
+import { redisDatabase } from './support/redis.ts'
 
 const SECRET = 'a secret that is long enough for anything'
+
+vi.setConfig({ testTimeout: 120_000 })
 
 let dataDir: string
 const children: ChildProcess[] = []
@@ -145,7 +148,7 @@ async function everythingFrom(socket: Socket): Promise<string> {
 
 test.for([
   { store: 'PostgreSQL', redisUrl: undefined, isHere: true },
-  { store: 'Redis', redisUrl: inject('redisUrl') ?? undefined, isHere: inject('redisUrl') !== null }
+  { store: 'Redis', redisUrl: redisDatabase(2) ?? undefined, isHere: redisDatabase(2) !== null }
 ])(
   'server and worker run as two processes on a configured database, with the queue in $store',
   async ({ redisUrl, isHere }, { skip }) => {

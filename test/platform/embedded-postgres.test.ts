@@ -6,11 +6,13 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Client } from 'pg'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { readOrMake, startEmbeddedPostgres, type EmbeddedPostgres } from '../../src/platform/embedded-postgres.ts'
 
 const quiet = () => undefined
 const log = { info: quiet, warn: quiet, error: quiet }
+
+vi.setConfig({ testTimeout: 120_000 })
 
 let dataDir: string
 const servers: EmbeddedPostgres[] = []

@@ -1,20 +1,28 @@
 import { pino } from 'pino'
 import { Redis } from 'ioredis'
 import { Type } from 'typebox'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { jobs as allJobs } from '../../src/jobs.ts'
 import { systemActor } from '../../src/identity/directory.ts'
 import { openContext } from '../../src/platform/context.ts'
 import { defineJob, openQueue, type Job, type JobQueue } from '../../src/platform/queue.ts'
 import { openHarness, type Harness } from '../support/harness.ts'
+import { redisDatabase } from '../support/redis.ts'
 
 let h: Harness
 beforeAll(async () => {
   h = await openHarness()
+  if (redisUrl !== null) await wipe(redisUrl)
 })
 afterAll(() => h.close())
 
-const redisUrl = inject('redisUrl')
+async function wipe(url: string): Promise<void> {
+  const redis = new Redis(url)
+  await redis.flushdb()
+  redis.disconnect()
+}
+
+const redisUrl = redisDatabase(1)
 const log = pino({ level: 'silent' })
 
 describe.for([
@@ -119,9 +127,7 @@ describe.for([
     await work(allJobs)
     await queue.close()
     if (backend === 'redis') {
-      const redis = new Redis(redisUrl ?? '')
-      await redis.flushdb()
-      redis.disconnect()
+      await wipe(redisUrl ?? '')
     } else {
       await h.sql('truncate bullmq.scheduler, bullmq.job cascade')
     }

@@ -18,7 +18,7 @@ declare module 'vitest' {
     serverUrl: string
     /** The migrated database that every test file clones. */
     template: string
-    /** Redis for the queue tests; null where there is none. */
+    /** Redis whose databases 1 and up are the tests' own, one per test file; null where there is none. */
     redisUrl: string | null
   }
 }
@@ -123,7 +123,8 @@ async function onServer(connectionString: string, work: (client: Client) => Prom
 
 /** The Redis that was given, else one started from the PATH, else none, and then it is said. */
 async function findRedis(): Promise<{ url: string | null; stop(): Promise<void> }> {
-  const given = process.env['REDIS_URL_TEST'] || process.env['REDIS_URL']
+  // Never REDIS_URL: the tests wipe what they find.
+  const given = process.env['REDIS_URL_TEST']
   if (given) return { url: given, stop: async () => undefined }
   if (spawnSync('redis-server', ['--version'], { stdio: 'ignore' }).status !== 0) {
     console.warn(
