@@ -1,5 +1,9 @@
 import { Migration } from '@mikro-orm/migrations'
 
+/** The summed rates as an expression, so that the planner sees through it: called as a function it costs ten times as much. */
+const rateSum = (aged: string, until: string): string =>
+  `(select coalesce(least(sum(p.rate * greatest(0, least(${until}, p.until_month, ${aged} + p.grace_months + p.charge_count - 1) - greatest(p.from_month, ${aged} + p.grace_months) + 1)), 1), 0) from depreciation_policy p)`
+
 /**
  * The kernel's tables and its one function. Everything that changes stock goes through `post_movements`; the rules are
  * told in `src/ledger/post.ts`, the arithmetic in `src/ledger/value.ts`.
@@ -30,12 +34,14 @@ create table depreciation_policy (
   grace_months int not null,
   rate numeric(6,4) not null,
   charge_count int not null,
+  from_month int not null generated always as ((extract(year from effective_from) * 12 + extract(month from effective_from))::int) stored,
+  until_month int generated always as ((extract(year from effective_until) * 12 + extract(month from effective_until))::int - 1) stored,
   constraint depreciation_policy_pkey primary key (effective_from),
   constraint depreciation_policy_never_above_cost check (rate >= 0 and rate * charge_count <= 1),
   constraint depreciation_policy_grace_not_negative check (grace_months >= 0 and charge_count >= 0),
   constraint depreciation_policy_from_a_month check (effective_from = date_trunc('month', effective_from::timestamp)::date)
 );
-insert into depreciation_policy values ('0001-01-01', null, 3, 0.08, 12);
+insert into depreciation_policy (effective_from, grace_months, rate, charge_count) values ('0001-01-01', 3, 0.08, 12);
 
 -- The rows that every posting updates: room on the page keeps the updates off the indexes (HOT).
 create table balance (
@@ -66,6 +72,7 @@ create table lot (
   received_on date not null,
   opened_on date not null,
   aged_from date not null,
+  aged_month int not null generated always as ((extract(year from aged_from) * 12 + extract(month from aged_from))::int) stored,
   unit_cost numeric(18,4) not null,
   quantity_in numeric(15,3) not null,
   on_hand numeric(15,3) not null,
@@ -193,18 +200,10 @@ const VALUE = `
 create function month_index(p_day date) returns int language sql immutable parallel safe
 return (extract(year from p_day) * 12 + extract(month from p_day))::int;
 
--- How many charges of one policy fall on a lot aged from p_aged, up to and including month p_until (R-AGE-1, R-AGE-2).
-create function charged_months(p_aged date, p_until int, p_from date, p_before date, p_grace int, p_count int) returns int language sql immutable parallel safe
-return greatest(0,
-  least(p_until,
-        coalesce(month_index(p_before) - 1, 2147483647),
-        month_index(p_aged) + p_grace + p_count - 1)
-  - greatest(month_index(p_from), month_index(p_aged) + p_grace) + 1);
-
--- The summed rates of a lot aged from p_aged up to and including month p_until: rho of the valuation formula.
-create function depreciation_rate(p_aged date, p_until int) returns numeric language sql stable parallel safe
-return (select coalesce(least(sum(rate * charged_months(p_aged, p_until, effective_from, effective_until, grace_months, charge_count)), 1), 0)
-          from depreciation_policy);
+-- The summed rates of a lot aged from month p_aged up to and including month p_until: rho of the valuation formula. Months are
+-- counted from year 0. Per policy: the charges that fall into its time and between the fourth and the last charged month (R-AGE-1, R-AGE-2).
+create function depreciation_rate(p_aged int, p_until int) returns numeric language sql stable parallel safe
+return ${rateSum('p_aged', 'p_until')};
 
 create function lot_cost(p_unit_cost numeric, p_quantity numeric, p_residue numeric) returns numeric language sql immutable parallel safe
 return case when p_quantity = 0 then 0 else greatest(0, round(p_unit_cost * p_quantity, 2) + p_residue) end;
@@ -214,9 +213,10 @@ return case when p_quantity = 0 then 0 else greatest(0, round(p_unit_cost * p_qu
 
 -- What an issue dated into month p_month relieves from a lot that already moved in a later month p_last (R-AGE-3): the
 -- runs of the months between now fall on less, and the difference belongs to this movement.
-create function late_charge(p_warehouse int, p_part int, p_lot bigint, p_unit_cost numeric, p_aged date, p_skipped numeric, p_residue numeric,
-                            p_before numeric, p_taken numeric, p_month int, p_last int) returns numeric language sql stable
-return (
+create function late_charge(p_warehouse int, p_part int, p_lot bigint, p_unit_cost numeric, p_aged int, p_skipped numeric, p_residue numeric,
+                            p_before numeric, p_taken numeric, p_month int, p_last int) returns numeric language plpgsql stable as $$
+begin
+  return (
   select lot_charge(p_unit_cost, p_before, depreciation_rate(p_aged, p_last - 1) - p_skipped, p_residue)
        - lot_charge(p_unit_cost, p_before - p_taken, depreciation_rate(p_aged, p_last - 1) - p_skipped, p_residue)
        - coalesce(sum(
@@ -228,8 +228,8 @@ return (
                  p_before - coalesce((select sum(m.quantity) from movement m
                                        where m.warehouse_id = p_warehouse and m.part_id = p_part and m.lot_id = p_lot
                                          and m.occurred_on >= make_date(month / 12, month % 12 + 1, 1)), 0) as on_hand
-            from generate_series(p_month, p_last - 1) as month) as pending
-);
+            from generate_series(p_month, p_last - 1) as month) as pending);
+end $$;
 `
 
 // One call is one round trip and holds the whole posting. READ COMMITTED gives each statement of the function a fresh
@@ -241,7 +241,7 @@ const POST = `
 create type moving as (
   line_no int, lot_id bigint, part_id int, ownership text, condition text, quantity numeric, received_on date, unit_cost numeric,
   cost_residue numeric, charge_residue numeric, rate_skipped numeric, origin_lot_id bigint, source_movement_id bigint,
-  cost numeric, charge numeric
+  cost numeric, charge numeric, on_hand_before numeric
 );
 
 create function post_movements(
@@ -251,12 +251,16 @@ create function post_movements(
   p_source_slip bigint, p_source_day date, p_source_lines int[],
   p_reservations bigint[]
 ) returns table (line_no int, lot_id bigint, quantity numeric, cost numeric, charge numeric, on_hand_after numeric)
-language plpgsql set plan_cache_mode = force_generic_plan as $$
+language plpgsql
+  set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
+as $$
 #variable_conflict use_column
 declare
   v_month int := month_index(p_occurred_on);
   v_sourced boolean := p_source_slip is not null;
   v_moving moving[];
+  v_undone_lines int[];
+  v_undone_lots bigint[];
   v_offenders jsonb;
 begin
   -- Closing takes this lock alone: a posting is either before the close, and in it, or after it, and refused.
@@ -295,51 +299,45 @@ begin
   end if;
 
   if 0 > any (p_quantities) then
+    if v_sourced then
+      select array_agg(line_no), array_agg(lot_id) into v_undone_lines, v_undone_lots
+        from lots_to_undo(p_warehouse, p_source_slip, p_source_day, p_lines, p_source_lines);
+    end if;
+
     with demand as materialized (
-      select e.line_no, e.part_id, e.ownership, e.condition, -e.quantity as wanted, e.source_line,
+      select e.line_no, e.part_id, e.ownership, e.condition, -e.quantity as wanted, coalesce(b.on_hand, 0) as on_hand, coalesce(b.on_hand - b.reserved, 0) as available,
              sum(-e.quantity) over (partition by e.part_id, e.ownership, e.condition order by e.line_no) as upto
-        from unnest(p_lines, p_parts, p_ownerships, p_conditions, p_quantities, p_source_lines)
-          as e (line_no, part_id, ownership, condition, quantity, source_line)
+        from unnest(p_lines, p_parts, p_ownerships, p_conditions, p_quantities) as e (line_no, part_id, ownership, condition, quantity)
+        left join balance b on b.warehouse_id = p_warehouse and b.part_id = e.part_id and b.ownership = e.ownership and b.condition = e.condition
        where e.quantity < 0
-    ), undone as (
-      select (r).line_no, (r).lot_id from (select lots_to_undo(p_warehouse, p_source_slip, p_source_day, p_lines, p_source_lines) as r where v_sourced) r
-    ), supply as (
-      select l.*, null::int as line_no,
-             sum(l.on_hand) over (partition by l.part_id, l.ownership, l.condition order by l.received_on, l.id) as upto
-        from lot l
-       where not v_sourced and l.warehouse_id = p_warehouse and not l.exhausted and l.opened_on <= p_occurred_on
-         and (l.part_id, l.ownership, l.condition) in (select part_id, ownership, condition from demand)
-      union all
-      select l.*, u.line_no, sum(l.on_hand) over (partition by u.line_no order by l.received_on, l.id) as upto
-        from undone u
-        join lot l on l.warehouse_id = p_warehouse and l.id = u.lot_id and not l.exhausted
     ), allocated as materialized (
-      select d.line_no, s.id as lot_id, s.part_id, s.ownership, s.condition, s.received_on, s.unit_cost, s.aged_from, s.rate_skipped,
-             s.cost_residue, s.charge_residue, month_index(s.last_moved_on) as last_month, s.on_hand,
-             least(d.base + d.wanted, s.upto) - greatest(d.base, s.upto - s.on_hand) as taken
+      select d.*, s.id as lot_id, s.received_on, s.unit_cost, s.rate_skipped, s.cost_residue, s.charge_residue, s.last_moved_on, s.aged_month, s.lot_on_hand,
+             least(d.base + d.wanted, s.upto_lot) - greatest(d.base, s.upto_lot - s.lot_on_hand) as taken
         from (select *, case when v_sourced then 0 else upto - wanted end as base from demand) d
-        join supply s on (s.part_id, s.ownership, s.condition) = (d.part_id, d.ownership, d.condition)
-                     and (s.line_no is null or s.line_no = d.line_no)
-                     and s.upto > d.base and s.upto - s.on_hand < d.base + d.wanted
+        left join lateral (
+          select l.*, l.on_hand as lot_on_hand, sum(l.on_hand) over (order by l.received_on, l.id) as upto_lot
+            from lot l
+           where l.warehouse_id = p_warehouse and l.part_id = d.part_id and l.ownership = d.ownership and l.condition = d.condition and not l.exhausted
+             and case when v_sourced then l.id in (select u.lot_id from unnest(v_undone_lines, v_undone_lots) as u (line_no, lot_id) where u.line_no = d.line_no)
+                 else l.opened_on <= p_occurred_on end
+        ) s on s.upto_lot > d.base and s.upto_lot - s.lot_on_hand < d.base + d.wanted
     ), sequenced as (
-      select a.*, a.on_hand - sum(a.taken) over (partition by a.lot_id order by a.line_no) + a.taken as before,
-             depreciation_rate(a.aged_from, v_month - 1) - a.rate_skipped as rate
+      select a.*, a.lot_on_hand - sum(a.taken) over (partition by a.lot_id order by a.line_no) + a.taken as before,
+             case when a.unit_cost = 0 then 0 else ${rateSum('a.aged_month', 'v_month - 1')} - a.rate_skipped end as rate
         from allocated a
+       where a.lot_id is not null
     )
     select (select array_agg(row(q.line_no, q.lot_id, q.part_id, q.ownership, q.condition, -q.taken, q.received_on, q.unit_cost,
                                  null, null, null, null, null,
                                  lot_cost(q.unit_cost, q.before - q.taken, q.cost_residue) - lot_cost(q.unit_cost, q.before, q.cost_residue),
                                  case when q.unit_cost = 0 then 0
-                                      when q.last_month > v_month then
-                                        -late_charge(p_warehouse, q.part_id, q.lot_id, q.unit_cost, q.aged_from, q.rate_skipped, q.charge_residue, q.before, q.taken, v_month, q.last_month)
+                                      when q.last_moved_on > p_occurred_on and month_index(q.last_moved_on) > v_month then
+                                        -late_charge(p_warehouse, q.part_id, q.lot_id, q.unit_cost, q.aged_month, q.rate_skipped, q.charge_residue, q.before, q.taken, v_month, month_index(q.last_moved_on))
                                       else lot_charge(q.unit_cost, q.before - q.taken, q.rate, q.charge_residue) - lot_charge(q.unit_cost, q.before, q.rate, q.charge_residue)
-                                 end)::moving) from sequenced q),
-           (select jsonb_agg(jsonb_build_object('line', d.line_no, 'wanted', d.wanted, 'available', coalesce(b.on_hand - b.reserved, 0),
-                                                'later', coalesce(b.on_hand - b.reserved, 0) >= d.upto) order by d.line_no)
-              from demand d
-              left join balance b on b.warehouse_id = p_warehouse and (b.part_id, b.ownership, b.condition) = (d.part_id, d.ownership, d.condition)
-              left join (select line_no, sum(taken) as taken from allocated group by line_no) a on a.line_no = d.line_no
-             where coalesce(b.on_hand - b.reserved, 0) < d.upto or coalesce(a.taken, 0) < d.wanted)
+                                 end, q.on_hand)::moving) from sequenced q),
+           (select jsonb_agg(jsonb_build_object('line', line_no, 'wanted', wanted, 'available', available, 'later', available >= upto) order by line_no)
+              from (select line_no, wanted, available, upto from allocated group by 1, 2, 3, 4
+                    having available < upto or coalesce(sum(taken), 0) < wanted) short)
       into v_moving, v_offenders;
     if v_offenders is not null then
       raise exception 'stock is short' using errcode = 'BC002', detail = v_offenders::text;
@@ -367,9 +365,8 @@ begin
     )
     insert into movement as m (warehouse_id, slip_id, line_no, lot_id, part_id, ownership, condition, quantity, occurred_on, posted_at, cost, charge, on_hand_after)
     select p_warehouse, p_slip, v.line_no, v.lot_id, v.part_id, v.ownership, v.condition, v.quantity, p_occurred_on, p_posted_at, v.cost, v.charge,
-           b.on_hand + sum(v.quantity) over (partition by v.part_id, v.ownership, v.condition order by v.line_no, v.received_on, v.lot_id)
+           v.on_hand_before + sum(v.quantity) over (partition by v.part_id, v.ownership, v.condition order by v.line_no, v.received_on, v.lot_id)
       from moving v
-      join balance b on b.warehouse_id = p_warehouse and (b.part_id, b.ownership, b.condition) = (v.part_id, v.ownership, v.condition)
      order by v.line_no, v.received_on, v.lot_id
     returning m.line_no, m.lot_id, m.quantity, m.cost, m.charge, m.on_hand_after;
   end if;
@@ -382,7 +379,7 @@ begin
                            0, 0, 0, null, null,
                            lot_cost(coalesce(e.unit_cost, 0), e.quantity, 0),
                            case when coalesce(e.unit_cost, 0) = 0 or e.received_on is null then 0
-                                else lot_charge(e.unit_cost, e.quantity, depreciation_rate(e.received_on, v_month - 1), 0) end)::moving)
+                                else lot_charge(e.unit_cost, e.quantity, depreciation_rate(month_index(e.received_on), v_month - 1), 0) end, null)::moving)
         into v_moving
         from (select * from unnest(p_lines, p_parts, p_ownerships, p_conditions, p_quantities, p_unit_costs, p_received_ons)
                 as e (line_no, part_id, ownership, condition, quantity, unit_cost, received_on)
@@ -445,8 +442,8 @@ begin
   ), gone as (
     select e.line_no, e.part_id, e.ownership, e.condition, e.base, e.quantity as wanted,
            m.id as movement_id, -m.quantity as quantity, -m.cost as cost, -m.charge as charge, back.quantity as back,
-           l.unit_cost, l.received_on, l.aged_from, l.origin_lot_id,
-           depreciation_rate(l.aged_from, month_index(m.occurred_on) - 1) - l.rate_skipped as rate_taken,
+           l.unit_cost, l.received_on, l.aged_month, l.origin_lot_id,
+           depreciation_rate(l.aged_month, month_index(m.occurred_on) - 1) - l.rate_skipped as rate_taken,
            sum(-m.quantity - back.quantity) over (partition by e.line_no order by m.id desc) as upto
       from entry e
       join movement m on m.warehouse_id = p_warehouse and m.occurred_on = p_source_day and m.slip_id = p_source_slip
@@ -455,7 +452,7 @@ begin
       cross join lateral (select coalesce(sum(r.quantity_in), 0) as quantity from lot r
                            where r.warehouse_id = p_warehouse and r.source_movement_id = m.id and not r.undone) back
   ), returned as materialized (
-    select g.line_no, g.part_id, g.ownership, g.condition, g.movement_id, g.unit_cost, g.received_on, g.aged_from, g.origin_lot_id, g.rate_taken, taken,
+    select g.line_no, g.part_id, g.ownership, g.condition, g.movement_id, g.unit_cost, g.received_on, g.aged_month, g.origin_lot_id, g.rate_taken, taken,
            round(g.cost * (g.back + prior + taken) / g.quantity, 2) - round(g.cost * (g.back + prior) / g.quantity, 2) as cost,
            round(g.charge * (g.back + prior + taken) / g.quantity, 2) - round(g.charge * (g.back + prior) / g.quantity, 2) as charge
       from gone g
@@ -466,7 +463,7 @@ begin
   )
   select (select array_agg(row(r.line_no, nextval('lot_id_seq'), r.part_id, r.ownership, r.condition, r.taken, r.received_on, r.unit_cost,
                                r.cost - round(r.unit_cost * r.taken, 2), r.charge - round(r.unit_cost * r.taken * r.rate_taken, 2),
-                               depreciation_rate(r.aged_from, p_month - 1) - r.rate_taken, r.origin_lot_id, r.movement_id, r.cost, r.charge)::moving)
+                               depreciation_rate(r.aged_month, p_month - 1) - r.rate_taken, r.origin_lot_id, r.movement_id, r.cost, r.charge, null)::moving)
             from (select * from returned order by line_no, movement_id) r),
          (select jsonb_agg(jsonb_build_object('line', e.line_no, 'wanted', e.quantity, 'returnable', coalesce(r.taken, 0)) order by e.line_no)
             from entry e

@@ -17,7 +17,7 @@ async function visible(ctx: Context, code: string): Promise<Warehouse> {
 const VALUE = (today: string) => `
   left join lateral (
     select sum(lot_cost(l.unit_cost, l.on_hand, l.cost_residue)) as cost,
-           sum(case when l.unit_cost = 0 then 0 else lot_charge(l.unit_cost, l.on_hand, depreciation_rate(l.aged_from, month_index(${today}::date) - 1) - l.rate_skipped, l.charge_residue) end) as charge
+           sum(case when l.unit_cost = 0 then 0 else lot_charge(l.unit_cost, l.on_hand, depreciation_rate(l.aged_month, month_index(${today}::date) - 1) - l.rate_skipped, l.charge_residue) end) as charge
       from lot l
      where l.warehouse_id = b.warehouse_id and l.part_id = b.part_id and l.ownership = b.ownership and l.condition = b.condition and not l.exhausted
   ) v on true`
@@ -95,7 +95,7 @@ select w.code as warehouse, w.name as "warehouseName", w.name_zh as "warehouseNa
        a.cost::numeric(18,2)::text as cost, a.charge::numeric(18,2)::text as "accumulatedDepreciation", (a.cost - a.charge)::numeric(18,2)::text as value, a.received_on as "oldestReceivedOn"
   from (select l.warehouse_id, l.part_id, l.ownership, l.condition, sum(l.on_hand) as on_hand, min(l.received_on) as received_on,
                sum(lot_cost(l.unit_cost, l.on_hand, l.cost_residue)) as cost,
-               sum(lot_charge(l.unit_cost, l.on_hand, depreciation_rate(l.aged_from, month_index($1::date) - 1) - l.rate_skipped, l.charge_residue)) as charge
+               sum(lot_charge(l.unit_cost, l.on_hand, depreciation_rate(l.aged_month, month_index($1::date) - 1) - l.rate_skipped, l.charge_residue)) as charge
           from lot l
          where not l.exhausted and l.ownership = 'own' and l.aged_from <= date_trunc('month', $1::date::timestamp) - make_interval(months => $2)
          group by 1, 2, 3, 4) a
@@ -215,7 +215,7 @@ select l.id::text as lot, part.number as part, l.ownership, l.condition, l.recei
        (lot_cost(l.unit_cost, l.on_hand, l.cost_residue) - c.charge)::numeric(18,2)::text as value, l.origin_lot_id::text as "originLot"
   from lot l
   join part on part.id = l.part_id
-  cross join lateral (select lot_charge(l.unit_cost, l.on_hand, depreciation_rate(l.aged_from, month_index($3::date) - 1) - l.rate_skipped, l.charge_residue) as charge) c
+  cross join lateral (select lot_charge(l.unit_cost, l.on_hand, depreciation_rate(l.aged_month, month_index($3::date) - 1) - l.rate_skipped, l.charge_residue) as charge) c
  where l.warehouse_id = $1 and l.part_id = (select id from part where number = $2) and not l.exhausted
  order by l.ownership, l.condition, l.received_on, l.id`)
 
