@@ -186,7 +186,8 @@ declare
 begin
   if to_regclass(v_name) is not null then return false; end if;
   perform pg_advisory_xact_lock(7305002);
-  if to_regclass(v_name) is not null then return false; end if;
+  -- Read from the table: to_regclass would answer again what it remembers from before the wait.
+  if exists (select 1 from pg_class where relname = v_name) then return false; end if;
   execute format('create table %I (like movement including defaults including constraints)', v_name);
   execute format('alter table %I add constraint %I check (occurred_on >= %L and occurred_on < %L)', v_name, v_name || '_month', v_from, v_until);
   execute format('create trigger movement_is_never_emptied before truncate on %I for each statement execute function movement_refuse_change()', v_name);
@@ -337,7 +338,7 @@ begin
                                  end, q.on_hand)::moving) from sequenced q),
            (select jsonb_agg(jsonb_build_object('line', line_no, 'wanted', wanted, 'available', available, 'later', available >= upto) order by line_no)
               from (select line_no, wanted, available, upto from allocated group by 1, 2, 3, 4
-                    having available < upto or coalesce(sum(taken), 0) < wanted) short)
+                    having available < upto or coalesce(sum(taken) filter (where lot_id is not null), 0) < wanted) short)
       into v_moving, v_offenders;
     if v_offenders is not null then
       raise exception 'stock is short' using errcode = 'BC002', detail = v_offenders::text;
