@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import closeWithGrace from 'close-with-grace'
 import type { FastifyBaseLogger } from 'fastify'
 import { ConfigurationFault, readConfig, type Config } from './platform/config.ts'
@@ -6,6 +7,9 @@ import { openService, type Service } from './service.ts'
 
 /** After this a process that still drains is cut off: HTTP has 8 s, running jobs 8 s, the embedded database 10 s. */
 const SHUTDOWN_LIMIT_MS = 30_000
+
+/** How long a start that is under way is waited for at shutdown: initdb takes about a second. */
+const START_GRACE_MS = 5_000
 
 const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
 const SAME_SIGNAL_MS = 1_000
@@ -28,12 +32,12 @@ export async function runProcess(
       if (err !== undefined) log.fatal({ err }, 'unexpected failure; shutting down')
       else if (signal !== undefined) log.info({ signal }, 'shutting down')
       // A database that is just being started could not be stopped yet.
-      await starting.catch(() => undefined)
+      await Promise.race([starting.catch(() => undefined), sleep(START_GRACE_MS, undefined, { ref: false })])
       await closing.disposeAsync()
       log.info('everything is closed')
     }
   )
-  onSignal(log, () => void close())
+  onSignal(log, () => close())
   try {
     await starting
   } catch (error) {

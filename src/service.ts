@@ -45,6 +45,10 @@ export async function openService(
   if (config.REDIS_URL === undefined) await migrateQueue(database)
   const queue = openQueue({ config, databaseUrl, log })
   closing.defer(() => queue.close())
+  await queue.ping().catch((cause: unknown) => {
+    const where = config.REDIS_URL === undefined ? 'in PostgreSQL' : 'at REDIS_URL'
+    throw new Error(`the queue ${where} does not answer: ${(cause as Error).message}`, { cause })
+  })
   return {
     runtime: { database, queue, config, clock: systemClock(config.BUSINESS_TIME_ZONE) },
     log,

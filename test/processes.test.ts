@@ -200,6 +200,15 @@ test('a port that is taken is said in words, and nothing stays behind', async ()
   expect(await postmasterPid()).toBeUndefined()
 })
 
+test('a Redis that does not answer is said in words', async () => {
+  const service = run('main.ts', { REDIS_URL: 'redis://127.0.0.1:1' })
+  await once(service.child, 'exit')
+
+  expect(service.child.exitCode).toBe(1)
+  expect(service.errors()).toContain('bincard did not start: the queue at REDIS_URL does not answer')
+  expect(await postmasterPid()).toBeUndefined()
+})
+
 test('the command line migrates and creates the first administrator once', async () => {
   const first = run('cli.ts', {}, ['create-admin', 'boss@hq'])
   await once(first.child, 'close')
