@@ -1,11 +1,18 @@
 import { banner } from './banner.ts'
 import { runProcess } from './process.ts'
+import { openSample } from './sample/load-sample.ts'
 import { startServer } from './server.ts'
+import { samplePassword } from './service.ts'
 import { startWorker } from './worker.ts'
 
-// `npm start`: API and worker in one process.
+// `npm start`: API and worker in one process. An empty embedded database is filled with the sample company first; a configured
+// one never is.
 await runProcess(async (service, closing) => {
+  const { runtime, log, isEmbedded } = service
+  const sample = isEmbedded
+    ? await openSample(runtime, { password: () => samplePassword(runtime.config), log })
+    : undefined
   const url = await startServer(service, closing)
   await startWorker(service)
-  if (service.isEmbedded) process.stdout.write(banner({ url }))
+  if (isEmbedded) process.stdout.write(banner({ url, sample }))
 })

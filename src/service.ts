@@ -20,6 +20,11 @@ export interface Service {
 /** The folder of the embedded database and of what is generated once: `.bincard` where the service was started, or DATA_DIR. */
 export const dataFolder = ({ DATA_DIR }: Pick<Config, 'DATA_DIR'>): string => path.resolve(DATA_DIR ?? '.bincard')
 
+/** The password of the sample accounts: the one that is configured, else a random one that is kept in the data folder. */
+export const samplePassword = async (config: Pick<Config, 'DATA_DIR' | 'SAMPLE_PASSWORD'>): Promise<string> =>
+  config.SAMPLE_PASSWORD ??
+  (await readOrMake(path.join(dataFolder(config), 'sample-password'), () => randomBytes(9).toString('base64url')))
+
 /**
  * Opens the database (the embedded one without DATABASE_URL), brings its schema up to date and connects to the queue.
  * @param closing what was opened is closed with it, in reverse order, also if a later step fails

@@ -7,12 +7,22 @@ import { expect, test } from 'vitest'
 const LEVELS: Record<string, number> = {
   platform: 0,
   identity: 1,
-  catalogue: 2, warehouses: 2,
-  ledger: 3, signing: 3,
+  catalogue: 2,
+  warehouses: 2,
+  ledger: 3,
+  signing: 3,
   slips: 4,
-  counts: 5, transfers: 5, requests: 5, loaners: 5, tools: 5, handovers: 5,
-  valuation: 6, replenishment: 6,
-  alerts: 7
+  counts: 5,
+  transfers: 5,
+  requests: 5,
+  loaners: 5,
+  tools: 5,
+  handovers: 5,
+  valuation: 6,
+  replenishment: 6,
+  alerts: 7,
+  sample: 8,
+  replay: 8
 }
 const IMPORT = /(?:^|\n)\s*(?:import|export)\b[^'"]*?from\s+['"](\.[^'"]+)['"]|\bimport\(\s*['"](\.[^'"]+)['"]\s*\)/g
 
