@@ -13,7 +13,8 @@ import { openContext } from './platform/context.ts'
 import { openDatabase } from './platform/database.ts'
 import { openLog } from './platform/log.ts'
 import { configOrExit } from './process.ts'
-import { openService, type Service } from './service.ts'
+import { loadSample } from './sample/load-sample.ts'
+import { openService, samplePassword, type Service } from './service.ts'
 import packageJson from '../package.json' with { type: 'json' }
 
 // The command line. It works on DATABASE_URL or, without one, on the embedded database of DATA_DIR, beside a running service too.
@@ -44,6 +45,24 @@ program
       const password = chosen === '' ? randomBytes(15).toString('base64url') : chosen
       await createFirstAdministrator(openContext(runtime, systemActor, log), { username, password, name })
       print(`${username} is administrator${chosen === '' ? `; password: ${password}` : ''}`)
+    })
+  )
+
+program
+  .command('sample')
+  .description('load the sample company into an empty store; its password is SAMPLE_PASSWORD, or made and printed')
+  .action(() =>
+    onService(async ({ runtime, log, isEmbedded }) => {
+      const { config } = runtime
+      const password = isEmbedded
+        ? await samplePassword(config)
+        : (config.SAMPLE_PASSWORD ?? randomBytes(9).toString('base64url'))
+      const isNew = await loadSample(runtime, { password, log })
+      print(
+        isNew
+          ? `the sample company is loaded; the password of admin, keeper@hq and all others: ${password}`
+          : 'the sample company was loaded earlier; nothing was changed'
+      )
     })
   )
 

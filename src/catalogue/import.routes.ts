@@ -8,19 +8,39 @@ import { importParts, PART_COLUMNS } from './import-parts.ts'
 export const catalogueImportRoutes: FastifyPluginAsyncTypebox = async (app) => {
   await app.register(csvUpload)
 
-  app.post('/imports/parts', {
-    bodyLimit: IMPORT_BODY_LIMIT,
-    schema: {
-      operationId: 'importParts', tags: ['catalogue'], summary: 'Import parts from CSV (导入货品)', description: csvBody.describe(PART_COLUMNS),
-      consumes: csvBody.consumes, querystring: ImportQuery, body: csvBody.body, response: { ...csvBody.ok, ...problems }
-    }
-  }, (request) => importParts(request.ctx, { csv: request.body as string, ...request.query }))
+  app.post(
+    '/imports/parts',
+    {
+      bodyLimit: IMPORT_BODY_LIMIT,
+      schema: {
+        operationId: 'importParts',
+        tags: ['catalogue'],
+        summary: 'Import parts from CSV (导入货品)',
+        description: csvBody.describe(PART_COLUMNS),
+        consumes: csvBody.consumes,
+        querystring: ImportQuery,
+        body: csvBody.body('number,name,nameZh,unit\nBK-M82B-40,Brake cable,刹车线,piece\n'),
+        response: { ...csvBody.ok, ...problems }
+      }
+    },
+    (request) => importParts(request.ctx, { csv: request.body as string, ...request.query })
+  )
 
-  app.post('/imports/part-units', {
-    bodyLimit: IMPORT_BODY_LIMIT,
-    schema: {
-      operationId: 'importPartUnits', tags: ['catalogue'], summary: 'Import further units of parts from CSV (导入换算单位)', description: csvBody.describe(PART_UNIT_COLUMNS),
-      consumes: csvBody.consumes, querystring: ImportQuery, body: csvBody.body, response: { ...csvBody.ok, ...problems }
-    }
-  }, (request) => importPartUnits(request.ctx, { csv: request.body as string, ...request.query }))
+  app.post(
+    '/imports/part-units',
+    {
+      bodyLimit: IMPORT_BODY_LIMIT,
+      schema: {
+        operationId: 'importPartUnits',
+        tags: ['catalogue'],
+        summary: 'Import further units of parts from CSV (导入换算单位)',
+        description: csvBody.describe(PART_UNIT_COLUMNS),
+        consumes: csvBody.consumes,
+        querystring: ImportQuery,
+        body: csvBody.body('number,unit,factor\nBK-M82B-38,carton,48\n'),
+        response: { ...csvBody.ok, ...problems }
+      }
+    },
+    (request) => importPartUnits(request.ctx, { csv: request.body as string, ...request.query })
+  )
 }

@@ -134,14 +134,17 @@ export const MeView = named(
 )
 export type MeView = Static<typeof MeView>
 
-export const ChangePasswordBody = Type.Object({ currentPassword: GivenPassword, newPassword: NewPassword }, closed)
+export const ChangePasswordBody = Type.Object(
+  { currentPassword: GivenPassword, newPassword: NewPassword },
+  { ...closed, examples: [{ currentPassword: 'correct horse battery staple', newPassword: 'nine blue herons at dawn' }] }
+)
 
 // People
 
 export const PersonParams = Type.Object({ username: Username }, closed)
 export const CreatePersonBody = Type.Object(
   { username: Username, name: PersonName, language: Type.Optional(Language), email: Type.Optional(nullable(Email)) },
-  closed
+  { ...closed, examples: [{ username: 'wang.fang', name: '王芳', language: 'zh' }] }
 )
 export const UpdatePersonBody = Type.Object(
   {
@@ -150,7 +153,7 @@ export const UpdatePersonBody = Type.Object(
     email: Type.Optional(nullable(Email)),
     active: Type.Optional(Type.Boolean({ description: 'false: may no longer sign in or act (停用)' }))
   },
-  { ...closed, minProperties: 1 }
+  { ...closed, minProperties: 1, examples: [{ language: 'en' }] }
 )
 export const SetPasswordBody = Type.Object({ password: NewPassword }, closed)
 export const PeopleQuery = Type.Object(
@@ -199,7 +202,11 @@ export const AssignDutyBody = Type.Object(
     validFrom: Type.Optional({ ...Day, description: 'First day; today if left away' }),
     validTo: Type.Optional(nullable({ ...Day, description: 'Last day; open-ended if left away' }))
   },
-  { ...closed, description: 'Names a warehouse or a region; neither means everywhere' }
+  {
+    ...closed,
+    description: 'Names a warehouse or a region; neither means everywhere',
+    examples: [{ duty: 'keeper', warehouse: 'HQ', validFrom: '2026-12-01' }]
+  }
 )
 export const DutyParams = Type.Object({ username: Username, id: Id }, closed)
 export const EndDutyBody = Type.Object(
@@ -210,7 +217,7 @@ export const EndDutyBody = Type.Object(
         'Last day on which the duty is held, today or later; left away, the duty ends at once (its last day was yesterday)'
     })
   },
-  closed
+  { ...closed, examples: [{ validTo: '2026-11-30' }] }
 )
 export const DutyView = named(
   'DutyAssignment',
@@ -250,7 +257,11 @@ export const DelegateBody = Type.Object(
     validTo: { ...Day, description: 'Last day' },
     reason: Type.String({ minLength: 1, maxLength: 500, description: 'Why, such as leave (原因)', examples: ['年假'] })
   },
-  { ...closed, description: 'Without a duty all of them are delegated' }
+  {
+    ...closed,
+    description: 'Without a duty all of them are delegated',
+    examples: [{ to: 'deputy@hq', duty: 'keeper', validFrom: '2026-12-01', validTo: '2026-12-15', reason: '年假' }]
+  }
 )
 export const DelegationParams = Type.Object({ id: Id }, closed)
 export const DelegationView = named(
@@ -313,7 +324,7 @@ export const IssueApiKeyBody = Type.Object(
       Type.Integer({ minimum: 1, maximum: 100_000, description: 'Requests per minute', examples: [600] })
     )
   },
-  closed
+  { ...closed, examples: [{ name: 'ERP bridge', access: 'write', duties: ['keeper'], expiresOn: '2027-12-31' }] }
 )
 const apiKey = {
   id: Type.String({ examples: ['4f2a90c1d7e3'] }),

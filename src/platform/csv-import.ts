@@ -60,14 +60,20 @@ export const ImportResultView = named(
   Type.Object(
     {
       applied: Type.Boolean({ description: 'false for a dry run (试运行): nothing was changed' }),
-      counts: Type.Object({ create: Type.Integer(), update: Type.Integer(), unchanged: Type.Integer(), refused: Type.Integer() }, closed),
+      counts: Type.Object(
+        { create: Type.Integer(), update: Type.Integer(), unchanged: Type.Integer(), refused: Type.Integer() },
+        closed
+      ),
       rows: Type.Array(
         Type.Object(
           {
             line: Type.Integer({ description: 'Line in the file, the heading being line 1', examples: [2] }),
             key: Type.String({ description: 'Number or code the row is about', examples: ['BK-M82B-38'] }),
             outcome: Type.Enum([...IMPORT_OUTCOMES]),
-            problems: Type.Array(Type.String(), { description: 'Why a row is refused', examples: [['unit must be: Unit of the stock (单位)']] })
+            problems: Type.Array(Type.String(), {
+              description: 'Why a row is refused',
+              examples: [['unit must be: Unit of the stock (单位)']]
+            })
           },
           closed
         )
@@ -79,46 +85,80 @@ export const ImportResultView = named(
 
 /** Query string of every import. */
 export const ImportQuery = Type.Object(
-  { apply: Type.Optional(Type.Boolean({ default: false, description: 'false: dry run, nothing is changed. true: all rows or, if one is refused, none' })) },
+  {
+    apply: Type.Optional(
+      Type.Boolean({
+        default: false,
+        description: 'false: dry run, nothing is changed. true: all rows or, if one is refused, none'
+      })
+    )
+  },
   closed
 )
 
 /** The parts of a route schema that every import shares. */
 export const csvBody = {
   consumes: ['text/csv'],
-  body: { content: { 'text/csv': { schema: Type.String({ description: 'UTF-8 CSV with a heading line, with or without byte-order mark' }) } } },
+  /** @param example a short file that is accepted */
+  body: (example: string) => ({
+    content: {
+      'text/csv': {
+        schema: Type.String({
+          description: 'UTF-8 CSV with a heading line, with or without byte-order mark',
+          examples: [example]
+        })
+      }
+    }
+  }),
   ok: { 200: ref(ImportResultView) },
   /** What the description of the operation says of the file. */
   describe: (columns: Record<string, ImportColumn>): string =>
-    `A dry run unless \`apply=true\`; applied, all rows are written or, if one is refused, none (422 with the outcome of every row). Columns, in any order, by one of these headings: ${Object.entries(columns)
-      .map(([name, { headings, required }]) => `\`${name}\`${required === true ? ' (required)' : ''}${headings.length > 0 ? `: ${headings.join(', ')}` : ''}`)
+    `A dry run unless \`apply=true\`; applied, all rows are written or, if one is refused, none (422 with the outcome of every row). Columns, in any order, by one of these headings: ${Object.entries(
+      columns
+    )
+      .map(
+        ([name, { headings, required }]) =>
+          `\`${name}\`${required === true ? ' (required)' : ''}${headings.length > 0 ? `: ${headings.join(', ')}` : ''}`
+      )
       .join('; ')}. Columns left out stay as they are; an empty cell empties what was there.`
 }
 
 /** Lets the routes registered beside it take `text/csv` of up to 50 MiB as text, and nothing else. Other charsets than UTF-8 are refused. */
-export const csvUpload = fp(async (app) => {
-  app.removeAllContentTypeParsers()
-  app.addContentTypeParser('text/csv', { parseAs: 'buffer', bodyLimit: IMPORT_BODY_LIMIT }, (_request, body, done) => {
-    try {
-      done(null, textOf(body as Buffer))
-    } catch (error) {
-      done(error as Error)
-    }
-  })
-}, { name: 'csv-upload' })
+export const csvUpload = fp(
+  async (app) => {
+    app.removeAllContentTypeParsers()
+    app.addContentTypeParser(
+      'text/csv',
+      { parseAs: 'buffer', bodyLimit: IMPORT_BODY_LIMIT },
+      (_request, body, done) => {
+        try {
+          done(null, textOf(body as Buffer))
+        } catch (error) {
+          done(error as Error)
+        }
+      }
+    )
+  },
+  { name: 'csv-upload' }
+)
 
 /**
  * Bytes of a CSV file as text, without byte-order mark.
  * @throws Refusal 400 `NotUtf8`
  */
 export function textOf(bytes: Buffer): string {
-  const hint = (bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff) ? 'it is UTF-16' : undefined
+  const hint =
+    (bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff) ? 'it is UTF-16' : undefined
   try {
     if (hint === undefined) return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
   } catch {
     // told below, with what it looks like
   }
-  throw new Refusal('NotUtf8', 400, `the file is not UTF-8: ${hint ?? (looksLikeGbk(bytes) ? 'it looks like GBK (GB 18030), which Excel writes in China' : 'it holds bytes that no UTF-8 text has')}; save it as "CSV UTF-8" and send it again`)
+  throw new Refusal(
+    'NotUtf8',
+    400,
+    `the file is not UTF-8: ${hint ?? (looksLikeGbk(bytes) ? 'it looks like GBK (GB 18030), which Excel writes in China' : 'it holds bytes that no UTF-8 text has')}; save it as "CSV UTF-8" and send it again`
+  )
 }
 
 function looksLikeGbk(bytes: Buffer): boolean {
@@ -129,40 +169,73 @@ function looksLikeGbk(bytes: Buffer): boolean {
   }
 }
 
-const headingKey = (heading: string): string => heading.normalize('NFKC').trim().toLowerCase().replaceAll(/[\s_-]+/g, '')
+const headingKey = (heading: string): string =>
+  heading
+    .normalize('NFKC')
+    .trim()
+    .toLowerCase()
+    .replaceAll(/[\s_-]+/g, '')
 
-const TRUTH: Record<string, boolean> = { true: true, yes: true, y: true, 1: true, 是: true, false: false, no: false, n: false, 0: false, 否: false }
+const TRUTH: Record<string, boolean> = {
+  true: true,
+  yes: true,
+  y: true,
+  1: true,
+  是: true,
+  false: false,
+  no: false,
+  n: false,
+  0: false,
+  否: false
+}
 
 /**
  * Reads a CSV file against its columns. What is wrong with one row is noted in that row; only what is wrong with the
  * file as a whole is thrown.
  * @throws Refusal 422 `CsvMalformed`, `CsvEmpty`, `CsvHeadings` or `TooManyRows`
  */
-export async function readCsvRows<Columns extends Record<string, ImportColumn>>(text: string, columns: Columns, { maxRows = IMPORT_ROWS }: { maxRows?: number } = {}): Promise<ImportRow<RowOf<Columns>>[]> {
+export async function readCsvRows<Columns extends Record<string, ImportColumn>>(
+  text: string,
+  columns: Columns,
+  { maxRows = IMPORT_ROWS }: { maxRows?: number } = {}
+): Promise<ImportRow<RowOf<Columns>>[]> {
   let cells: ReturnType<typeof cellsOf> | undefined
   const rows: ImportRow<RowOf<Columns>>[] = []
   try {
-    const parser = Readable.from(chunksOf(text)).pipe(parse({ relaxColumnCount: true, skipEmptyLines: true, bom: true, info: true }))
+    const parser = Readable.from(chunksOf(text)).pipe(
+      parse({ relaxColumnCount: true, skipEmptyLines: true, bom: true, info: true })
+    )
     for await (const { record, info } of parser as AsyncIterable<{ record: string[]; info: { lines: number } }>) {
       if (cells === undefined) {
         cells = cellsOf(record, columns)
         continue
       }
-      if (rows.length >= maxRows) throw new Refusal('TooManyRows', 422, `the file has more than the ${maxRows} rows one import takes; split it`)
+      if (rows.length >= maxRows)
+        throw new Refusal('TooManyRows', 422, `the file has more than the ${maxRows} rows one import takes; split it`)
       rows.push({ line: info.lines, ...rowOf(record, cells) })
     }
   } catch (error) {
-    if (error instanceof CsvError) throw new Refusal('CsvMalformed', 422, `line ${String((error as { lines?: number }).lines ?? '?')} is not CSV: ${error.message}`)
+    if (error instanceof CsvError)
+      throw new Refusal(
+        'CsvMalformed',
+        422,
+        `line ${String((error as { lines?: number }).lines ?? '?')} is not CSV: ${error.message}`
+      )
     throw error
   }
-  if (cells === undefined) throw new Refusal('CsvEmpty', 422, `the file is empty; its first line names the columns: ${Object.keys(columns).join(', ')}`)
+  if (cells === undefined)
+    throw new Refusal(
+      'CsvEmpty',
+      422,
+      `the file is empty; its first line names the columns: ${Object.keys(columns).join(', ')}`
+    )
   if (rows.length === 0) throw new Refusal('CsvEmpty', 422, 'the file has headings but no rows')
   return rows
 }
 
 // One large string would be parsed in one go, without giving other requests their turn.
 function* chunksOf(text: string, size = 64 * 1024): Generator<string> {
-  for (let start = 0; start < text.length; ) {
+  for (let start = 0; start < text.length;) {
     let end = Math.min(start + size, text.length)
     // A character beyond the basic plane is two units, which stay together.
     if (end < text.length && (text.charCodeAt(end - 1) & 0xfc00) === 0xd800) end++
@@ -181,18 +254,27 @@ interface Cell {
 
 function cellsOf(headings: string[], columns: Record<string, ImportColumn>): Cell[] {
   const known = new Map<string, string>()
-  for (const [name, column] of Object.entries(columns)) for (const heading of [name, ...column.headings]) known.set(headingKey(heading), name)
-  const accepted = Object.entries(columns).map(([name, column]) => `${name}${column.headings.length > 0 ? ` (${column.headings.join(', ')})` : ''}`)
+  for (const [name, column] of Object.entries(columns))
+    for (const heading of [name, ...column.headings]) known.set(headingKey(heading), name)
+  const accepted = Object.entries(columns).map(
+    ([name, column]) => `${name}${column.headings.length > 0 ? ` (${column.headings.join(', ')})` : ''}`
+  )
   const refuse = (what: string): never => {
-    throw new Refusal('CsvHeadings', 422, `${what}; known are ${accepted.join('; ')}`, { extra: { accepted: Object.fromEntries(Object.entries(columns).map(([name, { headings: also }]) => [name, also])) } })
+    throw new Refusal('CsvHeadings', 422, `${what}; known are ${accepted.join('; ')}`, {
+      extra: { accepted: Object.fromEntries(Object.entries(columns).map(([name, { headings: also }]) => [name, also])) }
+    })
   }
-  const names = headings.map((heading) => known.get(headingKey(heading)) ?? refuse(`the heading "${heading}" is not known`))
+  const names = headings.map(
+    (heading) => known.get(headingKey(heading)) ?? refuse(`the heading "${heading}" is not known`)
+  )
   const twice = names.find((name, index) => names.indexOf(name) !== index)
   if (twice !== undefined) refuse(`two headings mean ${twice}`)
-  const missing = Object.entries(columns).filter(([name, { required }]) => required === true && !names.includes(name)).map(([name]) => name)
+  const missing = Object.entries(columns)
+    .filter(([name, { required }]) => required === true && !names.includes(name))
+    .map(([name]) => name)
   if (missing.length > 0) refuse(`the column ${missing.join(', ')} is missing`)
   return names.map((name) => {
-    const column = columns[name] as ImportColumn
+    const column = columns[name]
     const compiled = Compile(column.schema)
     return {
       name,
@@ -215,7 +297,11 @@ function rowOf<Values>(record: string[], cells: Cell[]): { values: Values; probl
     if (value === null ? cell.column.required === true : !cell.check(value)) {
       const { description, examples } = cell.column.schema as { description?: string; examples?: unknown[] }
       const wanted = `${description ?? 'another value'}${examples === undefined ? '' : `, e.g. ${examples.join(' or ')}`}`
-      problems.push(value === null ? `${cell.name} is empty; it must be: ${wanted}` : `${cell.name} is ${JSON.stringify(text.slice(0, 80))}; it must be: ${wanted}`)
+      problems.push(
+        value === null
+          ? `${cell.name} is empty; it must be: ${wanted}`
+          : `${cell.name} is ${JSON.stringify(text.slice(0, 80))}; it must be: ${wanted}`
+      )
     }
   }
   return { values: values as Values, problems }
@@ -247,9 +333,14 @@ export function importResult(rows: RowOutcome[], apply: boolean): ImportResult {
   for (const { outcome } of rows) counts[outcome]++
   if (apply && counts.refused > 0) {
     const first = rows.find(({ outcome }) => outcome === 'refused')
-    throw new Refusal('ImportRefused', 422, `${counts.refused} of ${rows.length} rows are refused, so nothing was imported; the first is line ${first?.line}: ${first?.problems[0]}`, {
-      extra: { applied: false, counts, rows }
-    })
+    throw new Refusal(
+      'ImportRefused',
+      422,
+      `${counts.refused} of ${rows.length} rows are refused, so nothing was imported; the first is line ${first?.line}: ${first?.problems[0]}`,
+      {
+        extra: { applied: false, counts, rows }
+      }
+    )
   }
   return { applied: apply, counts, rows }
 }

@@ -3,6 +3,7 @@ import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import AjvCompiler from '@fastify/ajv-compiler'
 import type { FastifyServerOptions } from 'fastify'
+import { finishDocument } from './openapi-document.ts'
 import { namedSchemas } from './schemas.ts'
 
 /** The description of every tag, in the order of the document. Rooms add theirs in `app.ts`. */
@@ -33,7 +34,8 @@ export const openapi = fp<ApiDescription>(async (app, { version, tags }) => {
       },
       security: [{ bearer: [] }, { apiKey: [] }]
     },
-    refResolver: { buildLocalReference: (json) => String(json.$id) }
+    refResolver: { buildLocalReference: (json) => String(json.$id) },
+    transformObject: (document) => ('openapiObject' in document ? finishDocument(document.openapiObject) : document.swaggerObject)
   })
   await app.register(swaggerUi, { routePrefix: '/docs', uiConfig: { docExpansion: 'list', deepLinking: true } })
   for (const schema of namedSchemas) app.addSchema(schema)

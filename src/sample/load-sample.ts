@@ -40,7 +40,7 @@ const IN_USE = statement<{ inUse: boolean }>(
 const NOTE = statement<never>(`insert into setting (name, value) values ('sample', $1::jsonb)`)
 
 const csvText = (name: string): Promise<string> => readFile(new URL(`./${name}.csv`, import.meta.url), 'utf8')
-const csvRows = async <Row>(name: string): Promise<Row[]> => parse(await csvText(name), { columns: true }) as Row[]
+const csvRows = async <Row>(name: string): Promise<Row[]> => parse<Row>(await csvText(name), { columns: true })
 
 export interface LoadSample {
   /** Of all its accounts. */
@@ -86,7 +86,7 @@ async function refuseStoreInUse(ctx: Context): Promise<void> {
   }
 }
 
-const isInUse = async (ctx: Context): Promise<boolean> => (await run(ctx.em, IN_USE, []))[0]?.inUse === true
+const isInUse = async (ctx: Context): Promise<boolean> => (await run(ctx.em, IN_USE, []))[0]?.inUse ?? false
 
 /**
  * What every start of the embedded database does: loads the sample into an empty store, and makes sure that its accounts have

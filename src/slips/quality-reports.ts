@@ -175,6 +175,6 @@ export async function settleQualityReport(ctx: Context, { number, responsiblePar
 
 export const SettleBody = named(
   'QualitySettlement',
-  Type.Object({ responsibleParty: oneOf(RESPONSIBLE_PARTIES, 'Who answers for it (责任方)'), settlement: Type.String({ minLength: 1, maxLength: 1000, pattern: '\\S', description: 'What was agreed' }) }, { additionalProperties: false })
+  Type.Object({ responsibleParty: oneOf(RESPONSIBLE_PARTIES, 'Who answers for it (责任方)'), settlement: Type.String({ minLength: 1, maxLength: 1000, pattern: '\\S', description: 'What was agreed', examples: ['the carrier pays for two pieces'] }) }, { additionalProperties: false, examples: [{ responsibleParty: 'carrier', settlement: 'the carrier pays for two pieces' }] })
 )
 export const QualityReportRef = ref(QualityReportView)

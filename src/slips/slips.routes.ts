@@ -301,7 +301,7 @@ export const slipRoutes: FastifyPluginAsyncTypebox = async (app) => {
         summary: 'Set which duties sign a kind of slip (设定签字规则)',
         description: 'Duty: administrator everywhere. Three different duties are the floor.',
         params: Type.Object({ documentKind: Type.Unsafe<(typeof SLIP_KINDS)[number] | '*'>({ type: 'string', enum: [...SLIP_KINDS, '*'] }) }),
-        body: Type.Object({ duties: Type.Array(Duty, { minItems: 1, maxItems: DUTIES.length }) }, closed),
+        body: Type.Object({ duties: Type.Array(Duty, { minItems: 1, maxItems: DUTIES.length }) }, { ...closed, examples: [{ duties: ['department-head', 'operations-supervisor', 'finance-supervisor'] }] }),
         response: { 200: ref(SigningPolicyView), ...problems }
       }
     },
@@ -324,7 +324,7 @@ export const openingStockRoutes: FastifyPluginAsyncTypebox = async (app) => {
         description: `${csvBody.describe(OPENING_STOCK_COLUMNS)} Applied, the rows become opening slips that await their signatures. Duty: keeper there or stock-controller.`,
         consumes: csvBody.consumes,
         querystring: Type.Object({ apply: Type.Optional(Type.Boolean({ default: false, description: 'false: dry run, nothing is changed' })), occurredOn: Type.Optional(Type.String({ ...Day, description: 'Day of the slips; today unless given' })) }, closed),
-        body: csvBody.body,
+        body: csvBody.body('warehouse,part,quantity,unitCost,receivedOn\nHQ,BK-M82B-38,10,12.50,2026-07-14\n'),
         response: { 200: ref(OpeningStockResult), ...problems }
       }
     },

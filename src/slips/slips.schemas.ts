@@ -80,7 +80,7 @@ export const CreateSlipBody = named(
 export type CreateSlip = Static<typeof CreateSlipBody>
 export type NewSlipLine = Static<typeof SlipLineBody>
 
-export const AmendSlipBody = named('AmendedSlip', Type.Object({ purpose: Type.Optional(oneOf(PURPOSES, 'Of an issue')), ...head, submit: Type.Optional(Type.Boolean({ default: true })) }, closed))
+export const AmendSlipBody = named('AmendedSlip', Type.Object({ purpose: Type.Optional(oneOf(PURPOSES, 'Of an issue')), ...head, submit: Type.Optional(Type.Boolean({ default: true })) }, { ...closed, examples: [{ reference: 'RO-2026-0815', lines: [{ part: 'BK-M82B-38', quantity: '1' }] }] }))
 export type AmendSlip = Static<typeof AmendSlipBody>
 
 const SlipLineView = named(
@@ -191,14 +191,14 @@ const decision = {
   decision: oneOf(['approve', 'refuse'], 'A refusal needs a comment and sends the slip back to the preparer'),
   comment: Type.Optional(text(1000, 'Reason of a refusal, or a remark'))
 }
-export const SignSlipBody = named('SlipDecision', Type.Object({ ...decision, contentHash: Type.Optional(Type.String({ pattern: '^[0-9a-f]{64}$', description: 'Hash of the content the signer has read; another content is refused' })) }, closed))
-export const SignSlipsBody = named('SlipDecisions', Type.Object({ ...decision, slips: Type.Array(SlipNumber, { minItems: 1, maxItems: 200, uniqueItems: true }) }, closed))
+export const SignSlipBody = named('SlipDecision', Type.Object({ ...decision, contentHash: Type.Optional(Type.String({ pattern: '^[0-9a-f]{64}$', description: 'Hash of the content the signer has read; another content is refused' })) }, { ...closed, examples: [{ duty: 'finance-supervisor', decision: 'approve' }] }))
+export const SignSlipsBody = named('SlipDecisions', Type.Object({ ...decision, slips: Type.Array(SlipNumber, { minItems: 1, maxItems: 200, uniqueItems: true }) }, { ...closed, examples: [{ duty: 'finance-supervisor', decision: 'approve', slips: ['HQ-OUT-202611-00017'] }] }))
 export const SignSlipsResult = named(
   'SlipDecisionsResult',
   Type.Object({ signed: Type.Integer(), refused: Type.Integer({ description: 'Slips that could not be signed' }), results: Type.Array(Type.Object({ number: SlipNumber, state: nullable(oneOf(SLIP_STATES, 'State after the signature')), problem: nullable(Type.Unsafe<{ code: string; detail: string }>({ type: 'object', properties: { code: { type: 'string' }, detail: { type: 'string' } }, required: ['code', 'detail'] })) })) })
 )
 
-export const PostSlipBody = named('SlipPosting', Type.Object({ handedTo: Type.Optional(text(200, 'Who took the goods (收货人)')), deliveredBy: Type.Optional(text(200, 'Who brought the goods (送货人)')) }, closed))
+export const PostSlipBody = named('SlipPosting', Type.Object({ handedTo: Type.Optional(text(200, 'Who took the goods (收货人)')), deliveredBy: Type.Optional(text(200, 'Who brought the goods (送货人)')) }, { ...closed, examples: [{ handedTo: '王师傅' }] }))
 export const ReleaseBody = named(
   'EmergencyRelease',
   Type.Object(
@@ -208,8 +208,8 @@ export const ReleaseBody = named(
       reason: text(1000, 'Why it cannot wait'),
       handedTo: text(200, 'Who took the goods (收货人)')
     },
-    closed
+    { ...closed, examples: [{ missingDuty: 'finance-supervisor', authorisedBy: '李敏', reason: 'customer waits at the counter', handedTo: '王师傅' }] }
   )
 )
-export const ReasonBody = named('Reason', Type.Object({ reason: text(1000, 'Why') }, closed))
-export const ReversalBody = named('SlipReversal', Type.Object({ reason: text(500, 'Why it is reversed'), occurredOn: Type.Optional(Day) }, closed))
+export const ReasonBody = named('Reason', Type.Object({ reason: text(1000, 'Why', 'the repair order is missing') }, closed))
+export const ReversalBody = named('SlipReversal', Type.Object({ reason: text(500, 'Why it is reversed', 'wrong part was taken'), occurredOn: Type.Optional(Day) }, closed))

@@ -7,11 +7,23 @@ import { importWarehouses, WAREHOUSE_COLUMNS } from './import-warehouses.ts'
 export const warehouseImportRoutes: FastifyPluginAsyncTypebox = async (app) => {
   await app.register(csvUpload)
 
-  app.post('/imports/warehouses', {
-    bodyLimit: IMPORT_BODY_LIMIT,
-    schema: {
-      operationId: 'importWarehouses', tags: ['warehouses'], summary: 'Import warehouses from CSV (导入仓库)', description: csvBody.describe(WAREHOUSE_COLUMNS),
-      consumes: csvBody.consumes, querystring: ImportQuery, body: csvBody.body, response: { ...csvBody.ok, ...problems }
-    }
-  }, (request) => importWarehouses(request.ctx, { csv: request.body as string, ...request.query }))
+  app.post(
+    '/imports/warehouses',
+    {
+      bodyLimit: IMPORT_BODY_LIMIT,
+      schema: {
+        operationId: 'importWarehouses',
+        tags: ['warehouses'],
+        summary: 'Import warehouses from CSV (导入仓库)',
+        description: csvBody.describe(WAREHOUSE_COLUMNS),
+        consumes: csvBody.consumes,
+        querystring: ImportQuery,
+        body: csvBody.body(
+          'code,name,nameZh,kind,region,parent\nSZ02,Suzhou east outlet,苏州东服务站,outlet,EAST,SZ01\n'
+        ),
+        response: { ...csvBody.ok, ...problems }
+      }
+    },
+    (request) => importWarehouses(request.ctx, { csv: request.body as string, ...request.query })
+  )
 }

@@ -12,6 +12,7 @@ import { readConfig } from '../../src/platform/config.ts'
 import { openContext, type Runtime } from '../../src/platform/context.ts'
 import { openDatabase } from '../../src/platform/database.ts'
 import { testClock, type TestClock } from './clock.ts'
+import { watched } from './contract.ts'
 import { makers, type Makers } from './make.ts'
 
 /** The whole service on a database of its own: the real app, real PostgreSQL, a clock that tests move. */
@@ -54,7 +55,7 @@ export async function openHarness({
   const clock = testClock(DEFAULT_TIME, config.BUSINESS_TIME_ZONE)
   const database = await openDatabase({ url: databaseUrl, entities, poolSize })
   const runtime: Runtime = { database, clock, config }
-  const app = await buildApp(runtime, { logger })
+  const app = await watched(() => buildApp(runtime, { logger }))
   await app.listen({ host: '127.0.0.1', port: 0 })
   const { port } = app.server.address() as AddressInfo
 

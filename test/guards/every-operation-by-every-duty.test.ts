@@ -1,0 +1,314 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { DUTIES, type Duty } from '../../src/identity/actor.ts'
+import { openCounter, SIGNERS, type Counter } from '../support/counter.ts'
+import { openHarness, type Harness } from '../support/harness.ts'
+import type { MadePerson } from '../support/make.ts'
+
+// Generated from the OpenAPI document: every operation under /v1 is called as every duty of R-ORG-2, held in another warehouse
+// or region, on the documents of warehouse FOREIGN-B. A new operation fails here until it is classified below.
+
+/** Operations without a warehouse in their path, and who may call them. */
+type Rule =
+  /** Needs no credentials. */
+  | { may: 'public' }
+  /** Whoever is signed in; what is answered holds nothing of a warehouse they may not see. */
+  | { may: 'everybody' }
+  /** Somebody else's key or delegation, or a warehouse named in the body: hidden or refused as if it lay in the path. */
+  | { may: 'nobody-foreign' }
+  /** Only with one of these duties held everywhere. */
+  | { may: readonly Duty[] }
+
+const everybody: Rule = { may: 'everybody' }
+const foreign: Rule = { may: 'nobody-foreign' }
+const administrator: Rule = { may: ['administrator'] }
+const catalogue: Rule = { may: ['stock-controller', 'administrator'] }
+const purchasing: Rule = { may: ['stock-controller', 'administrator', 'purchaser'] }
+
+const OF_NO_WAREHOUSE: Record<string, Rule> = {
+  createToken: { may: 'public' }, refreshToken: { may: 'public' }, revokeToken: { may: 'public' },
+  readMe: everybody, changePassword: everybody,
+  createPerson: administrator, listPeople: administrator, readPerson: administrator, updatePerson: administrator, setPassword: administrator,
+  assignDuty: administrator, listPersonDuties: administrator, endDuty: administrator, listAuditEvents: administrator,
+  delegateDuties: everybody, listDelegations: everybody, endDelegation: foreign,
+  issueApiKey: everybody, listApiKeys: everybody, readApiKey: foreign, revokeApiKey: foreign,
+  listParts: everybody, readPart: everybody, createPart: catalogue, updatePart: catalogue, setPartUnits: catalogue,
+  listSupersessions: everybody, listSuccessors: everybody, addSupersession: catalogue, endSupersession: catalogue,
+  approveControlledPart: foreign, listControlledApprovals: everybody,
+  listSuppliers: everybody, readSupplier: everybody, createSupplier: purchasing, updateSupplier: purchasing,
+  listSupplierAuthorisations: everybody, authoriseSupplier: purchasing, withdrawAuthorisation: purchasing,
+  importParts: catalogue, importPartUnits: catalogue, importWarehouses: catalogue, importOpeningStock: foreign,
+  listRegions: everybody, createRegion: catalogue, updateRegion: catalogue, listWarehouses: everybody, createWarehouse: catalogue,
+  listNetworkStock: everybody, verifyLedger: everybody,
+  signSlips: everybody, readPackageKey: everybody,
+  listQualityReports: everybody, readQualitySummary: everybody,
+  listSigningPolicies: everybody, setSigningPolicy: administrator
+}
+
+interface Operation {
+  id: string
+  method: string
+  path: string
+  isPublic: boolean
+  body: { type: string; example: unknown } | undefined
+  query: { name: string; required: boolean; example: unknown }[]
+}
+
+const FOREIGN = 'FOREIGN-B'
+let h: Harness
+let b: Counter
+let operations: Operation[]
+/** Names that would give warehouse B away in an answer. */
+let marks: string[]
+/** Values for the parameters of a path; several slips, one per state. */
+let values: Record<string, string[]>
+
+beforeAll(async () => {
+  h = await openHarness()
+  operations = operationsOf(h.app.swagger() as unknown as Parameters<typeof operationsOf>[0])
+  await h.make.warehouse({ code: 'HQ', kind: 'head-office', region: 'HOME' })
+  await h.make.warehouse({ code: 'SZ01', kind: 'regional-centre', region: 'HOME', parent: 'HQ' })
+  b = await openB()
+})
+afterAll(() => h.close())
+
+async function openB(): Promise<Counter> {
+  const opened = await openCounter(h, { warehouse: FOREIGN })
+  // The code of its region must not give it away.
+  await h.sql(`update region set code = 'FAR', name = 'Far' where code = $1`, [`R-${FOREIGN}`])
+  await h.sql(`update warehouse set parent_id = (select id from warehouse where code = 'SZ01') where code = $1`, [FOREIGN])
+  const { number: part } = await h.make.part({ number: 'BK-M82B-38', standardCost: '10.0000' })
+  await h.make.part({ number: 'BK-M82B-39' })
+  await h.make.part({ number: 'MB-100', controlled: true })
+  await h.make.supplier({ code: 'SUP-100', parts: [part] })
+  const administratorEverywhere = await h.make.person({ grants: [{ duty: 'administrator' }, { duty: 'stock-controller' }] })
+  const admin = (path: string, body: object) => h.api.post(path).auth(administratorEverywhere.token, { type: 'bearer' }).send(body)
+  const keeper = opened.keeper.person.username
+
+  const receipt = await opened.posted({ kind: 'receipt', lines: [{ part, quantity: '50', expectedQuantity: '51', unitCost: '10' }] })
+  const issue = { kind: 'issue', lines: [{ part, quantity: '1' }] }
+  const draft = await opened.slip({ ...issue, submit: false })
+  const awaiting = await opened.slip(issue)
+  const approved = await opened.slip(issue)
+  await opened.sign(approved.number)
+  const refused = await opened.slip(issue)
+  await opened.signers['department-head'].post(`/v1/slips/${refused.number}/signatures`, { duty: 'department-head', decision: 'refuse', comment: 'no repair order' })
+  const cancelled = await opened.slip(issue)
+  await opened.keeper.post(`/v1/slips/${cancelled.number}/cancellation`, { reason: 'written twice' })
+  const late = await opened.slip(issue)
+  await opened.sign(late.number, SIGNERS.slice(0, 2))
+  await opened.keeper.post(`/v1/slips/${late.number}/emergency-release`, { missingDuty: SIGNERS[2], authorisedBy: 'x', reason: 'y', handedTo: 'z' })
+  const slips = [receipt, draft, awaiting, approved, refused, cancelled, late].map(({ number }) => String(number))
+  const states = await h.sql<{ state: string }>('select state from slip where number = any ($1) order by id', [slips])
+  expect(states.map(({ state }) => state)).toEqual(['posted', 'draft', 'awaiting-signatures', 'approved', 'refused', 'cancelled', 'posted'])
+
+  const key = await opened.keeper.post('/v1/api-keys', { name: 'bridge', expiresOn: '2027-01-01' })
+  const delegation = await opened.keeper.post('/v1/delegations', { to: opened.signers['department-head'].person.username, validTo: '2026-12-31', reason: 'leave' })
+  const duty = await admin(`/v1/people/${keeper}/duties`, { duty: 'technician', warehouse: FOREIGN })
+  await admin(`/v1/parts/MB-100/controlled-approvals`, { warehouse: FOREIGN, quantity: '1', reason: 'r', validTo: '2026-12-31' })
+  await admin(`/v1/parts/${part}/supersessions`, { successor: 'BK-M82B-39' })
+
+  marks = [FOREIGN, keeper, ...SIGNERS.map((signer) => opened.signers[signer].person.username)]
+  values = {
+    '/warehouses/{warehouse}': [FOREIGN],
+    '/periods/{period}': ['2026-11'],
+    '/slips/{number}': slips,
+    '/quality-reports/{number}': receipt.qualityReports,
+    '/parts/{number}': [part],
+    '/supersessions/{successor}': ['BK-M82B-39'],
+    '/suppliers/{code}': ['SUP-100'],
+    '/regions/{code}': ['FAR'],
+    '/people/{username}': [keeper],
+    '/duties/{id}': [String(duty.body.id)],
+    '/delegations/{id}': [String(delegation.body.id)],
+    '/api-keys/{id}': [key.body.id],
+    '/signing-policies/{documentKind}': ['receipt']
+  }
+  for (const [place, of] of Object.entries(values)) expect(of.filter((value) => !value || value === 'undefined'), place).toEqual([])
+  expect(receipt.qualityReports).toHaveLength(1)
+  return opened
+}
+
+function operationsOf(document: { paths: Record<string, Record<string, any>> }): Operation[] {
+  return Object.entries(document.paths).flatMap(([path, methods]) =>
+    Object.entries(methods).flatMap(([method, operation]) => {
+      if (!path.startsWith('/v1/')) return []
+      const [body] = Object.entries<{ example?: unknown }>(operation.requestBody?.content ?? {})
+      return {
+        id: operation.operationId,
+        method,
+        path,
+        isPublic: operation.security?.length === 0,
+        body: body === undefined ? undefined : { type: body[0], example: body[1].example },
+        query: (operation.parameters ?? []).filter((parameter: { in?: string }) => parameter.in === 'query')
+      }
+    })
+  )
+}
+
+const isOfWarehouse = ({ path }: Operation) => /^[/]v1[/](warehouses[/][{]|slips[/][{]|quality-reports[/][{])/.test(path)
+
+/** Bodies that the example of the document does not fill for this purpose: they name B or what is its. */
+const BODIES: Record<string, () => unknown> = {
+  approveControlledPart: () => ({ warehouse: FOREIGN, quantity: '1', reason: 'needed', validTo: '2026-12-31' }),
+  assignDuty: () => ({ duty: 'keeper', warehouse: FOREIGN }),
+  importOpeningStock: () => `warehouse,part,quantity,unitCost\n${FOREIGN},BK-M82B-38,1,1\n`,
+  signSlips: () => ({ duty: 'finance-supervisor', decision: 'approve', slips: values['/slips/{number}'] }),
+  delegateDuties: () => ({ to: b.keeper.person.username, validTo: '2026-12-31', reason: '年假' }),
+  moveWarehouse: () => ({ parent: 'HQ' }),
+  importWarehouses: () => `code,name,kind,region,parent\n${FOREIGN},Taken,outlet,FAR,SZ01\n`
+}
+/** Query parameters beyond those that the document requires. */
+const QUERIES: Record<string, Record<string, string>[]> = {
+  listNetworkStock: [{}, { part: 'BK-M82B-38' }, { region: 'FAR' }],
+  listWarehouses: [{}, { region: 'FAR' }, { q: FOREIGN }, { parent: 'SZ01' }],
+  listControlledApprovals: [{}, { warehouse: FOREIGN }, { part: 'MB-100' }],
+  listQualityReports: [{}, { warehouse: FOREIGN }],
+  verifyLedger: [{}, { warehouse: FOREIGN }],
+  importOpeningStock: [{}, { apply: 'true' }],
+  importWarehouses: [{ apply: 'true' }],
+  listDelegations: [{}, { person: 'KEEPER' }],
+  listApiKeys: [{}, { person: 'KEEPER' }]
+}
+
+interface Call {
+  method: string
+  url: string
+  type: string
+  body: unknown
+}
+
+/** Every call of an operation on what is B's. */
+function callsOf(operation: Operation): Call[] {
+  let paths = [operation.path]
+  for (const [segment, name] of operation.path.matchAll(/[/][^/]+[/][{](\w+)[}]/g)) {
+    const filling = values[segment]
+    if (filling === undefined) throw new Error(`say above how ${segment} of ${operation.id} is filled (${name})`)
+    paths = paths.flatMap((path) => filling.map((value) => path.replace(segment, segment.replace(/[{]\w+[}]/, encodeURIComponent(value)))))
+  }
+  const required = Object.fromEntries(operation.query.filter((parameter) => parameter.required).map(({ name, example }) => [name, QUERY_EXAMPLES[name] ?? String(example)]))
+  const queries = (QUERIES[operation.id] ?? [{}]).map((query) => new URLSearchParams({ ...required, ...query }).toString().replace('KEEPER', encodeURIComponent(b.keeper.person.username)))
+  const body = BODIES[operation.id]?.() ?? operation.body?.example
+  return paths.flatMap((path) => queries.map((query) => ({ method: operation.method, url: query === '' ? path : `${path}?${query}`, type: operation.body?.type ?? 'application/json', body })))
+}
+const QUERY_EXAMPLES: Record<string, string> = { half: '2', part: 'BK-M82B-38', period: '2026-11' }
+
+async function send({ method, url, type, body }: Call, person?: MadePerson) {
+  let request = h.api[method as 'get' | 'post'](url)
+  if (person !== undefined) request = request.auth(person.token, { type: 'bearer' })
+  return body === undefined ? request : request.set('content-type', type).send(body as object)
+}
+
+/** Everything that is kept of B and of its people. */
+async function stateOfB(): Promise<Record<string, string>> {
+  const tables = await h.sql<{ name: string }>(
+    `select c.table_name as name from information_schema.columns c join information_schema.tables t using (table_schema, table_name)
+      where c.table_schema = 'public' and c.column_name = 'warehouse_id' and t.table_type = 'BASE TABLE' order by 1`
+  )
+  const people = [b.keeper, ...Object.values(b.signers)].map(({ person }) => person.id)
+  const hash = async (from: string, values: unknown[]) =>
+    (await h.sql<{ hash: string }>(`select count(*) || ' ' || coalesce(md5(string_agg(t::text, '' order by t::text)), '') as hash from ${from}`, values))[0]?.hash ?? ''
+  const state: Record<string, string> = {}
+  for (const { name } of tables) state[name] = await hash(`"${name}" t where warehouse_id = $1`, [b.warehouseId])
+  state['warehouse'] = await hash('warehouse t where id = $1', [b.warehouseId])
+  state['person'] = await hash('person t where id = any ($1)', [people])
+  state['duty of people'] = await hash('duty_assignment t where person_id = any ($1)', [people])
+  state['delegation'] = await hash('delegation t where from_person_id = any ($1)', [people])
+  state['api_key'] = await hash('api_key t where person_id = any ($1)', [people])
+  return state
+}
+
+test('every operation is classified: by a warehouse in its path, or in the table above', () => {
+  const without = operations.filter((operation) => !isOfWarehouse(operation)).map(({ id }) => id)
+  expect(without.sort()).toEqual(Object.keys(OF_NO_WAREHOUSE).sort())
+})
+
+test('without credentials nothing is answered but 401', async () => {
+  for (const operation of operations.filter(({ isPublic }) => !isPublic)) {
+    for (const call of callsOf(operation)) expect(`${operation.id} ${(await send(call)).status}`).toBe(`${operation.id} 401`)
+  }
+})
+
+test('what needs no credentials says so in the document', () => {
+  const open = operations.filter(({ isPublic }) => isPublic).map(({ id }) => id)
+  expect(open.sort()).toEqual(Object.entries(OF_NO_WAREHOUSE).filter(([, { may }]) => may === 'public').map(([id]) => id).sort())
+})
+
+describe('on a foreign warehouse', () => {
+  const actors: [string, () => Promise<MadePerson>][] = [
+    ...DUTIES.map((duty): [string, () => Promise<MadePerson>] => [`${duty} of another warehouse`, () => h.make.person({ grants: [{ duty, warehouse: 'HQ' }] })]),
+    ['keeper, finance supervisor and stock controller of another region', () => h.make.person({ grants: (['keeper', 'finance-supervisor', 'stock-controller'] as const).map((duty) => ({ duty, region: 'HOME' })) })],
+    ['administrator of another region', () => h.make.person({ grants: [{ duty: 'administrator', region: 'HOME' }] })],
+    ['keeper of that warehouse until yesterday', () => h.make.person({ grants: [{ duty: 'keeper', warehouse: FOREIGN, validTo: '2026-11-19' }] })],
+    ['keeper of that warehouse from tomorrow', () => h.make.person({ grants: [{ duty: 'keeper', warehouse: FOREIGN, validFrom: '2026-11-21' }] })],
+    ['somebody without any duty', () => h.make.person()]
+  ]
+  const people = new Map<string, MadePerson>()
+  let before: Record<string, string>
+  beforeAll(async () => {
+    for (const [name, make] of actors) people.set(name, await make())
+    before = await stateOfB()
+  })
+
+  test.for(actors)('%s finds, reads and changes nothing', async ([name]) => {
+    const person = people.get(name)
+    const faults: string[] = []
+    for (const operation of operations) {
+      const rule = isOfWarehouse(operation) ? foreign : OF_NO_WAREHOUSE[operation.id]
+      if (rule === undefined || rule.may === 'public') continue
+      for (const call of callsOf(operation)) {
+        const { status, text } = await send(call, person)
+        const found = status < 300 ? marks.filter((mark) => text.includes(mark) && !NAMED_BY_CALLER.has(operation.id)) : []
+        const isFine =
+          rule.may === 'everybody'
+            ? found.length === 0 && (status < 300 || [403, 404, 409, 422].includes(status)) && (operation.method !== 'get' || status === 200 || call.url.includes('?') || operation.id === 'verifyLedger')
+            : operation.id === 'importOpeningStock'
+              ? (status === 200 && JSON.parse(text).counts.refused === 1) || [403, 404, 422].includes(status)
+              : [403, 404].includes(status)
+        if (!isFine) faults.push(`${operation.id} ${call.url}: ${status} ${text.slice(0, 300)}`)
+      }
+    }
+    expect(faults).toEqual([])
+  })
+
+  test('nothing of it has changed, and its ledger verifies', async () => {
+    expect(await stateOfB()).toEqual(before)
+    expect(await b.verify()).toMatchObject({ ok: true, findings: [] })
+  })
+})
+
+/** They answer what the caller named: whom it delegated to, what it wanted to sign. */
+const NAMED_BY_CALLER = new Set(['delegateDuties', 'listDelegations', 'signSlips'])
+
+test('signing many slips at once signs none of another warehouse', async () => {
+  const signer = await h.make.person({ grants: [{ duty: 'finance-supervisor', warehouse: 'HQ' }] })
+  const { body } = await send({ method: 'post', url: '/v1/slip-signatures', type: 'application/json', body: BODIES['signSlips']?.() }, signer)
+  expect(body).toMatchObject({ signed: 0, refused: values['/slips/{number}']?.length })
+  expect(new Set(body.results.map(({ problem }: { problem: { code: string } }) => problem.code))).toEqual(new Set(['NotFound']))
+})
+
+test('the slips of another warehouse are no source of a return or a reversal here', async () => {
+  const keeper = await h.make.person({ grants: [{ duty: 'keeper', warehouse: 'HQ' }] })
+  for (const number of values['/slips/{number}'] ?? []) {
+    for (const slip of [{ kind: 'return', reference: number, lines: [{ part: 'BK-M82B-38', quantity: '1' }] }, { kind: 'reversal', reference: number, reason: 'x' }]) {
+      const { status } = await send({ method: 'post', url: '/v1/warehouses/HQ/slips', type: 'application/json', body: slip }, keeper)
+      expect(status).toBe(404)
+    }
+  }
+})
+
+describe('what belongs to no warehouse', () => {
+  test.for(DUTIES.map((duty) => [duty]))('%s everywhere may do what the table says and no more', async ([duty]) => {
+    const person = await h.make.person({ grants: [{ duty: duty as Duty }] })
+    const faults: string[] = []
+    for (const operation of operations) {
+      const may = OF_NO_WAREHOUSE[operation.id]?.may
+      if (may === undefined || typeof may === 'string') continue
+      for (const call of callsOf(operation)) {
+        const { status, text } = await send(call, person)
+        const isFine = may.includes(duty as Duty) ? status < 300 || status === 409 || status === 422 : status === 403 || status === 404
+        if (!isFine) faults.push(`${operation.id} ${call.url}: ${status} ${text.slice(0, 300)}`)
+      }
+    }
+    expect(faults).toEqual([])
+  })
+})
