@@ -49,11 +49,15 @@ const PROBLEM_JSON = 'application/problem+json'
 const refused = (description: string, refusal: Refusal, instance: string, headers?: Record<string, unknown>) => ({
   description,
   ...(headers && { headers }),
-  content: { [PROBLEM_JSON]: { schema: { $ref: `#/components/schemas/${Problem.$id}` }, example: problemOf(refusal, instance) } }
+  content: {
+    [PROBLEM_JSON]: { schema: { $ref: `#/components/schemas/${Problem.$id}` }, example: problemOf(refusal, instance) }
+  }
 })
 
 const slip = '/v1/slips/HQ-OUT-202611-00017'
-const RETRY_AFTER = { 'Retry-After': { description: 'Seconds to wait, where waiting helps', schema: { type: 'integer' }, example: 5 } }
+const RETRY_AFTER = {
+  'Retry-After': { description: 'Seconds to wait, where waiting helps', schema: { type: 'integer' }, example: 5 }
+}
 
 const RESPONSES = {
   InvalidInput: refused(
@@ -65,7 +69,11 @@ const RESPONSES = {
   ),
   CredentialsRequired: refused(
     'No credentials, or none that are good (未登录)',
-    new Refusal('CredentialsRequired', 401, 'say who you are: an access token as "Authorization: Bearer …" or an API key as "x-api-key: bck_…"'),
+    new Refusal(
+      'CredentialsRequired',
+      401,
+      'say who you are: an access token as "Authorization: Bearer …" or an API key as "x-api-key: bck_…"'
+    ),
     slip,
     { 'WWW-Authenticate': { description: 'How to say who you are', schema: { type: 'string' }, example: 'Bearer' } }
   ),
@@ -81,7 +89,11 @@ const RESPONSES = {
   ),
   VersionStale: refused(
     'Somebody changed it meanwhile; If-Match names another version (版本已变)',
-    new Refusal('VersionStale', 412, 'somebody changed this meanwhile: If-Match is "3", the present version is "4"; read it again and repeat the change'),
+    new Refusal(
+      'VersionStale',
+      412,
+      'somebody changed this meanwhile: If-Match is "3", the present version is "4"; read it again and repeat the change'
+    ),
     slip
   ),
   Refused: refused(
@@ -92,7 +104,11 @@ const RESPONSES = {
   ),
   Failed: refused(
     'The service cannot answer now; nothing was changed (服务故障)',
-    new Refusal('DatabaseUnavailable', 503, 'the database does not answer at the moment; nothing was changed, try again in a few seconds'),
+    new Refusal(
+      'DatabaseUnavailable',
+      503,
+      'the database does not answer at the moment; nothing was changed, try again in a few seconds'
+    ),
     slip,
     RETRY_AFTER
   )
@@ -109,8 +125,16 @@ const IDEMPOTENCY_KEY = {
 }
 
 const HEADERS = {
-  ETag: { description: 'Version of what is answered; send it back as If-Match (版本标识)', schema: { type: 'string' }, example: '"3"' },
-  Location: { description: 'Where the new thing is read, if it has a place of its own', schema: { type: 'string' }, example: slip },
+  ETag: {
+    description: 'Version of what is answered; send it back as If-Match (版本标识)',
+    schema: { type: 'string' },
+    example: '"3"'
+  },
+  Location: {
+    description: 'Where the new thing is read, if it has a place of its own',
+    schema: { type: 'string' },
+    example: slip
+  },
   'Idempotent-Replayed': {
     description: '`true` if the answer is the kept one of an earlier request with the same Idempotency-Key',
     schema: { type: 'string', enum: ['true'] }
@@ -138,16 +162,21 @@ function finished(operation: Operation, method: string, { components: { schemas 
   const { parameters = [], requestBody, responses } = operation
   const isOpen = operation.security?.length === 0
   const takesKey = method === 'post' && !isOpen
-  const has = (place: string, name?: string) => parameters.some((parameter) => parameter.in === place && (name === undefined || parameter.name === name))
+  const has = (place: string, name?: string) =>
+    parameters.some((parameter) => parameter.in === place && (name === undefined || parameter.name === name))
   const successes = Object.entries(responses).filter(([status]) => status.startsWith('2'))
   return {
     ...operation,
     ...((takesKey || parameters.length > 0) && {
       parameters: [...parameters, ...(takesKey ? [{ $ref: '#/components/parameters/IdempotencyKey' }] : [])]
     }),
-    ...(requestBody && { requestBody: { ...requestBody, content: mapValues(requestBody.content, (media) => withExample(media, schemas)) } }),
+    ...(requestBody && {
+      requestBody: { ...requestBody, content: mapValues(requestBody.content, (media) => withExample(media, schemas)) }
+    }),
     responses: {
-      ...Object.fromEntries(successes.map(([status, answer]) => [status, success(answer, { status, takesKey, schemas })])),
+      ...Object.fromEntries(
+        successes.map(([status, answer]) => [status, success(answer, { status, takesKey, schemas })])
+      ),
       ...((parameters.length > 0 || requestBody !== undefined) && { 400: response('InvalidInput') }),
       ...((!isOpen || requestBody !== undefined) && { 401: response('CredentialsRequired') }),
       ...(!isOpen && { 403: response('DutyRequired') }),
@@ -159,7 +188,10 @@ function finished(operation: Operation, method: string, { components: { schemas 
   }
 }
 
-function success(answer: Answer, { status, takesKey, schemas }: { status: string; takesKey: boolean; schemas: Document['components']['schemas'] }): Answer {
+function success(
+  answer: Answer,
+  { status, takesKey, schemas }: { status: string; takesKey: boolean; schemas: Document['components']['schemas'] }
+): Answer {
   const json = answer.content?.['application/json']?.schema
   const headers = {
     ...(json !== undefined && isVersioned(json, schemas) && header('ETag')),
@@ -172,7 +204,9 @@ function success(answer: Answer, { status, takesKey, schemas }: { status: string
     ...(Object.keys(headers).length > 0 && { headers: { ...answer.headers, ...headers } }),
     ...(answer.content && {
       // CSV is text, whatever the JSON beside it looks like.
-      content: mapValues(answer.content, (media, type) => (type === 'text/csv' ? { ...media, schema: { type: 'string' } } : media))
+      content: mapValues(answer.content, (media, type) =>
+        type === 'text/csv' ? { ...media, schema: { type: 'string' } } : media
+      )
     })
   }
 }
@@ -210,12 +244,17 @@ function exampleOf(given: Schema, schemas: Document['components']['schemas']): u
   if (schema.enum !== undefined) return schema.enum[0]
   if (schema.anyOf?.[0] !== undefined) return exampleOf(schema.anyOf[0], schemas)
   if (schema.type === 'array') return schema.items === undefined ? [] : [exampleOf(schema.items, schemas)]
-  if (schema.type === 'object') return Object.fromEntries((schema.required ?? []).map((name) => [name, exampleOf(schema.properties?.[name] ?? {}, schemas)]))
+  if (schema.type === 'object')
+    return Object.fromEntries(
+      (schema.required ?? []).map((name) => [name, exampleOf(schema.properties?.[name] ?? {}, schemas)])
+    )
   return schema.default
 }
 
-const mapValues = <Value, Mapped>(record: Record<string, Value>, map: (value: Value, key: string) => Mapped): Record<string, Mapped> =>
-  Object.fromEntries(Object.entries(record).map(([key, value]) => [key, map(value, key)]))
+const mapValues = <Value, Mapped>(
+  record: Record<string, Value>,
+  map: (value: Value, key: string) => Mapped
+): Record<string, Mapped> => Object.fromEntries(Object.entries(record).map(([key, value]) => [key, map(value, key)]))
 
 /** The document as text, members of paths and components in alphabetical order, so that a change of it shows as a change of lines. */
 export function documentText(given: object): string {

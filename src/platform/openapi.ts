@@ -13,34 +13,38 @@ export interface ApiDescription {
 }
 
 /** OpenAPI 3.1 from the route schemas, the document at `/openapi.json`, the page at `/docs`. */
-export const openapi = fp<ApiDescription>(async (app, { version, tags }) => {
-  await app.register(swagger, {
-    openapi: {
-      openapi: '3.1.0',
-      info: {
-        title: 'bincard',
-        version,
-        description:
-          'Spare-parts warehouse service (售后备件仓库服务): stock per warehouse through slips with three signatures, lots, counts, depreciation, alerts. Amounts and quantities are decimal strings, days are in the business time zone, instants in UTC.',
-        license: { name: 'MIT', identifier: 'MIT' }
+export const openapi = fp<ApiDescription>(
+  async (app, { version, tags }) => {
+    await app.register(swagger, {
+      openapi: {
+        openapi: '3.1.0',
+        info: {
+          title: 'bincard',
+          version,
+          description:
+            'Spare-parts warehouse service (售后备件仓库服务): stock per warehouse through slips with three signatures, lots, counts, depreciation, alerts. Amounts and quantities are decimal strings, days are in the business time zone, instants in UTC.',
+          license: { name: 'MIT', identifier: 'MIT' }
+        },
+        servers: [{ url: '/', description: 'the server this document came from' }],
+        tags,
+        components: {
+          securitySchemes: {
+            bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' },
+            apiKey: { type: 'apiKey', in: 'header', name: 'x-api-key' }
+          }
+        },
+        security: [{ bearer: [] }, { apiKey: [] }]
       },
-      servers: [{ url: '/', description: 'the server this document came from' }],
-      tags,
-      components: {
-        securitySchemes: {
-          bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' },
-          apiKey: { type: 'apiKey', in: 'header', name: 'x-api-key' }
-        }
-      },
-      security: [{ bearer: [] }, { apiKey: [] }]
-    },
-    refResolver: { buildLocalReference: (json) => String(json.$id) },
-    transformObject: (document) => ('openapiObject' in document ? finishDocument(document.openapiObject) : document.swaggerObject)
-  })
-  await app.register(swaggerUi, { routePrefix: '/docs', uiConfig: { docExpansion: 'list', deepLinking: true } })
-  for (const schema of namedSchemas) app.addSchema(schema)
-  app.get('/openapi.json', { schema: { hide: true } }, () => app.swagger())
-}, { name: 'openapi' })
+      refResolver: { buildLocalReference: (json) => String(json.$id) },
+      transformObject: (document) =>
+        'openapiObject' in document ? finishDocument(document.openapiObject) : document.swaggerObject
+    })
+    await app.register(swaggerUi, { routePrefix: '/docs', uiConfig: { docExpansion: 'list', deepLinking: true } })
+    for (const schema of namedSchemas) app.addSchema(schema)
+    app.get('/openapi.json', { schema: { hide: true } }, () => app.swagger())
+  },
+  { name: 'openapi' }
+)
 
 /**
  * Bodies are checked as they are: `5` is not `"5"`. Paths and query strings are text by nature and are converted.
@@ -51,8 +55,14 @@ export const validation: Pick<FastifyServerOptions, 'schemaController'> = {
       buildValidator: (externalSchemas: unknown) => {
         const factory = AjvCompiler()
         const common = { allErrors: false, removeAdditional: false, useDefaults: true, verbose: true } as const
-        const strict = factory(externalSchemas as never, { mode: undefined, customOptions: { ...common, coerceTypes: false }, plugins: [] } as never)
-        const lenient = factory(externalSchemas as never, { mode: undefined, customOptions: { ...common, coerceTypes: true }, plugins: [] } as never)
+        const strict = factory(
+          externalSchemas as never,
+          { mode: undefined, customOptions: { ...common, coerceTypes: false }, plugins: [] } as never
+        )
+        const lenient = factory(
+          externalSchemas as never,
+          { mode: undefined, customOptions: { ...common, coerceTypes: true }, plugins: [] } as never
+        )
         return (route: { httpPart?: string }) => (route.httpPart === 'body' ? strict : lenient)(route as never)
       }
     }

@@ -32,7 +32,9 @@ test('an answer that has a member too many, one too few or one of another type i
     return takeBreaches()
   }
   expect(await breachesOf('/good')).toEqual([])
-  expect(await breachesOf('/more')).toEqual(['GET /more → 200: the body before it was serialized must NOT have additional properties (secret)'])
+  expect(await breachesOf('/more')).toEqual([
+    'GET /more → 200: the body before it was serialized must NOT have additional properties (secret)'
+  ])
   expect(await breachesOf('/other')).toEqual(['GET /other → 200: /bin before it was serialized must be string'])
   expect(await breachesOf('/tagged')).toEqual(['GET /tagged → 200: it has an ETag that the document does not mention'])
   await app.close()

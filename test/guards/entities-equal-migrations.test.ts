@@ -45,7 +45,11 @@ async function withOrm<Result>(known: typeof entities, work: (orm: MikroORM) => 
   const orm = await MikroORM.init({
     clientUrl: database.url,
     entities: known,
-    schemaGenerator: { ignoreRoutines: true, skipTables: Object.keys(SQL_ONLY), ignoreSchema: Object.keys(FOREIGN_SCHEMAS) },
+    schemaGenerator: {
+      ignoreRoutines: true,
+      skipTables: Object.keys(SQL_ONLY),
+      ignoreSchema: Object.keys(FOREIGN_SCHEMAS)
+    },
     allowGlobalContext: true
   })
   try {
@@ -56,7 +60,8 @@ async function withOrm<Result>(known: typeof entities, work: (orm: MikroORM) => 
 }
 
 /** What would have to be done to the database to make it what the entities say. */
-const differences = (known: typeof entities = entities) => withOrm(known, async (orm) => (await orm.schema.getUpdateSchemaSQL({ wrap: false })).trim())
+const differences = (known: typeof entities = entities) =>
+  withOrm(known, async (orm) => (await orm.schema.getUpdateSchemaSQL({ wrap: false })).trim())
 
 test('the entities equal the migrated schema', async () => {
   expect(await differences()).toBe('')
@@ -64,7 +69,11 @@ test('the entities equal the migrated schema', async () => {
 
 test('every table of SQL alone is there and has no entity', async () => {
   const [tables, mapped] = await withOrm(entities, async (orm) => [
-    await orm.em.getConnection().execute<{ name: string }[]>(`select relname as name from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and not relispartition`),
+    await orm.em
+      .getConnection()
+      .execute<{ name: string }[]>(
+        `select relname as name from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and not relispartition`
+      ),
     [...orm.getMetadata().getAll().values()].map(({ tableName }) => tableName)
   ])
   expect(Object.keys(SQL_ONLY).filter((table) => !tables.some(({ name }) => name === table))).toEqual([])

@@ -25,23 +25,62 @@ const catalogue: Rule = { may: ['stock-controller', 'administrator'] }
 const purchasing: Rule = { may: ['stock-controller', 'administrator', 'purchaser'] }
 
 const OF_NO_WAREHOUSE: Record<string, Rule> = {
-  createToken: { may: 'public' }, refreshToken: { may: 'public' }, revokeToken: { may: 'public' },
-  readMe: everybody, changePassword: everybody,
-  createPerson: administrator, listPeople: administrator, readPerson: administrator, updatePerson: administrator, setPassword: administrator,
-  assignDuty: administrator, listPersonDuties: administrator, endDuty: administrator, listAuditEvents: administrator,
-  delegateDuties: everybody, listDelegations: everybody, endDelegation: foreign,
-  issueApiKey: everybody, listApiKeys: everybody, readApiKey: foreign, revokeApiKey: foreign,
-  listParts: everybody, readPart: everybody, createPart: catalogue, updatePart: catalogue, setPartUnits: catalogue,
-  listSupersessions: everybody, listSuccessors: everybody, addSupersession: catalogue, endSupersession: catalogue,
-  approveControlledPart: foreign, listControlledApprovals: everybody,
-  listSuppliers: everybody, readSupplier: everybody, createSupplier: purchasing, updateSupplier: purchasing,
-  listSupplierAuthorisations: everybody, authoriseSupplier: purchasing, withdrawAuthorisation: purchasing,
-  importParts: catalogue, importPartUnits: catalogue, importWarehouses: catalogue, importOpeningStock: foreign,
-  listRegions: everybody, createRegion: catalogue, updateRegion: catalogue, listWarehouses: everybody, createWarehouse: catalogue,
-  listNetworkStock: everybody, verifyLedger: everybody,
-  signSlips: everybody, readPackageKey: everybody,
-  listQualityReports: everybody, readQualitySummary: everybody,
-  listSigningPolicies: everybody, setSigningPolicy: administrator
+  createToken: { may: 'public' },
+  refreshToken: { may: 'public' },
+  revokeToken: { may: 'public' },
+  readMe: everybody,
+  changePassword: everybody,
+  createPerson: administrator,
+  listPeople: administrator,
+  readPerson: administrator,
+  updatePerson: administrator,
+  setPassword: administrator,
+  assignDuty: administrator,
+  listPersonDuties: administrator,
+  endDuty: administrator,
+  listAuditEvents: administrator,
+  delegateDuties: everybody,
+  listDelegations: everybody,
+  endDelegation: foreign,
+  issueApiKey: everybody,
+  listApiKeys: everybody,
+  readApiKey: foreign,
+  revokeApiKey: foreign,
+  listParts: everybody,
+  readPart: everybody,
+  createPart: catalogue,
+  updatePart: catalogue,
+  setPartUnits: catalogue,
+  listSupersessions: everybody,
+  listSuccessors: everybody,
+  addSupersession: catalogue,
+  endSupersession: catalogue,
+  approveControlledPart: foreign,
+  listControlledApprovals: everybody,
+  listSuppliers: everybody,
+  readSupplier: everybody,
+  createSupplier: purchasing,
+  updateSupplier: purchasing,
+  listSupplierAuthorisations: everybody,
+  authoriseSupplier: purchasing,
+  withdrawAuthorisation: purchasing,
+  importParts: catalogue,
+  importPartUnits: catalogue,
+  importWarehouses: catalogue,
+  importOpeningStock: foreign,
+  listRegions: everybody,
+  createRegion: catalogue,
+  updateRegion: catalogue,
+  listWarehouses: everybody,
+  createWarehouse: catalogue,
+  listNetworkStock: everybody,
+  verifyLedger: everybody,
+  signSlips: everybody,
+  readPackageKey: everybody,
+  listQualityReports: everybody,
+  readQualitySummary: everybody,
+  listSigningPolicies: everybody,
+  setSigningPolicy: administrator
 }
 
 interface Operation {
@@ -75,36 +114,70 @@ async function openB(): Promise<Counter> {
   const opened = await openCounter(h, { warehouse: FOREIGN })
   // The code of its region must not give it away.
   await h.sql(`update region set code = 'FAR', name = 'Far' where code = $1`, [`R-${FOREIGN}`])
-  await h.sql(`update warehouse set parent_id = (select id from warehouse where code = 'SZ01') where code = $1`, [FOREIGN])
+  await h.sql(`update warehouse set parent_id = (select id from warehouse where code = 'SZ01') where code = $1`, [
+    FOREIGN
+  ])
   const { number: part } = await h.make.part({ number: 'BK-M82B-38', standardCost: '10.0000' })
   await h.make.part({ number: 'BK-M82B-39' })
   await h.make.part({ number: 'MB-100', controlled: true })
   await h.make.supplier({ code: 'SUP-100', parts: [part] })
-  const administratorEverywhere = await h.make.person({ grants: [{ duty: 'administrator' }, { duty: 'stock-controller' }] })
-  const admin = (path: string, body: object) => h.api.post(path).auth(administratorEverywhere.token, { type: 'bearer' }).send(body)
+  const administratorEverywhere = await h.make.person({
+    grants: [{ duty: 'administrator' }, { duty: 'stock-controller' }]
+  })
+  const admin = (path: string, body: object) =>
+    h.api.post(path).auth(administratorEverywhere.token, { type: 'bearer' }).send(body)
   const keeper = opened.keeper.person.username
 
-  const receipt = await opened.posted({ kind: 'receipt', lines: [{ part, quantity: '50', expectedQuantity: '51', unitCost: '10' }] })
+  const receipt = await opened.posted({
+    kind: 'receipt',
+    lines: [{ part, quantity: '50', expectedQuantity: '51', unitCost: '10' }]
+  })
   const issue = { kind: 'issue', lines: [{ part, quantity: '1' }] }
   const draft = await opened.slip({ ...issue, submit: false })
   const awaiting = await opened.slip(issue)
   const approved = await opened.slip(issue)
   await opened.sign(approved.number)
   const refused = await opened.slip(issue)
-  await opened.signers['department-head'].post(`/v1/slips/${refused.number}/signatures`, { duty: 'department-head', decision: 'refuse', comment: 'no repair order' })
+  await opened.signers['department-head'].post(`/v1/slips/${refused.number}/signatures`, {
+    duty: 'department-head',
+    decision: 'refuse',
+    comment: 'no repair order'
+  })
   const cancelled = await opened.slip(issue)
   await opened.keeper.post(`/v1/slips/${cancelled.number}/cancellation`, { reason: 'written twice' })
   const late = await opened.slip(issue)
   await opened.sign(late.number, SIGNERS.slice(0, 2))
-  await opened.keeper.post(`/v1/slips/${late.number}/emergency-release`, { missingDuty: SIGNERS[2], authorisedBy: 'x', reason: 'y', handedTo: 'z' })
+  await opened.keeper.post(`/v1/slips/${late.number}/emergency-release`, {
+    missingDuty: SIGNERS[2],
+    authorisedBy: 'x',
+    reason: 'y',
+    handedTo: 'z'
+  })
   const slips = [receipt, draft, awaiting, approved, refused, cancelled, late].map(({ number }) => String(number))
   const states = await h.sql<{ state: string }>('select state from slip where number = any ($1) order by id', [slips])
-  expect(states.map(({ state }) => state)).toEqual(['posted', 'draft', 'awaiting-signatures', 'approved', 'refused', 'cancelled', 'posted'])
+  expect(states.map(({ state }) => state)).toEqual([
+    'posted',
+    'draft',
+    'awaiting-signatures',
+    'approved',
+    'refused',
+    'cancelled',
+    'posted'
+  ])
 
   const key = await opened.keeper.post('/v1/api-keys', { name: 'bridge', expiresOn: '2027-01-01' })
-  const delegation = await opened.keeper.post('/v1/delegations', { to: opened.signers['department-head'].person.username, validTo: '2026-12-31', reason: 'leave' })
+  const delegation = await opened.keeper.post('/v1/delegations', {
+    to: opened.signers['department-head'].person.username,
+    validTo: '2026-12-31',
+    reason: 'leave'
+  })
   const duty = await admin(`/v1/people/${keeper}/duties`, { duty: 'technician', warehouse: FOREIGN })
-  await admin(`/v1/parts/MB-100/controlled-approvals`, { warehouse: FOREIGN, quantity: '1', reason: 'r', validTo: '2026-12-31' })
+  await admin(`/v1/parts/MB-100/controlled-approvals`, {
+    warehouse: FOREIGN,
+    quantity: '1',
+    reason: 'r',
+    validTo: '2026-12-31'
+  })
   await admin(`/v1/parts/${part}/supersessions`, { successor: 'BK-M82B-39' })
 
   marks = [FOREIGN, keeper, ...SIGNERS.map((signer) => opened.signers[signer].person.username)]
@@ -123,7 +196,11 @@ async function openB(): Promise<Counter> {
     '/api-keys/{id}': [key.body.id],
     '/signing-policies/{documentKind}': ['receipt']
   }
-  for (const [place, of] of Object.entries(values)) expect(of.filter((value) => !value || value === 'undefined'), place).toEqual([])
+  for (const [place, of] of Object.entries(values))
+    expect(
+      of.filter((value) => !value || value === 'undefined'),
+      place
+    ).toEqual([])
   expect(receipt.qualityReports).toHaveLength(1)
   return opened
 }
@@ -145,7 +222,8 @@ function operationsOf(document: { paths: Record<string, Record<string, any>> }):
   )
 }
 
-const isOfWarehouse = ({ path }: Operation) => /^[/]v1[/](warehouses[/][{]|slips[/][{]|quality-reports[/][{])/.test(path)
+const isOfWarehouse = ({ path }: Operation) =>
+  /^[/]v1[/](warehouses[/][{]|slips[/][{]|quality-reports[/][{])/.test(path)
 
 /** Bodies that the example of the document does not fill for this purpose: they name B or what is its. */
 const BODIES: Record<string, () => unknown> = {
@@ -183,12 +261,29 @@ function callsOf(operation: Operation): Call[] {
   for (const [segment, name] of operation.path.matchAll(/[/][^/]+[/][{](\w+)[}]/g)) {
     const filling = values[segment]
     if (filling === undefined) throw new Error(`say above how ${segment} of ${operation.id} is filled (${name})`)
-    paths = paths.flatMap((path) => filling.map((value) => path.replace(segment, segment.replace(/[{]\w+[}]/, encodeURIComponent(value)))))
+    paths = paths.flatMap((path) =>
+      filling.map((value) => path.replace(segment, segment.replace(/[{]\w+[}]/, encodeURIComponent(value))))
+    )
   }
-  const required = Object.fromEntries(operation.query.filter((parameter) => parameter.required).map(({ name, example }) => [name, QUERY_EXAMPLES[name] ?? String(example)]))
-  const queries = (QUERIES[operation.id] ?? [{}]).map((query) => new URLSearchParams({ ...required, ...query }).toString().replace('KEEPER', encodeURIComponent(b.keeper.person.username)))
+  const required = Object.fromEntries(
+    operation.query
+      .filter((parameter) => parameter.required)
+      .map(({ name, example }) => [name, QUERY_EXAMPLES[name] ?? String(example)])
+  )
+  const queries = (QUERIES[operation.id] ?? [{}]).map((query) =>
+    new URLSearchParams({ ...required, ...query })
+      .toString()
+      .replace('KEEPER', encodeURIComponent(b.keeper.person.username))
+  )
   const body = BODIES[operation.id]?.() ?? operation.body?.example
-  return paths.flatMap((path) => queries.map((query) => ({ method: operation.method, url: query === '' ? path : `${path}?${query}`, type: operation.body?.type ?? 'application/json', body })))
+  return paths.flatMap((path) =>
+    queries.map((query) => ({
+      method: operation.method,
+      url: query === '' ? path : `${path}?${query}`,
+      type: operation.body?.type ?? 'application/json',
+      body
+    }))
+  )
 }
 const QUERY_EXAMPLES: Record<string, string> = { half: '2', part: 'BK-M82B-38', period: '2026-11' }
 
@@ -206,7 +301,12 @@ async function stateOfB(): Promise<Record<string, string>> {
   )
   const people = [b.keeper, ...Object.values(b.signers)].map(({ person }) => person.id)
   const hash = async (from: string, values: unknown[]) =>
-    (await h.sql<{ hash: string }>(`select count(*) || ' ' || coalesce(md5(string_agg(t::text, '' order by t::text)), '') as hash from ${from}`, values))[0]?.hash ?? ''
+    (
+      await h.sql<{ hash: string }>(
+        `select count(*) || ' ' || coalesce(md5(string_agg(t::text, '' order by t::text)), '') as hash from ${from}`,
+        values
+      )
+    )[0]?.hash ?? ''
   const state: Record<string, string> = {}
   for (const { name } of tables) state[name] = await hash(`"${name}" t where warehouse_id = $1`, [b.warehouseId])
   state['warehouse'] = await hash('warehouse t where id = $1', [b.warehouseId])
@@ -224,22 +324,46 @@ test('every operation is classified: by a warehouse in its path, or in the table
 
 test('without credentials nothing is answered but 401', async () => {
   for (const operation of operations.filter(({ isPublic }) => !isPublic)) {
-    for (const call of callsOf(operation)) expect(`${operation.id} ${(await send(call)).status}`).toBe(`${operation.id} 401`)
+    for (const call of callsOf(operation))
+      expect(`${operation.id} ${(await send(call)).status}`).toBe(`${operation.id} 401`)
   }
 })
 
 test('what needs no credentials says so in the document', () => {
   const open = operations.filter(({ isPublic }) => isPublic).map(({ id }) => id)
-  expect(open.sort()).toEqual(Object.entries(OF_NO_WAREHOUSE).filter(([, { may }]) => may === 'public').map(([id]) => id).sort())
+  expect(open.sort()).toEqual(
+    Object.entries(OF_NO_WAREHOUSE)
+      .filter(([, { may }]) => may === 'public')
+      .map(([id]) => id)
+      .sort()
+  )
 })
 
 describe('on a foreign warehouse', () => {
   const actors: [string, () => Promise<MadePerson>][] = [
-    ...DUTIES.map((duty): [string, () => Promise<MadePerson>] => [`${duty} of another warehouse`, () => h.make.person({ grants: [{ duty, warehouse: 'HQ' }] })]),
-    ['keeper, finance supervisor and stock controller of another region', () => h.make.person({ grants: (['keeper', 'finance-supervisor', 'stock-controller'] as const).map((duty) => ({ duty, region: 'HOME' })) })],
+    ...DUTIES.map((duty): [string, () => Promise<MadePerson>] => [
+      `${duty} of another warehouse`,
+      () => h.make.person({ grants: [{ duty, warehouse: 'HQ' }] })
+    ]),
+    [
+      'keeper, finance supervisor and stock controller of another region',
+      () =>
+        h.make.person({
+          grants: (['keeper', 'finance-supervisor', 'stock-controller'] as const).map((duty) => ({
+            duty,
+            region: 'HOME'
+          }))
+        })
+    ],
     ['administrator of another region', () => h.make.person({ grants: [{ duty: 'administrator', region: 'HOME' }] })],
-    ['keeper of that warehouse until yesterday', () => h.make.person({ grants: [{ duty: 'keeper', warehouse: FOREIGN, validTo: '2026-11-19' }] })],
-    ['keeper of that warehouse from tomorrow', () => h.make.person({ grants: [{ duty: 'keeper', warehouse: FOREIGN, validFrom: '2026-11-21' }] })],
+    [
+      'keeper of that warehouse until yesterday',
+      () => h.make.person({ grants: [{ duty: 'keeper', warehouse: FOREIGN, validTo: '2026-11-19' }] })
+    ],
+    [
+      'keeper of that warehouse from tomorrow',
+      () => h.make.person({ grants: [{ duty: 'keeper', warehouse: FOREIGN, validFrom: '2026-11-21' }] })
+    ],
     ['somebody without any duty', () => h.make.person()]
   ]
   const people = new Map<string, MadePerson>()
@@ -257,10 +381,16 @@ describe('on a foreign warehouse', () => {
       if (rule === undefined || rule.may === 'public') continue
       for (const call of callsOf(operation)) {
         const { status, text } = await send(call, person)
-        const found = status < 300 ? marks.filter((mark) => text.includes(mark) && !NAMED_BY_CALLER.has(operation.id)) : []
+        const found =
+          status < 300 ? marks.filter((mark) => text.includes(mark) && !NAMED_BY_CALLER.has(operation.id)) : []
         const isFine =
           rule.may === 'everybody'
-            ? found.length === 0 && (status < 300 || [403, 404, 409, 422].includes(status)) && (operation.method !== 'get' || status === 200 || call.url.includes('?') || operation.id === 'verifyLedger')
+            ? found.length === 0 &&
+              (status < 300 || [403, 404, 409, 422].includes(status)) &&
+              (operation.method !== 'get' ||
+                status === 200 ||
+                call.url.includes('?') ||
+                operation.id === 'verifyLedger')
             : operation.id === 'importOpeningStock'
               ? (status === 200 && JSON.parse(text).counts.refused === 1) || [403, 404, 422].includes(status)
               : [403, 404].includes(status)
@@ -281,16 +411,27 @@ const NAMED_BY_CALLER = new Set(['delegateDuties', 'listDelegations', 'signSlips
 
 test('signing many slips at once signs none of another warehouse', async () => {
   const signer = await h.make.person({ grants: [{ duty: 'finance-supervisor', warehouse: 'HQ' }] })
-  const { body } = await send({ method: 'post', url: '/v1/slip-signatures', type: 'application/json', body: BODIES['signSlips']?.() }, signer)
+  const { body } = await send(
+    { method: 'post', url: '/v1/slip-signatures', type: 'application/json', body: BODIES['signSlips']?.() },
+    signer
+  )
   expect(body).toMatchObject({ signed: 0, refused: values['/slips/{number}']?.length })
-  expect(new Set(body.results.map(({ problem }: { problem: { code: string } }) => problem.code))).toEqual(new Set(['NotFound']))
+  expect(new Set(body.results.map(({ problem }: { problem: { code: string } }) => problem.code))).toEqual(
+    new Set(['NotFound'])
+  )
 })
 
 test('the slips of another warehouse are no source of a return or a reversal here', async () => {
   const keeper = await h.make.person({ grants: [{ duty: 'keeper', warehouse: 'HQ' }] })
   for (const number of values['/slips/{number}'] ?? []) {
-    for (const slip of [{ kind: 'return', reference: number, lines: [{ part: 'BK-M82B-38', quantity: '1' }] }, { kind: 'reversal', reference: number, reason: 'x' }]) {
-      const { status } = await send({ method: 'post', url: '/v1/warehouses/HQ/slips', type: 'application/json', body: slip }, keeper)
+    for (const slip of [
+      { kind: 'return', reference: number, lines: [{ part: 'BK-M82B-38', quantity: '1' }] },
+      { kind: 'reversal', reference: number, reason: 'x' }
+    ]) {
+      const { status } = await send(
+        { method: 'post', url: '/v1/warehouses/HQ/slips', type: 'application/json', body: slip },
+        keeper
+      )
       expect(status).toBe(404)
     }
   }
@@ -305,7 +446,9 @@ describe('what belongs to no warehouse', () => {
       if (may === undefined || typeof may === 'string') continue
       for (const call of callsOf(operation)) {
         const { status, text } = await send(call, person)
-        const isFine = may.includes(duty as Duty) ? status < 300 || status === 409 || status === 422 : status === 403 || status === 404
+        const isFine = may.includes(duty as Duty)
+          ? status < 300 || status === 409 || status === 422
+          : status === 403 || status === 404
         if (!isFine) faults.push(`${operation.id} ${call.url}: ${status} ${text.slice(0, 300)}`)
       }
     }

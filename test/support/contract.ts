@@ -44,9 +44,18 @@ function addHooks(app: FastifyInstance): void {
   app.addHook('onSend', async (request: Watched, reply, payload) => {
     const { url } = request.routeOptions
     // What is not in the document answers about itself: the document, its page, unknown paths.
-    if (url === undefined || (request.routeOptions.schema as { hide?: boolean } | undefined)?.hide === true || url.startsWith('/docs')) return payload
+    if (
+      url === undefined ||
+      (request.routeOptions.schema as { hide?: boolean } | undefined)?.hide === true ||
+      url.startsWith('/docs')
+    )
+      return payload
     contract ??= new Contract(app.swagger() as unknown as Document)
-    breaches.push(...contract.breachesOf(request, reply, payload).map((breach) => `${request.method} ${request.url} → ${reply.statusCode}: ${breach}`))
+    breaches.push(
+      ...contract
+        .breachesOf(request, reply, payload)
+        .map((breach) => `${request.method} ${request.url} → ${reply.statusCode}: ${breach}`)
+    )
     return payload
   })
 }
@@ -79,14 +88,18 @@ class Contract {
     const status = String(reply.statusCode)
     const declared = operation.responses[status] ?? operation.responses[`${status[0]}XX`]
     if (declared === undefined) return [`the document has no answer ${status} for it`]
-    const answer = declared.$ref === undefined ? declared : this.#document.components.responses[declared.$ref.split('/').at(-1) ?? '']
+    const answer =
+      declared.$ref === undefined
+        ? declared
+        : this.#document.components.responses[declared.$ref.split('/').at(-1) ?? '']
     return [...this.#headers(reply, answer ?? {}), ...this.#body(request, reply, answer ?? {}, payload)]
   }
 
   #headers(reply: FastifyReply, answer: Answer): string[] {
     const declares = answer.headers !== undefined && 'ETag' in answer.headers
     if (reply.hasHeader('etag') && !declares) return ['it has an ETag that the document does not mention']
-    if (!reply.hasHeader('etag') && declares && !reply.hasHeader('idempotent-replayed')) return ['it lacks the ETag that the document promises']
+    if (!reply.hasHeader('etag') && declares && !reply.hasHeader('idempotent-replayed'))
+      return ['it lacks the ETag that the document promises']
     return []
   }
 
@@ -103,18 +116,24 @@ class Contract {
     return [
       ...this.#faults(media.schema, JSON.parse(payload), ''),
       // Dates become text on the way, as JSON says they do; nothing else may change.
-      ...(given === undefined || given === null || typeof given === 'string' ? [] : this.#faults(media.schema, JSON.parse(JSON.stringify(given)), ' before it was serialized'))
+      ...(given === undefined || given === null || typeof given === 'string'
+        ? []
+        : this.#faults(media.schema, JSON.parse(JSON.stringify(given)), ' before it was serialized'))
     ]
   }
 
   #faults(schema: object, value: unknown, when: string): string[] {
     let validate = this.#validators.get(schema)
     if (validate === undefined) {
-      validate = this.#ajv.compile(JSON.parse(JSON.stringify(schema).replaceAll('"#/components/', '"document#/components/')) as object)
+      validate = this.#ajv.compile(
+        JSON.parse(JSON.stringify(schema).replaceAll('"#/components/', '"document#/components/')) as object
+      )
       this.#validators.set(schema, validate)
     }
     if (validate(value)) return []
-    return (validate.errors ?? []).map(({ instancePath, message, params }) => `${instancePath || 'the body'}${when} ${message}${detail(params)}`)
+    return (validate.errors ?? []).map(
+      ({ instancePath, message, params }) => `${instancePath || 'the body'}${when} ${message}${detail(params)}`
+    )
   }
 }
 
@@ -127,7 +146,10 @@ const detail = (params: Record<string, unknown>): string => {
 function closedDocument<Value>(value: Value): Value {
   if (Array.isArray(value)) return value.map((item: unknown) => closedDocument(item)) as Value
   if (typeof value !== 'object' || value === null) return value
-  const copy = Object.fromEntries(Object.entries(value).map(([key, member]) => [key, closedDocument(member as unknown)]))
-  const isObject = copy['type'] === 'object' && copy['properties'] !== undefined && copy['additionalProperties'] === undefined
+  const copy = Object.fromEntries(
+    Object.entries(value).map(([key, member]) => [key, closedDocument(member as unknown)])
+  )
+  const isObject =
+    copy['type'] === 'object' && copy['properties'] !== undefined && copy['additionalProperties'] === undefined
   return (isObject ? { ...copy, additionalProperties: false } : copy) as Value
 }
