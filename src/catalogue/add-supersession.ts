@@ -31,7 +31,9 @@ select array(select part.number from unnest(been) with ordinality as passed (id,
  order by cardinality(been), been
  limit 1`)
 
-const INSERT = statement<never>(`insert into supersession (part_id, successor_id, factor, both_ways, valid_from) values ($1, $2, $3, $4, $5)`)
+const INSERT = statement<never>(
+  `insert into supersession (part_id, successor_id, factor, both_ways, valid_from) values ($1, $2, $3, $4, $5)`
+)
 
 /**
  * States that `factor` successors replace one of the part, one way or both ways (R-CAT-4).
@@ -39,10 +41,17 @@ const INSERT = statement<never>(`insert into supersession (part_id, successor_id
  */
 export async function addSupersession(
   ctx: Context,
-  { number, successor, factor = '1', bothWays = false, validFrom = ctx.clock.today() }: { number: string; successor: string; factor?: string; bothWays?: boolean; validFrom?: string }
+  {
+    number,
+    successor,
+    factor = '1',
+    bothWays = false,
+    validFrom = ctx.clock.today()
+  }: { number: string; successor: string; factor?: string; bothWays?: boolean; validFrom?: string }
 ): Promise<SupersessionView> {
   requireDutyEverywhere(ctx, CATALOGUE_DUTIES)
-  if (number === successor) throw new Refusal('SupersessionOfItself', 422, `part ${number} cannot replace itself; name another successor`)
+  if (number === successor)
+    throw new Refusal('SupersessionOfItself', 422, `part ${number} cannot replace itself; name another successor`)
   return inTransaction(ctx, async (ctx) => {
     const old = (await partsByNumber(ctx.em, [number])).get(number)
     if (old === undefined) throw notFound('part', number)
@@ -53,7 +62,12 @@ export async function addSupersession(
     const [wayThere] = await run(ctx.em, WAY, [old.id, next.id, validFrom])
     const circle = wayBack ?? (bothWays || wayThere?.path.length === 2 ? wayThere : undefined)
     if (circle !== undefined) {
-      throw new Refusal('SupersessionCircular', 422, `part ${number} and part ${successor} are linked already (${circle.path.join(' → ')}); end that supersession first`, { extra: { path: circle.path } })
+      throw new Refusal(
+        'SupersessionCircular',
+        422,
+        `part ${number} and part ${successor} are linked already (${circle.path.join(' → ')}); end that supersession first`,
+        { extra: { path: circle.path } }
+      )
     }
     await run(ctx.em, INSERT, [old.id, next.id, factor, bothWays, validFrom])
     await recordAudit(ctx, 'supersession.added', `part:${number}`, { successor, factor, bothWays, validFrom })

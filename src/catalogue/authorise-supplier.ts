@@ -24,16 +24,29 @@ returning valid_from::text as "validFrom", valid_to::text as "validTo"`)
  * Lets a part come from a supplier, from a first to a last day (R-CAT-3).
  * @throws Refusal 404, 409 `AuthorisationOverlaps`, 422 `PartUnknown` or `DaysReversed`
  */
-export async function authoriseSupplier(ctx: Context, { code, part, validFrom = ctx.clock.today(), validTo = null }: { code: string; part: string; validFrom?: string; validTo?: string | null }): Promise<SupplierAuthorisationView> {
+export async function authoriseSupplier(
+  ctx: Context,
+  {
+    code,
+    part,
+    validFrom = ctx.clock.today(),
+    validTo = null
+  }: { code: string; part: string; validFrom?: string; validTo?: string | null }
+): Promise<SupplierAuthorisationView> {
   requireDutyEverywhere(ctx, SUPPLIER_DUTIES)
-  if (validTo !== null && validTo < validFrom) throw new Refusal('DaysReversed', 422, `validTo ${validTo} is before validFrom ${validFrom}`)
+  if (validTo !== null && validTo < validFrom)
+    throw new Refusal('DaysReversed', 422, `validTo ${validTo} is before validFrom ${validFrom}`)
   return inTransaction(ctx, async (ctx) => {
     const [supplier] = await run(ctx.em, LOCK, [code])
     if (supplier === undefined) throw notFound('supplier', code)
-    const { id, name } = [...(await requireParts(ctx.em, [part])).values()][0]!
+    const { id, name } = [...(await requireParts(ctx.em, [part])).values()][0]
     const [authorised] = await run(ctx.em, INSERT, [supplier.id, id, validFrom, validTo])
     if (authorised === undefined) {
-      throw new Refusal('AuthorisationOverlaps', 409, `supplier ${code} is authorised for part ${part} on some of these days already; withdraw that first or choose other days`)
+      throw new Refusal(
+        'AuthorisationOverlaps',
+        409,
+        `supplier ${code} is authorised for part ${part} on some of these days already; withdraw that first or choose other days`
+      )
     }
     await recordAudit(ctx, 'supplier.authorised', `supplier:${code}`, { part, validFrom, validTo })
     return { supplier: code, part, partName: name, ...authorised }

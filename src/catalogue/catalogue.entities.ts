@@ -56,7 +56,15 @@ export const PartUnit = defineEntity({
   tableName: 'part_unit',
   checks: [{ name: 'part_unit_factor_not_positive', expression: 'factor > (0)::numeric' }],
   properties: {
-    part: () => p.manyToOne(Part).ref().primary().deleteRule('no action').updateRule('no action').foreignKeyName('part_unit_part_unknown').index(false),
+    part: () =>
+      p
+        .manyToOne(Part)
+        .ref()
+        .primary()
+        .deleteRule('no action')
+        .updateRule('no action')
+        .foreignKeyName('part_unit_part_unknown')
+        .index(false),
     unit: p.text().primary(),
     /** Stock units in one such unit. */
     factor: p.decimal('string').precision(15).scale(3)
@@ -85,8 +93,24 @@ export const SupplierAuthorisation = defineEntity({
   indexes: [{ name: 'supplier_authorisation_part', properties: ['part'] }],
   checks: [{ name: 'supplier_authorisation_ends_before_it_begins', expression: 'valid_to >= valid_from' }],
   properties: {
-    supplier: () => p.manyToOne(Supplier).ref().primary().deleteRule('no action').updateRule('no action').foreignKeyName('supplier_authorisation_supplier_unknown').index(false),
-    part: () => p.manyToOne(Part).ref().primary().deleteRule('no action').updateRule('no action').foreignKeyName('supplier_authorisation_part_unknown').index(false),
+    supplier: () =>
+      p
+        .manyToOne(Supplier)
+        .ref()
+        .primary()
+        .deleteRule('no action')
+        .updateRule('no action')
+        .foreignKeyName('supplier_authorisation_supplier_unknown')
+        .index(false),
+    part: () =>
+      p
+        .manyToOne(Part)
+        .ref()
+        .primary()
+        .deleteRule('no action')
+        .updateRule('no action')
+        .foreignKeyName('supplier_authorisation_part_unknown')
+        .index(false),
     validFrom: p.date().primary(),
     validTo: p.date().nullable()
   }
@@ -103,8 +127,24 @@ export const Supersession = defineEntity({
     { name: 'supersession_ends_before_it_begins', expression: 'valid_to >= valid_from' }
   ],
   properties: {
-    part: () => p.manyToOne(Part).ref().primary().deleteRule('no action').updateRule('no action').foreignKeyName('supersession_part_unknown').index(false),
-    successor: () => p.manyToOne(Part).ref().primary().deleteRule('no action').updateRule('no action').foreignKeyName('supersession_successor_unknown').index(false),
+    part: () =>
+      p
+        .manyToOne(Part)
+        .ref()
+        .primary()
+        .deleteRule('no action')
+        .updateRule('no action')
+        .foreignKeyName('supersession_part_unknown')
+        .index(false),
+    successor: () =>
+      p
+        .manyToOne(Part)
+        .ref()
+        .primary()
+        .deleteRule('no action')
+        .updateRule('no action')
+        .foreignKeyName('supersession_successor_unknown')
+        .index(false),
     validFrom: p.date().primary(),
     validTo: p.date().nullable(),
     /** How many successors replace one. */
@@ -125,12 +165,34 @@ export const ControlledApproval = defineEntity({
   ],
   properties: {
     id: p.integer().primary().generated('by default as identity'),
-    part: () => p.manyToOne(Part).ref().deleteRule('no action').updateRule('no action').foreignKeyName('controlled_approval_part_unknown').index(false),
-    warehouse: () => p.manyToOne(Warehouse).ref().deleteRule('no action').updateRule('no action').foreignKeyName('controlled_approval_warehouse_unknown').index(false),
+    part: () =>
+      p
+        .manyToOne(Part)
+        .ref()
+        .deleteRule('no action')
+        .updateRule('no action')
+        .foreignKeyName('controlled_approval_part_unknown')
+        .index(false),
+    warehouse: () =>
+      p
+        .manyToOne(Warehouse)
+        .ref()
+        .deleteRule('no action')
+        .updateRule('no action')
+        .foreignKeyName('controlled_approval_warehouse_unknown')
+        .index(false),
     quantity: p.decimal('string').precision(15).scale(3),
     used: p.decimal('string').precision(15).scale(3).default('0'),
     reason: p.text(),
-    approvedBy: () => p.manyToOne(Person).ref().deleteRule('no action').updateRule('no action').foreignKeyName('controlled_approval_approver_unknown').fieldName('approved_by').index(false),
+    approvedBy: () =>
+      p
+        .manyToOne(Person)
+        .ref()
+        .deleteRule('no action')
+        .updateRule('no action')
+        .foreignKeyName('controlled_approval_approver_unknown')
+        .fieldName('approved_by')
+        .index(false),
     approvedAt: p.datetime(),
     validFrom: p.date(),
     validTo: p.date()

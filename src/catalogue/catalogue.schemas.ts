@@ -1,22 +1,84 @@
 import { Type, type Static } from 'typebox'
-import { closed, Day, Instant, limitAndCursor, named, nullable, pageOf, PartNumber, PositiveQuantity, Quantity, ref, UnitCost, WarehouseCode } from '../platform/schemas.ts'
+import {
+  closed,
+  Day,
+  Instant,
+  limitAndCursor,
+  named,
+  nullable,
+  pageOf,
+  PartNumber,
+  PositiveQuantity,
+  Quantity,
+  ref,
+  UnitCost,
+  WarehouseCode
+} from '../platform/schemas.ts'
 import { CRITICALITIES } from './catalogue.entities.ts'
 
-export const Name = Type.String({ minLength: 1, maxLength: 200, pattern: '^\\S(.*\\S)?$', description: 'Name in English or the language of the house', examples: ['Brake pad'] })
-export const NameZh = Type.String({ minLength: 1, maxLength: 200, pattern: '^\\S(.*\\S)?$', description: 'Chinese name (中文名称)', examples: ['刹车片'] })
-export const Unit = Type.String({ minLength: 1, maxLength: 20, pattern: '^\\S(.*\\S)?$', description: 'Unit (单位)', examples: ['piece', '件'] })
-export const Specification = Type.String({ minLength: 1, maxLength: 500, description: 'Specification (规格)', examples: ['220 V, 50 Hz'] })
+export const Name = Type.String({
+  minLength: 1,
+  maxLength: 200,
+  pattern: '^\\S(.*\\S)?$',
+  description: 'Name in English or the language of the house',
+  examples: ['Brake pad']
+})
+export const NameZh = Type.String({
+  minLength: 1,
+  maxLength: 200,
+  pattern: '^\\S(.*\\S)?$',
+  description: 'Chinese name (中文名称)',
+  examples: ['刹车片']
+})
+export const Unit = Type.String({
+  minLength: 1,
+  maxLength: 20,
+  pattern: '^\\S(.*\\S)?$',
+  description: 'Unit (单位)',
+  examples: ['piece', '件']
+})
+export const Specification = Type.String({
+  minLength: 1,
+  maxLength: 500,
+  description: 'Specification (规格)',
+  examples: ['220 V, 50 Hz']
+})
 export const Colour = Type.String({ minLength: 1, maxLength: 60, description: 'Colour (颜色)', examples: ['black'] })
-export const Category = Type.String({ minLength: 1, maxLength: 60, description: 'Category (类别)', examples: ['brakes'] })
-export const ListPrice = Type.String({ pattern: '^(0|[1-9][0-9]{0,15})([.][0-9]{1,2})?$', description: 'List price of one stock unit for paid repairs (零售价), a decimal string with at most two places', examples: ['59.00'] })
-export const Criticality = Type.Enum([...CRITICALITIES], { description: 'Criticality class (重要等级): A, B or C', examples: ['A'] })
-export const LeadTimeDays = Type.Integer({ minimum: 0, maximum: 3650, description: 'Lead time in days (采购提前期)', examples: [14] })
-export const SupplierCode = Type.String({ pattern: '^[A-Z0-9][A-Z0-9-]{0,19}$', description: 'Supplier code (供应商代码)', examples: ['SUP-001'] })
+export const Category = Type.String({
+  minLength: 1,
+  maxLength: 60,
+  description: 'Category (类别)',
+  examples: ['brakes']
+})
+export const ListPrice = Type.String({
+  pattern: '^(0|[1-9][0-9]{0,15})([.][0-9]{1,2})?$',
+  description: 'List price of one stock unit for paid repairs (零售价), a decimal string with at most two places',
+  examples: ['59.00']
+})
+export const Criticality = Type.Enum([...CRITICALITIES], {
+  description: 'Criticality class (重要等级): A, B or C',
+  examples: ['A']
+})
+export const LeadTimeDays = Type.Integer({
+  minimum: 0,
+  maximum: 3650,
+  description: 'Lead time in days (采购提前期)',
+  examples: [14]
+})
+export const SupplierCode = Type.String({
+  pattern: '^[A-Z0-9][A-Z0-9-]{0,19}$',
+  description: 'Supplier code (供应商代码)',
+  examples: ['SUP-001']
+})
 
 const UnitFactor = Type.Object(
   {
     unit: Unit,
-    factor: Type.String({ ...PositiveQuantity, description: 'Stock units in one such unit (换算率), a decimal string with at most three places', examples: ['12'] })
+    factor: Type.String({
+      ...PositiveQuantity,
+      description: 'Stock units in one such unit (换算率), a decimal string with at most three places',
+      examples: ['12']
+    })
   },
   closed
 )
@@ -49,10 +111,26 @@ export const PartView = named(
     {
       ...closed,
       description: 'A spare part (备件)',
-      examples: [{
-        number: 'BK-M82B-38', name: 'Brake pad', nameZh: '刹车片', specification: 'Ø 160 mm', colour: 'black', category: 'brakes', standardCost: '12.5000', listPrice: '59.00',
-        criticality: 'A', leadTimeDays: 14, packSize: '12.000', controlled: false, active: true, unit: 'piece', units: [{ unit: 'box', factor: '12.000' }], version: 1
-      }]
+      examples: [
+        {
+          number: 'BK-M82B-38',
+          name: 'Brake pad',
+          nameZh: '刹车片',
+          specification: 'Ø 160 mm',
+          colour: 'black',
+          category: 'brakes',
+          standardCost: '12.5000',
+          listPrice: '59.00',
+          criticality: 'A',
+          leadTimeDays: 14,
+          packSize: '12.000',
+          controlled: false,
+          active: true,
+          unit: 'piece',
+          units: [{ unit: 'box', factor: '12.000' }],
+          version: 1
+        }
+      ]
     }
   )
 )
@@ -60,8 +138,25 @@ export type PartView = Static<typeof PartView>
 export const PartPage = pageOf(PartView)
 
 export const CreatePartBody = Type.Object(
-  { number: PartNumber, unit: Type.Optional(Unit), ...Type.Partial(Type.Object(partProperties)).properties, name: Name },
-  { ...closed, examples: [{ number: 'BK-M82B-38', name: 'Brake pad', nameZh: '刹车片', unit: 'piece', standardCost: '12.50', criticality: 'A' }] }
+  {
+    number: PartNumber,
+    unit: Type.Optional(Unit),
+    ...Type.Partial(Type.Object(partProperties)).properties,
+    name: Name
+  },
+  {
+    ...closed,
+    examples: [
+      {
+        number: 'BK-M82B-38',
+        name: 'Brake pad',
+        nameZh: '刹车片',
+        unit: 'piece',
+        standardCost: '12.50',
+        criticality: 'A'
+      }
+    ]
+  }
 )
 export type CreatePart = Static<typeof CreatePartBody>
 
@@ -77,7 +172,14 @@ export const PartParams = Type.Object({ number: PartNumber }, closed)
 
 export const PartQuery = Type.Object(
   {
-    q: Type.Optional(Type.String({ minLength: 1, maxLength: 100, description: 'Words that occur anywhere in number, names or specification; all of them, in any case', examples: ['刹车', 'brake pad'] })),
+    q: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 100,
+        description: 'Words that occur anywhere in number, names or specification; all of them, in any case',
+        examples: ['刹车', 'brake pad']
+      })
+    ),
     category: Type.Optional(Category),
     controlled: Type.Optional(Type.Boolean({ description: 'Only controlled parts, or only others' })),
     active: Type.Optional(Type.Boolean({ description: 'Only active parts, or only others' })),
@@ -88,29 +190,51 @@ export const PartQuery = Type.Object(
 export type PartQuery = Static<typeof PartQuery>
 
 export const SetPartUnitsBody = Type.Object(
-  { units: Type.Array(UnitFactor, { maxItems: 20, description: 'All further units of the part; those left out are removed' }) },
+  {
+    units: Type.Array(UnitFactor, {
+      maxItems: 20,
+      description: 'All further units of the part; those left out are removed'
+    })
+  },
   { ...closed, examples: [{ units: [{ unit: 'box', factor: '12' }] }] }
 )
 
 export const SupplierView = named(
   'Supplier',
-  Type.Object({ code: SupplierCode, name: Name, nameZh: nullable(NameZh), active: Type.Boolean() }, {
-    ...closed,
-    description: 'A supplier (供应商)',
-    examples: [{ code: 'SUP-001', name: 'Suzhou Brakes', nameZh: '苏州制动器厂', active: true }]
-  })
+  Type.Object(
+    { code: SupplierCode, name: Name, nameZh: nullable(NameZh), active: Type.Boolean() },
+    {
+      ...closed,
+      description: 'A supplier (供应商)',
+      examples: [{ code: 'SUP-001', name: 'Suzhou Brakes', nameZh: '苏州制动器厂', active: true }]
+    }
+  )
 )
 export type SupplierView = Static<typeof SupplierView>
 export const SupplierPage = pageOf(SupplierView)
 export const SupplierParams = Type.Object({ code: SupplierCode }, closed)
-export const CreateSupplierBody = Type.Object({ code: SupplierCode, name: Name, nameZh: Type.Optional(nullable(NameZh)) }, { ...closed, examples: [{ code: 'SUP-001', name: 'Suzhou Brakes', nameZh: '苏州制动器厂' }] })
+export const CreateSupplierBody = Type.Object(
+  { code: SupplierCode, name: Name, nameZh: Type.Optional(nullable(NameZh)) },
+  { ...closed, examples: [{ code: 'SUP-001', name: 'Suzhou Brakes', nameZh: '苏州制动器厂' }] }
+)
 export type CreateSupplier = Static<typeof CreateSupplierBody>
 export const UpdateSupplierBody = Type.Object(
-  { name: Type.Optional(Name), nameZh: Type.Optional(nullable(NameZh)), active: Type.Optional(Type.Boolean({ description: 'false: no part may come from it any more' })) },
+  {
+    name: Type.Optional(Name),
+    nameZh: Type.Optional(nullable(NameZh)),
+    active: Type.Optional(Type.Boolean({ description: 'false: no part may come from it any more' }))
+  },
   { ...closed, minProperties: 1, examples: [{ active: false }] }
 )
 export type UpdateSupplier = Static<typeof UpdateSupplierBody>
-export const SupplierQuery = Type.Object({ q: Type.Optional(Type.String({ minLength: 1, maxLength: 100, description: 'Occurs in code or names' })), active: Type.Optional(Type.Boolean()), ...limitAndCursor }, closed)
+export const SupplierQuery = Type.Object(
+  {
+    q: Type.Optional(Type.String({ minLength: 1, maxLength: 100, description: 'Occurs in code or names' })),
+    active: Type.Optional(Type.Boolean()),
+    ...limitAndCursor
+  },
+  closed
+)
 export type SupplierQuery = Static<typeof SupplierQuery>
 
 const ValidFrom = Type.String({ ...Day, description: 'First day; today if left away' })
@@ -118,11 +242,16 @@ const LastDay = Type.String({ ...Day, description: 'Last day; today if left away
 
 export const SupplierAuthorisationView = named(
   'SupplierAuthorisation',
-  Type.Object({ supplier: SupplierCode, part: PartNumber, partName: Type.String(), validFrom: Day, validTo: nullable(Day) }, {
-    ...closed,
-    description: 'A part that may come from this supplier (正规渠道), first and last day',
-    examples: [{ supplier: 'SUP-001', part: 'BK-M82B-38', partName: 'Brake pad', validFrom: '2026-01-01', validTo: null }]
-  })
+  Type.Object(
+    { supplier: SupplierCode, part: PartNumber, partName: Type.String(), validFrom: Day, validTo: nullable(Day) },
+    {
+      ...closed,
+      description: 'A part that may come from this supplier (正规渠道), first and last day',
+      examples: [
+        { supplier: 'SUP-001', part: 'BK-M82B-38', partName: 'Brake pad', validFrom: '2026-01-01', validTo: null }
+      ]
+    }
+  )
 )
 export type SupplierAuthorisationView = Static<typeof SupplierAuthorisationView>
 export const SupplierAuthorisationPage = pageOf(SupplierAuthorisationView)
@@ -130,32 +259,65 @@ export const AuthoriseSupplierBody = Type.Object(
   { part: PartNumber, validFrom: Type.Optional(ValidFrom), validTo: Type.Optional(nullable(Day)) },
   { ...closed, examples: [{ part: 'BK-M82B-38', validFrom: '2026-01-01' }] }
 )
-export const WithdrawAuthorisationBody = Type.Object({ part: PartNumber, validTo: Type.Optional(LastDay) }, { ...closed, examples: [{ part: 'BK-M82B-38', validTo: '2026-11-30' }] })
-export const AuthorisationQuery = Type.Object({ on: Type.Optional(Type.String({ ...Day, description: 'Only those in force on this day' })), ...limitAndCursor }, closed)
+export const WithdrawAuthorisationBody = Type.Object(
+  { part: PartNumber, validTo: Type.Optional(LastDay) },
+  { ...closed, examples: [{ part: 'BK-M82B-38', validTo: '2026-11-30' }] }
+)
+export const AuthorisationQuery = Type.Object(
+  { on: Type.Optional(Type.String({ ...Day, description: 'Only those in force on this day' })), ...limitAndCursor },
+  closed
+)
 
 export const SupersessionView = named(
   'Supersession',
   Type.Object(
-    { part: PartNumber, successor: PartNumber, factor: Quantity, bothWays: Type.Boolean(), validFrom: Day, validTo: nullable(Day) },
+    {
+      part: PartNumber,
+      successor: PartNumber,
+      factor: Quantity,
+      bothWays: Type.Boolean(),
+      validFrom: Day,
+      validTo: nullable(Day)
+    },
     {
       ...closed,
-      description: 'A part that another one replaces (替代件): `factor` successors replace one; both ways, the part may replace its successor as well',
-      examples: [{ part: 'BK-M82B-38', successor: 'BK-M82B-39', factor: '1.000', bothWays: false, validFrom: '2026-01-01', validTo: null }]
+      description:
+        'A part that another one replaces (替代件): `factor` successors replace one; both ways, the part may replace its successor as well',
+      examples: [
+        {
+          part: 'BK-M82B-38',
+          successor: 'BK-M82B-39',
+          factor: '1.000',
+          bothWays: false,
+          validFrom: '2026-01-01',
+          validTo: null
+        }
+      ]
     }
   )
 )
 export type SupersessionView = Static<typeof SupersessionView>
-export const SupersessionList = named('SupersessionList', Type.Object({ items: Type.Array(ref(SupersessionView)) }, closed))
+export const SupersessionList = named(
+  'SupersessionList',
+  Type.Object({ items: Type.Array(ref(SupersessionView)) }, closed)
+)
 export const AddSupersessionBody = Type.Object(
   {
     successor: PartNumber,
-    factor: Type.Optional(Type.String({ ...PositiveQuantity, default: '1', description: 'Successors that replace one of the part' })),
-    bothWays: Type.Optional(Type.Boolean({ default: false, description: 'The part may replace its successor as well' })),
+    factor: Type.Optional(
+      Type.String({ ...PositiveQuantity, default: '1', description: 'Successors that replace one of the part' })
+    ),
+    bothWays: Type.Optional(
+      Type.Boolean({ default: false, description: 'The part may replace its successor as well' })
+    ),
     validFrom: Type.Optional(ValidFrom)
   },
   { ...closed, examples: [{ successor: 'BK-M82B-39', factor: '1' }] }
 )
-export const EndSupersessionBody = Type.Object({ validTo: Type.Optional(LastDay) }, { ...closed, examples: [{ validTo: '2026-11-30' }] })
+export const EndSupersessionBody = Type.Object(
+  { validTo: Type.Optional(LastDay) },
+  { ...closed, examples: [{ validTo: '2026-11-30' }] }
+)
 export const SupersessionParams = Type.Object({ number: PartNumber, successor: PartNumber }, closed)
 
 export const SuccessorView = named(
@@ -169,7 +331,11 @@ export const SuccessorView = named(
       steps: Type.Integer({ description: 'Supersessions in between' }),
       active: Type.Boolean()
     },
-    { ...closed, description: 'A part that may be taken instead, nearest first', examples: [{ part: 'BK-M82B-39', name: 'Brake pad 2', successors: '1', replaced: '1', steps: 1, active: true }] }
+    {
+      ...closed,
+      description: 'A part that may be taken instead, nearest first',
+      examples: [{ part: 'BK-M82B-39', name: 'Brake pad 2', successors: '1', replaced: '1', steps: 1, active: true }]
+    }
   )
 )
 export const SuccessorList = named('SuccessorList', Type.Object({ items: Type.Array(ref(SuccessorView)) }, closed))
@@ -178,20 +344,52 @@ export const ControlledApprovalView = named(
   'ControlledApproval',
   Type.Object(
     {
-      id: Type.Integer(), part: PartNumber, warehouse: WarehouseCode, quantity: Quantity, used: Quantity, reason: Type.String(),
-      approvedBy: Type.String({ description: 'User name' }), approvedAt: Instant, validFrom: Day, validTo: Day
+      id: Type.Integer(),
+      part: PartNumber,
+      warehouse: WarehouseCode,
+      quantity: Quantity,
+      used: Quantity,
+      reason: Type.String(),
+      approvedBy: Type.String({ description: 'User name' }),
+      approvedAt: Instant,
+      validFrom: Day,
+      validTo: Day
     },
     {
       ...closed,
       description: 'Approval to order or request a controlled part (监控件审批)',
-      examples: [{ id: 1, part: 'MB-100', warehouse: 'SZ01', quantity: '3.000', used: '0.000', reason: 'three machines waiting', approvedBy: 'stock-controller@hq', approvedAt: '2026-11-21T08:30:00Z', validFrom: '2026-11-21', validTo: '2026-12-31' }]
+      examples: [
+        {
+          id: 1,
+          part: 'MB-100',
+          warehouse: 'SZ01',
+          quantity: '3.000',
+          used: '0.000',
+          reason: 'three machines waiting',
+          approvedBy: 'stock-controller@hq',
+          approvedAt: '2026-11-21T08:30:00Z',
+          validFrom: '2026-11-21',
+          validTo: '2026-12-31'
+        }
+      ]
     }
   )
 )
 export type ControlledApprovalView = Static<typeof ControlledApprovalView>
 export const ControlledApprovalPage = pageOf(ControlledApprovalView)
 export const ApproveControlledPartBody = Type.Object(
-  { warehouse: WarehouseCode, quantity: PositiveQuantity, reason: Type.String({ minLength: 1, maxLength: 500, description: 'Why it is needed' }), validTo: Type.String({ ...Day, description: 'Last day of the approval' }) },
-  { ...closed, examples: [{ warehouse: 'SZ01', quantity: '3', reason: 'three machines waiting', validTo: '2026-12-31' }] }
+  {
+    warehouse: WarehouseCode,
+    quantity: PositiveQuantity,
+    reason: Type.String({ minLength: 1, maxLength: 500, description: 'Why it is needed' }),
+    validTo: Type.String({ ...Day, description: 'Last day of the approval' })
+  },
+  {
+    ...closed,
+    examples: [{ warehouse: 'SZ01', quantity: '3', reason: 'three machines waiting', validTo: '2026-12-31' }]
+  }
 )
-export const ControlledApprovalQuery = Type.Object({ part: Type.Optional(PartNumber), warehouse: Type.Optional(WarehouseCode), ...limitAndCursor }, closed)
+export const ControlledApprovalQuery = Type.Object(
+  { part: Type.Optional(PartNumber), warehouse: Type.Optional(WarehouseCode), ...limitAndCursor },
+  closed
+)

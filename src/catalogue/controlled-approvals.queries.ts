@@ -30,10 +30,21 @@ const LIST = statement<ControlledApprovalView>(`${VIEW}
  limit $7`)
 
 /** Approvals for warehouses the actor may see, newest first. */
-export async function listControlledApprovals(ctx: Context, { part, warehouse, limit = 50, cursor }: { part?: string; warehouse?: string; limit?: number; cursor?: string }) {
+export async function listControlledApprovals(
+  ctx: Context,
+  { part, warehouse, limit = 50, cursor }: { part?: string; warehouse?: string; limit?: number; cursor?: string }
+) {
   const after = readCursor(cursor, 1)
   const { everywhere, warehouseIds, regionIds } = sightOf(ctx)
-  const rows = await run(ctx.em, LIST, [part ?? null, warehouse ?? null, everywhere, warehouseIds, regionIds, after?.[0] ?? null, limit + 1])
+  const rows = await run(ctx.em, LIST, [
+    part ?? null,
+    warehouse ?? null,
+    everywhere,
+    warehouseIds,
+    regionIds,
+    after?.[0] ?? null,
+    limit + 1
+  ])
   return pageFrom(rows, limit, ({ id }) => [id])
 }
 
@@ -44,5 +55,9 @@ select id, (quantity - used)::text as left, valid_to::text as "validTo"
  order by valid_to, id`)
 
 /** Approvals under which a warehouse may still order or request a controlled part on a day, the first to end first; empty: none (R-CAT-2). */
-export const controlledApprovalFor = (em: EntityManager, partId: number, warehouseId: number, on: string): Promise<{ id: number; left: string; validTo: string }[]> =>
-  run(em, IN_FORCE, [partId, warehouseId, on])
+export const controlledApprovalFor = (
+  em: EntityManager,
+  partId: number,
+  warehouseId: number,
+  on: string
+): Promise<{ id: number; left: string; validTo: string }[]> => run(em, IN_FORCE, [partId, warehouseId, on])

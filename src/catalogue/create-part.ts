@@ -22,10 +22,27 @@ export async function createPart(ctx: Context, part: CreatePart): Promise<PartVi
   requireDutyEverywhere(ctx, CATALOGUE_DUTIES)
   return inTransaction(ctx, async (ctx) => {
     const [created] = await run(ctx.em, INSERT, [
-      part.number, part.name, part.nameZh ?? null, part.specification ?? null, part.colour ?? null, part.unit ?? 'piece', part.category ?? null, part.standardCost ?? null,
-      part.listPrice ?? null, part.criticality ?? null, part.leadTimeDays ?? null, part.packSize ?? null, part.controlled ?? false, part.active ?? true
+      part.number,
+      part.name,
+      part.nameZh ?? null,
+      part.specification ?? null,
+      part.colour ?? null,
+      part.unit ?? 'piece',
+      part.category ?? null,
+      part.standardCost ?? null,
+      part.listPrice ?? null,
+      part.criticality ?? null,
+      part.leadTimeDays ?? null,
+      part.packSize ?? null,
+      part.controlled ?? false,
+      part.active ?? true
     ])
-    if (created === undefined) throw new Refusal('PartNumberTaken', 409, `part ${part.number} exists already; change it with PATCH or choose another number`)
+    if (created === undefined)
+      throw new Refusal(
+        'PartNumberTaken',
+        409,
+        `part ${part.number} exists already; change it with PATCH or choose another number`
+      )
     await recordAudit(ctx, 'part.created', `part:${part.number}`, part)
     return readPart(ctx, part)
   })

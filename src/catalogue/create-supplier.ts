@@ -20,7 +20,8 @@ export async function createSupplier(ctx: Context, supplier: CreateSupplier): Pr
   requireDutyEverywhere(ctx, SUPPLIER_DUTIES)
   return inTransaction(ctx, async (ctx) => {
     const [created] = await run(ctx.em, INSERT, [supplier.code, supplier.name, supplier.nameZh ?? null])
-    if (created === undefined) throw new Refusal('SupplierCodeTaken', 409, `supplier ${supplier.code} exists already; choose another code`)
+    if (created === undefined)
+      throw new Refusal('SupplierCodeTaken', 409, `supplier ${supplier.code} exists already; choose another code`)
     await recordAudit(ctx, 'supplier.created', `supplier:${supplier.code}`, supplier)
     return created
   })

@@ -12,7 +12,12 @@ returning (quantity - used)::text as left`)
  * Takes a quantity, in stock units, from an approval, in the transaction of the order or request it allows (R-CAT-2).
  * @returns what is left of it; undefined if it does not cover the quantity on that day, and then nothing was taken
  */
-export async function drawOnControlledApproval(em: EntityManager, id: number, quantity: string, on: string): Promise<string | undefined> {
+export async function drawOnControlledApproval(
+  em: EntityManager,
+  id: number,
+  quantity: string,
+  on: string
+): Promise<string | undefined> {
   const [drawn] = await run(em, DRAW, [id, quantity, on])
   return drawn?.left
 }

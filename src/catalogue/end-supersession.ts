@@ -21,12 +21,20 @@ returning valid_from::text as "validFrom"`)
  * Ends a supersession on a last day; the day itself is still covered.
  * @throws Refusal 404, 409 `SupersessionNotInForce`
  */
-export async function endSupersession(ctx: Context, { number, successor, validTo = ctx.clock.today() }: { number: string; successor: string; validTo?: string }): Promise<SupersessionView> {
+export async function endSupersession(
+  ctx: Context,
+  { number, successor, validTo = ctx.clock.today() }: { number: string; successor: string; validTo?: string }
+): Promise<SupersessionView> {
   requireDutyEverywhere(ctx, CATALOGUE_DUTIES)
   return inTransaction(ctx, async (ctx) => {
     await readPart(ctx, { number })
     const [ended] = await run(ctx.em, END, [number, successor, validTo])
-    if (ended === undefined) throw new Refusal('SupersessionNotInForce', 409, `part ${successor} does not replace part ${number} on ${validTo}; GET the supersessions of the part for their days`)
+    if (ended === undefined)
+      throw new Refusal(
+        'SupersessionNotInForce',
+        409,
+        `part ${successor} does not replace part ${number} on ${validTo}; GET the supersessions of the part for their days`
+      )
     await recordAudit(ctx, 'supersession.ended', `part:${number}`, { successor, validTo })
     return readSupersession(ctx.em, { number, successor, validFrom: ended.validFrom })
   })

@@ -4,11 +4,31 @@ import type { Context } from '../identity/actor.ts'
 import { requireDutyEverywhere } from '../identity/actor.ts'
 import { recordAudit } from '../identity/audit.ts'
 import { inTransaction } from '../platform/context.ts'
-import { importResult, readCsvRows, refuseRepeatedKeys, sameDecimal, type ImportColumn, type ImportResult, type ImportRow, type RowOf, type RowOutcome } from '../platform/csv-import.ts'
+import {
+  importResult,
+  readCsvRows,
+  refuseRepeatedKeys,
+  sameDecimal,
+  type ImportColumn,
+  type ImportResult,
+  type ImportRow,
+  type RowOf,
+  type RowOutcome
+} from '../platform/csv-import.ts'
 import { run, statement } from '../platform/database.ts'
 import { PartNumber, PositiveQuantity, UnitCost } from '../platform/schemas.ts'
 import { CATALOGUE_DUTIES } from './catalogue.rights.ts'
-import { Category, Colour, Criticality, LeadTimeDays, ListPrice, Name, NameZh, Specification, Unit } from './catalogue.schemas.ts'
+import {
+  Category,
+  Colour,
+  Criticality,
+  LeadTimeDays,
+  ListPrice,
+  Name,
+  NameZh,
+  Specification,
+  Unit
+} from './catalogue.schemas.ts'
 
 /** The columns of a file of parts (R-CAT-1). */
 export const PART_COLUMNS = {
@@ -48,7 +68,18 @@ interface Stored {
 }
 
 const FRESH: Omit<Stored, 'number' | 'name'> = {
-  nameZh: null, specification: null, colour: null, unit: 'piece', category: null, standardCost: null, listPrice: null, criticality: null, leadTimeDays: null, packSize: null, controlled: false, active: true
+  nameZh: null,
+  specification: null,
+  colour: null,
+  unit: 'piece',
+  category: null,
+  standardCost: null,
+  listPrice: null,
+  criticality: null,
+  leadTimeDays: null,
+  packSize: null,
+  controlled: false,
+  active: true
 }
 
 const DECIMALS = new Set<keyof Stored>(['standardCost', 'listPrice', 'packSize'])
@@ -59,7 +90,11 @@ const LOCK = statement<never>(`lock table part in share row exclusive mode`)
 const STORED = statement<Stored>(`
 select number, name, name_zh as "nameZh", specification, colour, unit, category, standard_cost::text as "standardCost", list_price::text as "listPrice", criticality,
        lead_time_days as "leadTimeDays", pack_size::text as "packSize", controlled, active
-  from part where number = any ($1::text[])`)
+  from unnest($1::text[]) as wanted (number)
+  join part using (number)`)
+
+// Right after a large import the planner still believes that the table is small, and would go through all of it for every row.
+const NO_NESTED_LOOPS = statement<never>(`set local enable_nestloop = off`)
 
 const GIVEN = `
   from jsonb_to_recordset($1::jsonb) as given (number text, name text, "nameZh" text, specification text, colour text, unit text, category text, "standardCost" numeric,
@@ -80,6 +115,9 @@ update part
 ${GIVEN}
  where part.number = given.number`)
 
+// Statements planned while the table was small would go on as if it were: new statistics make them be planned again.
+const ANALYSE = statement<never>(`analyze part`)
+
 const CHUNK = 10_000
 
 /**
@@ -87,17 +125,22 @@ const CHUNK = 10_000
  * Columns that the file lacks stay as they are, empty cells empty what was there.
  * @throws Refusal 422 `ImportRefused` with the outcome of every row, and what `readCsvRows` throws
  */
-export async function importParts(ctx: Context, { csv, apply = false }: { csv: string; apply?: boolean }): Promise<ImportResult> {
+export async function importParts(
+  ctx: Context,
+  { csv, apply = false }: { csv: string; apply?: boolean }
+): Promise<ImportResult> {
   requireDutyEverywhere(ctx, CATALOGUE_DUTIES)
   const rows = await readCsvRows(csv, PART_COLUMNS)
   refuseRepeatedKeys(rows, ({ number }) => number ?? '')
   if (!apply) return importResult((await judge(ctx.em, rows)).outcomes, false)
   return inTransaction(ctx, async (ctx) => {
     await run(ctx.em, LOCK, [])
+    await run(ctx.em, NO_NESTED_LOOPS, [])
     const { outcomes, created, updated } = await judge(ctx.em, rows)
     const result = importResult(outcomes, true)
     for (const chunk of chunks(created)) await run(ctx.em, INSERT, [JSON.stringify(chunk)])
     for (const chunk of chunks(updated)) await run(ctx.em, UPDATE, [JSON.stringify(chunk)])
+    if (created.length + updated.length >= 1_000) await run(ctx.em, ANALYSE, [])
     await recordAudit(ctx, 'parts.imported', 'parts', result.counts)
     return result
   })
@@ -107,10 +150,14 @@ function* chunks<Row>(rows: Row[]): Generator<Row[]> {
   for (let start = 0; start < rows.length; start += CHUNK) yield rows.slice(start, start + CHUNK)
 }
 
-async function judge(em: EntityManager, rows: ImportRow<PartRow>[]): Promise<{ outcomes: RowOutcome[]; created: Stored[]; updated: Stored[] }> {
+async function judge(
+  em: EntityManager,
+  rows: ImportRow<PartRow>[]
+): Promise<{ outcomes: RowOutcome[]; created: Stored[]; updated: Stored[] }> {
   const stored = new Map<string, Stored>()
   for (const chunk of chunks(rows)) {
-    for (const part of await run(em, STORED, [chunk.map(({ values }) => values.number ?? '')])) stored.set(part.number, part)
+    for (const part of await run(em, STORED, [chunk.map(({ values }) => values.number ?? '')]))
+      stored.set(part.number, part)
   }
   const created: Stored[] = []
   const updated: Stored[] = []
@@ -119,7 +166,10 @@ async function judge(em: EntityManager, rows: ImportRow<PartRow>[]): Promise<{ o
     const before = stored.get(key)
     const after = merged(before ?? { ...FRESH, number: key, name: '' }, values)
     const faults = [...problems]
-    if (before !== undefined && after.unit !== before.unit) faults.push(`the stock unit of part ${key} is ${before.unit} and never changes; leave the unit away or give it as a further unit`)
+    if (before !== undefined && after.unit !== before.unit)
+      faults.push(
+        `the stock unit of part ${key} is ${before.unit} and never changes; leave the unit away or give it as a further unit`
+      )
     if (faults.length > 0) return { line, key, outcome: 'refused', problems: faults }
     if (before === undefined) created.push(after)
     else if (differs(before, after)) updated.push(after)
@@ -131,11 +181,16 @@ async function judge(em: EntityManager, rows: ImportRow<PartRow>[]): Promise<{ o
 
 /** What was there with what the row says; an empty cell of a member that is never empty says nothing. */
 function merged(before: Stored, row: PartRow): Stored {
-  const said = Object.entries(row).filter(([member, value]) => value !== undefined && (value !== null || !(member === 'unit' || member === 'controlled' || member === 'active')))
+  const said = Object.entries(row).filter(
+    ([member, value]) =>
+      value !== undefined && (value !== null || !(member === 'unit' || member === 'controlled' || member === 'active'))
+  )
   return { ...before, ...Object.fromEntries(said) }
 }
 
 const differs = (before: Stored, after: Stored): boolean =>
   (Object.keys(after) as (keyof Stored)[]).some((member) =>
-    DECIMALS.has(member) ? !sameDecimal(before[member] as string | null, after[member] as string | null) : before[member] !== after[member]
+    DECIMALS.has(member)
+      ? !sameDecimal(before[member] as string | null, after[member] as string | null)
+      : before[member] !== after[member]
   )

@@ -38,23 +38,31 @@ export async function listParts(ctx: Context, { q, category, controlled, active,
   ]
   // Not a declared statement on purpose: a prepared plan would not know how rare the words are, and whether to go by the
   // index of grams or along the numbers until the page is full depends on exactly that.
-  const rows = await run<PartView>(ctx.em, {
-    text: `select ${PART_VIEW} from part ${conditions.length === 0 ? '' : `where ${conditions.join(' and ')}`} order by number limit ${value(limit + 1)}`
-  }, values)
+  const rows = await run<PartView>(
+    ctx.em,
+    {
+      text: `select ${PART_VIEW} from part ${conditions.length === 0 ? '' : `where ${conditions.join(' and ')}`} order by number limit ${value(limit + 1)}`
+    },
+    values
+  )
   return pageFrom(rows, limit, ({ number }) => [number])
 }
 
 /** The words of a search as the generated column holds them; case is left to the database, which folded the column. */
-export const wordsOf = (q: string): string[] => q.normalize('NFKC').trim().split(/\s+/).filter((word) => word !== '')
+export const wordsOf = (q: string): string[] =>
+  q
+    .normalize('NFKC')
+    .trim()
+    .split(/\s+/)
+    .filter((word) => word !== '')
 
 function searchConditions(q: string, value: (given: unknown) => string): string[] {
   const words = wordsOf(q)
-  const patterns = value(words.map((word) => `%${word.replaceAll(/[\\%_]/g, String.raw`\$&`)}%`))
   // A single ASCII letter has no gram: nearly every part has it, and the first page is full soon.
   const hasGrams = words.some((word) => [...word].length > 1 || (word.codePointAt(0) ?? 0) > 127)
   return [
     ...(hasGrams ? [`search_grams(search_text) @> search_grams(lower(${value(words.join(' '))}))`] : []),
-    `search_text like all (array(select lower(pattern) from unnest(${patterns}::text[]) as patterns (pattern)))`
+    ...words.map((word) => `search_text like lower(${value(`%${word.replaceAll(/[\\%_]/g, String.raw`\$&`)}%`)})`)
   ]
 }
 
@@ -92,7 +100,12 @@ export async function requireParts(em: EntityManager, numbers: readonly string[]
   const unknown = [...new Set(numbers)].filter((number) => !parts.has(number))
   if (unknown.length > 0) {
     const more = unknown.length - NAMED_OFFENDERS
-    throw new Refusal('PartUnknown', 422, `the catalogue has no part ${unknown.slice(0, NAMED_OFFENDERS).join(', ')}${more > 0 ? ` and ${more} more` : ''}; GET /v1/parts?q= finds numbers`, { extra: { unknown: unknown.slice(0, 50) } })
+    throw new Refusal(
+      'PartUnknown',
+      422,
+      `the catalogue has no part ${unknown.slice(0, NAMED_OFFENDERS).join(', ')}${more > 0 ? ` and ${more} more` : ''}; GET /v1/parts?q= finds numbers`,
+      { extra: { unknown: unknown.slice(0, 50) } }
+    )
   }
   return parts
 }

@@ -1,6 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql'
 import type { Context } from '../identity/actor.ts'
 import { run, statement } from '../platform/database.ts'
+import { notFound } from '../platform/errors.ts'
 import { readPart } from './parts.queries.ts'
 import type { SupersessionView } from './catalogue.schemas.ts'
 
@@ -13,15 +14,22 @@ select old.number as part, successor.number as successor, factor::text as factor
  order by old.number, successor.number, valid_from`)
 
 /** Every supersession a part has part in, as old or as new, past ones included. */
-export async function listSupersessions(ctx: Context, { number }: { number: string }): Promise<{ items: SupersessionView[] }> {
+export async function listSupersessions(
+  ctx: Context,
+  { number }: { number: string }
+): Promise<{ items: SupersessionView[] }> {
   await readPart(ctx, { number })
   return { items: await run(ctx.em, OF_PART, [number, null, null]) }
 }
 
 /** One of them, by its key. */
-export async function readSupersession(em: EntityManager, { number, successor, validFrom }: { number: string; successor: string; validFrom: string }): Promise<SupersessionView> {
+export async function readSupersession(
+  em: EntityManager,
+  { number, successor, validFrom }: { number: string; successor: string; validFrom: string }
+): Promise<SupersessionView> {
   const [supersession] = await run(em, OF_PART, [number, successor, validFrom])
-  if (supersession === undefined) throw new Error(`supersession ${number} → ${successor} of ${validFrom} vanished inside its transaction`)
+  if (supersession === undefined)
+    throw new Error(`supersession ${number} → ${successor} of ${validFrom} vanished inside its transaction`)
   return supersession
 }
 
@@ -66,14 +74,30 @@ select part.id as "partId", part.number as part, part.name, part.active,
  * What may be taken instead of a part on a day, nearest first, following chains of supersession; `successors` of it
  * replace `replaced` of the part (R-CAT-4).
  */
-export const successorsOf = (em: EntityManager, partId: number, on: string): Promise<Successor[]> => run(em, SUCCESSORS, [partId, on])
+export const successorsOf = (em: EntityManager, partId: number, on: string): Promise<Successor[]> =>
+  run(em, SUCCESSORS, [partId, on])
 
 const PART_ID = statement<{ id: number }>(`select id from part where number = $1`)
 
-/** The same by number, for the API. */
-export async function listSuccessors(ctx: Context, { number }: { number: string }): Promise<{ items: Omit<Successor, 'partId'>[] }> {
-  await readPart(ctx, { number })
-  const [part] = await run(ctx.em, PART_ID, [number])
-  const successors = part === undefined ? [] : await successorsOf(ctx.em, part.id, ctx.clock.today())
-  return { items: successors.map(({ partId: _, ...successor }) => successor) }
+/**
+ * The same by number and for today, for the API.
+ * @throws Refusal 404
+ */
+export async function listSuccessors(
+  ctx: Context,
+  { number }: { number: string }
+): Promise<{ items: Omit<Successor, 'partId'>[] }> {
+  const [old] = await run(ctx.em, PART_ID, [number])
+  if (old === undefined) throw notFound('part', number)
+  const found = await successorsOf(ctx.em, old.id, ctx.clock.today())
+  return {
+    items: found.map(({ part, name, active, successors, replaced, steps }) => ({
+      part,
+      name,
+      active,
+      successors,
+      replaced,
+      steps
+    }))
+  }
 }

@@ -5,7 +5,9 @@ import { run, statement } from '../platform/database.ts'
 import { notFound } from '../platform/errors.ts'
 import type { SupplierAuthorisationView, SupplierQuery, SupplierView } from './catalogue.schemas.ts'
 
-const BY_CODE = statement<SupplierView & { id: number }>(`select id, code, name, name_zh as "nameZh", active from supplier where code = $1`)
+const BY_CODE = statement<SupplierView & { id: number }>(
+  `select id, code, name, name_zh as "nameZh", active from supplier where code = $1`
+)
 
 /**
  * A supplier with its id.
@@ -50,7 +52,10 @@ select supplier.code as supplier, part.number as part, part.name as "partName", 
  limit $5`)
 
 /** What a supplier may deliver, by part number (R-CAT-3). */
-export async function listSupplierAuthorisations(ctx: Context, { code, on, limit = 50, cursor }: { code: string; on?: string; limit?: number; cursor?: string }) {
+export async function listSupplierAuthorisations(
+  ctx: Context,
+  { code, on, limit = 50, cursor }: { code: string; on?: string; limit?: number; cursor?: string }
+) {
   await supplierByCode(ctx.em, code)
   const after = readCursor(cursor, 2)
   const rows = await run(ctx.em, AUTHORISATIONS, [code, on ?? null, after?.[0] ?? null, after?.[1] ?? null, limit + 1])
@@ -65,7 +70,12 @@ select distinct held.part_id as "partId"
    and held.valid_from <= $3 and (held.valid_to is null or held.valid_to >= $3)`)
 
 /** Which of the parts the supplier may deliver on that day; none if the supplier is not active (R-CAT-3). */
-export async function supplierAuthorised(em: EntityManager, supplierId: number, partIds: readonly number[], on: string): Promise<Set<number>> {
+export async function supplierAuthorised(
+  em: EntityManager,
+  supplierId: number,
+  partIds: readonly number[],
+  on: string
+): Promise<Set<number>> {
   const rows = await run(em, AUTHORISED, [supplierId, partIds, on])
   return new Set(rows.map(({ partId }) => partId))
 }

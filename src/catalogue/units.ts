@@ -23,15 +23,30 @@ export function toStockUnits(part: PartUnits, quantity: string, unit: string): s
   const factor = part.units.find((known) => known.unit === unit)?.factor
   if (factor === undefined) {
     const accepted = [part.unit, ...part.units.map((known) => known.unit)]
-    throw new Refusal('UnitNotOfPart', 422, `part ${part.number} is not kept in "${unit}"; its units are ${accepted.join(', ')}`, { extra: { part: part.number, unit, accepted } })
+    throw new Refusal(
+      'UnitNotOfPart',
+      422,
+      `part ${part.number} is not kept in "${unit}"; its units are ${accepted.join(', ')}`,
+      { extra: { part: part.number, unit, accepted } }
+    )
   }
   const millionths = thousandths(quantity) * thousandths(factor)
   if (millionths % 1000n !== 0n) {
-    throw new Refusal('QuantityNotExact', 422, `${quantity} ${unit} of part ${part.number} is ${decimal(millionths, 6)} ${part.unit}, which has more than three places; give a quantity that comes out even`, { extra: { part: part.number, quantity, unit } })
+    throw new Refusal(
+      'QuantityNotExact',
+      422,
+      `${quantity} ${unit} of part ${part.number} is ${decimal(millionths, 6)} ${part.unit}, which has more than three places; give a quantity that comes out even`,
+      { extra: { part: part.number, quantity, unit } }
+    )
   }
   const result = millionths / 1000n
   if (result > LARGEST || result < -LARGEST) {
-    throw new Refusal('QuantityTooLarge', 422, `${quantity} ${unit} of part ${part.number} is ${decimal(result, 3)} ${part.unit}; the most is ${decimal(LARGEST, 3)}`, { extra: { part: part.number, quantity, unit } })
+    throw new Refusal(
+      'QuantityTooLarge',
+      422,
+      `${quantity} ${unit} of part ${part.number} is ${decimal(result, 3)} ${part.unit}; the most is ${decimal(LARGEST, 3)}`,
+      { extra: { part: part.number, quantity, unit } }
+    )
   }
   return decimal(result, 3)
 }

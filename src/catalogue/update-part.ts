@@ -14,7 +14,10 @@ import { readPart } from './parts.queries.ts'
  * Changes what is known of a part. Number and stock unit never change: slips and balances go by them.
  * @throws Refusal 404, 412 `VersionStale`
  */
-export async function updatePart(ctx: Context, { number, ifMatch, change }: { number: string; ifMatch?: string | undefined; change: UpdatePart }): Promise<PartView> {
+export async function updatePart(
+  ctx: Context,
+  { number, ifMatch, change }: { number: string; ifMatch?: string | undefined; change: UpdatePart }
+): Promise<PartView> {
   requireDutyEverywhere(ctx, CATALOGUE_DUTIES)
   return inTransaction(ctx, async (ctx) => {
     const part = await ctx.em.findOne(Part, { number }, { lockMode: LockMode.PESSIMISTIC_WRITE })

@@ -13,7 +13,10 @@ import { readSupplier } from './suppliers.queries.ts'
  * Changes a supplier; with `active: false` nothing may come from it any more.
  * @throws Refusal 404
  */
-export async function updateSupplier(ctx: Context, { code, change }: { code: string; change: UpdateSupplier }): Promise<SupplierView> {
+export async function updateSupplier(
+  ctx: Context,
+  { code, change }: { code: string; change: UpdateSupplier }
+): Promise<SupplierView> {
   requireDutyEverywhere(ctx, SUPPLIER_DUTIES)
   return inTransaction(ctx, async (ctx) => {
     const supplier = await ctx.em.findOne(Supplier, { code }, { lockMode: LockMode.PESSIMISTIC_WRITE })

@@ -4,7 +4,11 @@ import { Refusal } from './errors.ts'
 /** The request header by which a change says which version it is a change of. */
 export const IfMatch = Type.Object({
   'if-match': Type.Optional(
-    Type.String({ maxLength: 200, description: 'ETag of the version that is changed; another one is refused with 412', examples: ['"3"'] })
+    Type.String({
+      maxLength: 200,
+      description: 'ETag of the version that is changed; another one is refused with 412',
+      examples: ['"3"']
+    })
   )
 })
 
@@ -18,7 +22,12 @@ export function requireMatch(ifMatch: string | undefined, version: number): void
   if (ifMatch === undefined || ifMatch.trim() === '*') return
   const tags = ifMatch.split(',').map((tag) => tag.trim().replace(/^W\//, ''))
   if (tags.includes(etagOf(version))) return
-  throw new Refusal('VersionStale', 412, `somebody changed this meanwhile: If-Match is ${ifMatch}, the present version is ${etagOf(version)}; read it again and repeat the change`, {
-    extra: { current: etagOf(version) }
-  })
+  throw new Refusal(
+    'VersionStale',
+    412,
+    `somebody changed this meanwhile: If-Match is ${ifMatch}, the present version is ${etagOf(version)}; read it again and repeat the change`,
+    {
+      extra: { current: etagOf(version) }
+    }
+  )
 }

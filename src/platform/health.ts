@@ -40,7 +40,10 @@ export const health = fp<{ runtime: Runtime; version: string }>(
       maxEventLoopDelay: EVENT_LOOP_LIMIT_MS,
       pressureHandler: (_request, _reply, _type, value) => {
         // Infinity: nothing was measured in the second before, as after the long breath of building the app. That is no delay.
-        if (value !== Number.POSITIVE_INFINITY) throw new Refusal('Overloaded', 503, 'the service is overloaded; try again in a few seconds', { retryAfterSeconds: 5 })
+        if (value !== Number.POSITIVE_INFINITY)
+          throw new Refusal('Overloaded', 503, 'the service is overloaded; try again in a few seconds', {
+            retryAfterSeconds: 5
+          })
       }
     })
     const config = { pressureHandler: () => undefined, public: true }

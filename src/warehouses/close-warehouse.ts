@@ -11,9 +11,13 @@ import { warehouseView } from './warehouses.queries.ts'
 import type { WarehouseView } from './warehouses.schemas.ts'
 
 // Whoever hangs a child under it holds a share lock on this row, and is waited for.
-const LOCK = statement<{ id: number; code: string; version: number; closedOn: string | null }>(`select id, code, version, closed_on::text as "closedOn" from warehouse where code = $1 for update`)
+const LOCK = statement<{ id: number; code: string; version: number; closedOn: string | null }>(
+  `select id, code, version, closed_on::text as "closedOn" from warehouse where code = $1 for update`
+)
 
-const OPEN_BELOW = statement<{ code: string }>(`select code from warehouse where parent_id = $1 and (closed_on is null or closed_on > $2) order by code`)
+const OPEN_BELOW = statement<{ code: string }>(
+  `select code from warehouse where parent_id = $1 and (closed_on is null or closed_on > $2) order by code`
+)
 
 const CLOSE = statement<never>(`update warehouse set closed_on = $2, version = version + 1 where id = $1`)
 
@@ -22,7 +26,14 @@ const CLOSE = statement<never>(`update warehouse set closed_on = $2, version = v
  * readable. What hangs below it must be closed or moved first.
  * @throws Refusal 404, 409 `WarehouseClosed`, `WarehouseHasChildren`, 412 `VersionStale`
  */
-export async function closeWarehouse(ctx: Context, { warehouse: code, ifMatch, closedOn = ctx.clock.today() }: { warehouse: string; ifMatch?: string | undefined; closedOn?: string }): Promise<WarehouseView> {
+export async function closeWarehouse(
+  ctx: Context,
+  {
+    warehouse: code,
+    ifMatch,
+    closedOn = ctx.clock.today()
+  }: { warehouse: string; ifMatch?: string | undefined; closedOn?: string }
+): Promise<WarehouseView> {
   requireDutyEverywhere(ctx, WAREHOUSE_DUTIES)
   return inTransaction(ctx, async (ctx) => {
     const [warehouse] = await run(ctx.em, LOCK, [code])
@@ -32,7 +43,12 @@ export async function closeWarehouse(ctx: Context, { warehouse: code, ifMatch, c
     const children = (await run(ctx.em, OPEN_BELOW, [warehouse.id, closedOn])).map((child) => child.code)
     if (children.length > 0) {
       const more = children.length - NAMED_OFFENDERS
-      throw new Refusal('WarehouseHasChildren', 409, `${children.slice(0, NAMED_OFFENDERS).join(', ')}${more > 0 ? ` and ${more} more` : ''} hang below warehouse ${code} and are open on ${closedOn}; close or move them first`, { extra: { children: children.slice(0, 50) } })
+      throw new Refusal(
+        'WarehouseHasChildren',
+        409,
+        `${children.slice(0, NAMED_OFFENDERS).join(', ')}${more > 0 ? ` and ${more} more` : ''} hang below warehouse ${code} and are open on ${closedOn}; close or move them first`,
+        { extra: { children: children.slice(0, 50) } }
+      )
     }
     await run(ctx.em, CLOSE, [warehouse.id, closedOn])
     warehousesChanged(ctx.em, [code])

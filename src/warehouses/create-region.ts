@@ -20,7 +20,8 @@ export async function createRegion(ctx: Context, region: CreateRegion): Promise<
   requireDutyEverywhere(ctx, WAREHOUSE_DUTIES)
   return inTransaction(ctx, async (ctx) => {
     const [created] = await run(ctx.em, INSERT, [region.code, region.name, region.nameZh ?? null])
-    if (created === undefined) throw new Refusal('RegionCodeTaken', 409, `region ${region.code} exists already; choose another code`)
+    if (created === undefined)
+      throw new Refusal('RegionCodeTaken', 409, `region ${region.code} exists already; choose another code`)
     await recordAudit(ctx, 'region.created', `region:${region.code}`, region)
     return created
   })

@@ -28,9 +28,23 @@ export async function createWarehouse(ctx: Context, warehouse: CreateWarehouse):
     if (region === undefined) throw regionUnknown(warehouse.region)
     const parentId = await requirePlace(ctx.em, { code, kind, parent, today: ctx.clock.today() })
     const [created] = await run(ctx.em, INSERT, [
-      code, warehouse.name, warehouse.nameZh ?? null, kind, region.id, parentId, warehouse.address ?? null, warehouse.contact ?? null, warehouse.phone ?? null, ctx.clock.now().toString()
+      code,
+      warehouse.name,
+      warehouse.nameZh ?? null,
+      kind,
+      region.id,
+      parentId,
+      warehouse.address ?? null,
+      warehouse.contact ?? null,
+      warehouse.phone ?? null,
+      ctx.clock.now().toString()
     ])
-    if (created === undefined) throw new Refusal('WarehouseCodeTaken', 409, `warehouse ${code} exists already; codes are never used again, choose another one`)
+    if (created === undefined)
+      throw new Refusal(
+        'WarehouseCodeTaken',
+        409,
+        `warehouse ${code} exists already; codes are never used again, choose another one`
+      )
     warehousesChanged(ctx.em, [code])
     await recordAudit(ctx, 'warehouse.created', `warehouse:${code}`, warehouse)
     return warehouseView(ctx.em, code)
@@ -38,4 +52,6 @@ export async function createWarehouse(ctx: Context, warehouse: CreateWarehouse):
 }
 
 export const regionUnknown = (code: string): Refusal =>
-  new Refusal('RegionUnknown', 422, `there is no region ${code}; GET /v1/regions lists them`, { errors: [{ pointer: '/region', detail: 'unknown region', sent: code }] })
+  new Refusal('RegionUnknown', 422, `there is no region ${code}; GET /v1/regions lists them`, {
+    errors: [{ pointer: '/region', detail: 'unknown region', sent: code }]
+  })

@@ -39,7 +39,11 @@ function cacheOf(em: EntityManager): Cache {
   let cache = caches.get(em.config)
   if (cache === undefined) {
     const ttl = CACHE_SECONDS * 1000
-    cache = { known: new LRUCache({ max: CACHED_WAREHOUSES, ttl }), unsettled: new LRUCache({ max: CACHED_WAREHOUSES, ttl }), allUnsettledUntil: 0 }
+    cache = {
+      known: new LRUCache({ max: CACHED_WAREHOUSES, ttl }),
+      unsettled: new LRUCache({ max: CACHED_WAREHOUSES, ttl }),
+      allUnsettledUntil: 0
+    }
     caches.set(em.config, cache)
   }
   return cache
@@ -61,7 +65,8 @@ export async function warehouseByCode({ em }: Pick<Context, 'em'>, code: string)
   const [warehouse] = await run(em, BY_CODE, [code])
   if (warehouse === undefined) throw notFound('warehouse', code)
   // Asked again: it may have been written while the answer was under way.
-  if (isSettled && !cache.unsettled.has(code) && cache.allUnsettledUntil < performance.now()) cache.known.set(code, warehouse)
+  if (isSettled && !cache.unsettled.has(code) && cache.allUnsettledUntil < performance.now())
+    cache.known.set(code, warehouse)
   return warehouse
 }
 
@@ -85,6 +90,11 @@ export function warehousesChanged(em: EntityManager, codes?: readonly string[]):
  */
 export function requireOpen(warehouse: Pick<Warehouse, 'code' | 'closedOn'>, on: string): void {
   if (warehouse.closedOn !== null && warehouse.closedOn <= on) {
-    throw new Refusal('WarehouseClosed', 409, `warehouse ${warehouse.code} was closed on ${warehouse.closedOn}; choose an open one`, { extra: { warehouse: warehouse.code, closedOn: warehouse.closedOn } })
+    throw new Refusal(
+      'WarehouseClosed',
+      409,
+      `warehouse ${warehouse.code} was closed on ${warehouse.closedOn}; choose an open one`,
+      { extra: { warehouse: warehouse.code, closedOn: warehouse.closedOn } }
+    )
   }
 }

@@ -3,7 +3,16 @@ import type { Context } from '../identity/actor.ts'
 import { requireDutyEverywhere } from '../identity/actor.ts'
 import { recordAudit } from '../identity/audit.ts'
 import { inTransaction } from '../platform/context.ts'
-import { importResult, readCsvRows, refuseRepeatedKeys, type ImportColumn, type ImportResult, type ImportRow, type RowOf, type RowOutcome } from '../platform/csv-import.ts'
+import {
+  importResult,
+  readCsvRows,
+  refuseRepeatedKeys,
+  type ImportColumn,
+  type ImportResult,
+  type ImportRow,
+  type RowOf,
+  type RowOutcome
+} from '../platform/csv-import.ts'
 import { run, statement } from '../platform/database.ts'
 import { WarehouseCode } from '../platform/schemas.ts'
 import { warehousesChanged } from './directory.ts'
@@ -13,7 +22,11 @@ import { Address, Contact, Kind, Phone, RegionCode, WarehouseTitle, WarehouseTit
 
 /** The columns of a file of warehouses (R-ORG-1). Regions exist already; parents exist or are in the file, in any order. */
 export const WAREHOUSE_COLUMNS = {
-  code: { schema: WarehouseCode, headings: ['warehouse', 'warehouse code', '仓库代码', '代码', '编码'], required: true },
+  code: {
+    schema: WarehouseCode,
+    headings: ['warehouse', 'warehouse code', '仓库代码', '代码', '编码'],
+    required: true
+  },
   name: { schema: WarehouseTitle, headings: ['warehouse name', '仓库名称', '名称'], required: true },
   nameZh: { schema: WarehouseTitleZh, headings: ['name zh', 'chinese name', '中文名称', '中文名'] },
   kind: {
@@ -21,8 +34,16 @@ export const WAREHOUSE_COLUMNS = {
     headings: ['type', '类型', '级别'],
     required: true,
     words: {
-      总公司备件中心: 'head-office', 总公司: 'head-office', 中心库: 'regional-centre', 分公司: 'branch', 服务网点: 'outlet', 网点: 'outlet', 特约维修服务站: 'outlet', 服务车: 'van',
-      'head office': 'head-office', 'regional centre': 'regional-centre'
+      总公司备件中心: 'head-office',
+      总公司: 'head-office',
+      中心库: 'regional-centre',
+      分公司: 'branch',
+      服务网点: 'outlet',
+      网点: 'outlet',
+      特约维修服务站: 'outlet',
+      服务车: 'van',
+      'head office': 'head-office',
+      'regional centre': 'regional-centre'
     }
   },
   region: { schema: RegionCode, headings: ['region code', '区域', '区域代码'], required: true },
@@ -90,12 +111,18 @@ ${GIVEN}
  where warehouse.code = given.code
    and warehouse.parent_id is distinct from (select parent.id from warehouse parent where parent.code = given.parent)`)
 
+// Statements planned while the table was small would go on as if it were: new statistics make them be planned again.
+const ANALYSE = statement<never>(`analyze warehouse`)
+
 /**
  * Imports warehouses from CSV. A dry run answers what every row would do; applied, all rows are written or, if one is refused,
  * none. Another name goes into the rename history (R-ORG-1); the kind of a warehouse never changes.
  * @throws Refusal 422 `ImportRefused` with the outcome of every row, and what `readCsvRows` throws
  */
-export async function importWarehouses(ctx: Context, { csv, apply = false }: { csv: string; apply?: boolean }): Promise<ImportResult> {
+export async function importWarehouses(
+  ctx: Context,
+  { csv, apply = false }: { csv: string; apply?: boolean }
+): Promise<ImportResult> {
   requireDutyEverywhere(ctx, WAREHOUSE_DUTIES)
   const rows = await readCsvRows(csv, WAREHOUSE_COLUMNS, { maxRows: 20_000 })
   refuseRepeatedKeys(rows, ({ code }) => code ?? '')
@@ -110,20 +137,25 @@ export async function importWarehouses(ctx: Context, { csv, apply = false }: { c
     await run(ctx.em, KEEP_OLD_NAMES, [JSON.stringify(updated), now])
     await run(ctx.em, UPDATE, [JSON.stringify(updated), now])
     await run(ctx.em, HANG, [JSON.stringify([...created, ...updated])])
+    if (created.length + updated.length >= 1_000) await run(ctx.em, ANALYSE, [])
     warehousesChanged(ctx.em)
     await recordAudit(ctx, 'warehouses.imported', 'warehouses', result.counts)
     return result
   })
 }
 
-async function judge(em: EntityManager, rows: ImportRow<WarehouseRow>[], today: string): Promise<{ outcomes: RowOutcome[]; created: Stored[]; updated: Stored[] }> {
+async function judge(
+  em: EntityManager,
+  rows: ImportRow<WarehouseRow>[],
+  today: string
+): Promise<{ outcomes: RowOutcome[]; created: Stored[]; updated: Stored[] }> {
   const stored = new Map((await run(em, STORED, [today])).map((warehouse) => [warehouse.code, warehouse]))
   const regions = new Set((await run(em, REGIONS, [])).map(({ code }) => code))
   // What each warehouse would be when every row that is right in itself has been written: parents are looked up here.
   const afterwards = new Map<string, Pick<Stored, 'code' | 'kind'> & { isClosed: boolean }>(stored)
   for (const { values, problems } of rows) {
     if (problems.length > 0 || !values.code || !values.kind || stored.has(values.code)) continue
-    afterwards.set(values.code, { code: values.code, kind: values.kind as WarehouseKind, isClosed: false })
+    afterwards.set(values.code, { code: values.code, kind: values.kind, isClosed: false })
   }
   const created: Stored[] = []
   const updated: Stored[] = []
@@ -134,9 +166,11 @@ async function judge(em: EntityManager, rows: ImportRow<WarehouseRow>[], today: 
     const after = merged(before, values)
     if (faults.length === 0) {
       if (!regions.has(after.region)) faults.push(`there is no region ${after.region}; enter it first`)
-      if (before !== undefined && before.kind !== after.kind) faults.push(`warehouse ${key} is a ${before.kind} and stays one; close it and enter another one`)
+      if (before !== undefined && before.kind !== after.kind)
+        faults.push(`warehouse ${key} is a ${before.kind} and stays one; close it and enter another one`)
       const parent = after.parent === null ? null : afterwards.get(after.parent)
-      if (parent === undefined) faults.push(`there is no warehouse ${after.parent} to hang it under, nor a right row for it in the file`)
+      if (parent === undefined)
+        faults.push(`there is no warehouse ${after.parent} to hang it under, nor a right row for it in the file`)
       else if (before === undefined || before.parent !== after.parent) {
         const fault = misplacement(key, after.kind, parent)
         if (fault !== undefined) faults.push(fault)
@@ -145,7 +179,8 @@ async function judge(em: EntityManager, rows: ImportRow<WarehouseRow>[], today: 
     }
     if (faults.length > 0) return { line, key, outcome: 'refused', problems: faults }
     if (before === undefined) created.push(after)
-    else if ((Object.keys(after) as (keyof Stored)[]).some((member) => before[member] !== after[member])) updated.push(after)
+    else if ((Object.keys(after) as (keyof Stored)[]).some((member) => before[member] !== after[member]))
+      updated.push(after)
     else return { line, key, outcome: 'unchanged', problems: [] }
     return { line, key, outcome: before === undefined ? 'create' : 'update', problems: [] }
   })
@@ -153,6 +188,17 @@ async function judge(em: EntityManager, rows: ImportRow<WarehouseRow>[], today: 
 }
 
 function merged(before: (Stored & { isClosed: boolean }) | undefined, row: WarehouseRow): Stored {
-  const { isClosed: _, ...base } = before ?? { code: '', name: '', nameZh: null, kind: 'outlet' as WarehouseKind, region: '', parent: null, address: null, contact: null, phone: null, isClosed: false }
+  const { isClosed: _, ...base } = before ?? {
+    code: '',
+    name: '',
+    nameZh: null,
+    kind: 'outlet' as WarehouseKind,
+    region: '',
+    parent: null,
+    address: null,
+    contact: null,
+    phone: null,
+    isClosed: false
+  }
   return { ...base, ...Object.fromEntries(Object.entries(row).filter(([, value]) => value !== undefined)) }
 }

@@ -12,7 +12,9 @@ import type { WarehouseKind } from './warehouses.entities.ts'
 import { warehouseView } from './warehouses.queries.ts'
 import type { WarehouseView } from './warehouses.schemas.ts'
 
-const LOCK = statement<{ id: number; kind: WarehouseKind; version: number }>(`select id, kind, version from warehouse where code = $1 for update`)
+const LOCK = statement<{ id: number; kind: WarehouseKind; version: number }>(
+  `select id, kind, version from warehouse where code = $1 for update`
+)
 
 const IS_BELOW = statement<{ below: boolean }>(`
 with recursive path (id, parent_id) as (
@@ -28,15 +30,23 @@ const MOVE = statement<never>(`update warehouse set parent_id = $2, version = ve
  * Hangs a warehouse, with all that is below it, under another parent; null makes it the top of a tree.
  * @throws Refusal 404, 409 `WarehouseClosed` (the parent), 412 `VersionStale`, 422 `WarehouseTreeCircular`, `ParentUnknown`, `WarehouseMisplaced`
  */
-export async function moveWarehouse(ctx: Context, { warehouse: code, ifMatch, parent }: { warehouse: string; ifMatch?: string | undefined; parent: string | null }): Promise<WarehouseView> {
+export async function moveWarehouse(
+  ctx: Context,
+  { warehouse: code, ifMatch, parent }: { warehouse: string; ifMatch?: string | undefined; parent: string | null }
+): Promise<WarehouseView> {
   requireDutyEverywhere(ctx, WAREHOUSE_DUTIES)
   return inTransaction(ctx, async (ctx) => {
     const [warehouse] = await run(ctx.em, LOCK, [code])
     if (warehouse === undefined) throw notFound('warehouse', code)
     requireMatch(ifMatch, warehouse.version)
     const [circle] = parent === null ? [] : await run(ctx.em, IS_BELOW, [warehouse.id, parent])
-    if (circle?.below === true) {
-      throw new Refusal('WarehouseTreeCircular', 422, `warehouse ${parent} is ${code} itself or hangs below it; choose a parent elsewhere in the tree`, { errors: [{ pointer: '/parent', detail: 'would close a circle', sent: parent }] })
+    if (circle?.below) {
+      throw new Refusal(
+        'WarehouseTreeCircular',
+        422,
+        `warehouse ${parent} is ${code} itself or hangs below it; choose a parent elsewhere in the tree`,
+        { errors: [{ pointer: '/parent', detail: 'would close a circle', sent: parent }] }
+      )
     }
     const parentId = await requirePlace(ctx.em, { code, kind: warehouse.kind, parent, today: ctx.clock.today() })
     await run(ctx.em, MOVE, [warehouse.id, parentId])

@@ -10,25 +10,38 @@ import { WAREHOUSE_DUTIES } from './tree.ts'
 import { warehouseView } from './warehouses.queries.ts'
 import type { WarehouseView } from './warehouses.schemas.ts'
 
-const LOCK = statement<{ id: number; name: string; nameZh: string | null; version: number }>(`select id, name, name_zh as "nameZh", version from warehouse where code = $1 for update`)
+const LOCK = statement<{ id: number; name: string; nameZh: string | null; version: number }>(
+  `select id, name, name_zh as "nameZh", version from warehouse where code = $1 for update`
+)
 
 const KEEP_OLD_NAME = statement<never>(`
 insert into warehouse_name (warehouse_id, name, name_zh, from_at, to_at)
 select id, name, name_zh, least(named_at, $2), $2 from warehouse where id = $1`)
 
-const RENAME = statement<never>(`update warehouse set name = $2, name_zh = $3, named_at = $4, version = version + 1 where id = $1`)
+const RENAME = statement<never>(
+  `update warehouse set name = $2, name_zh = $3, named_at = $4, version = version + 1 where id = $1`
+)
 
 /**
  * Gives a warehouse another name and keeps the one it bore (R-ORG-1). Without `nameZh` it has no Chinese name afterwards.
  * @throws Refusal 404, 412 `VersionStale`, 422 `NameUnchanged`
  */
-export async function renameWarehouse(ctx: Context, { warehouse: code, ifMatch, name, nameZh = null }: { warehouse: string; ifMatch?: string | undefined; name: string; nameZh?: string | null }): Promise<WarehouseView> {
+export async function renameWarehouse(
+  ctx: Context,
+  {
+    warehouse: code,
+    ifMatch,
+    name,
+    nameZh = null
+  }: { warehouse: string; ifMatch?: string | undefined; name: string; nameZh?: string | null }
+): Promise<WarehouseView> {
   requireDutyEverywhere(ctx, WAREHOUSE_DUTIES)
   return inTransaction(ctx, async (ctx) => {
     const [warehouse] = await run(ctx.em, LOCK, [code])
     if (warehouse === undefined) throw notFound('warehouse', code)
     requireMatch(ifMatch, warehouse.version)
-    if (warehouse.name === name && warehouse.nameZh === nameZh) throw new Refusal('NameUnchanged', 422, `warehouse ${code} bears this name already; give another one`)
+    if (warehouse.name === name && warehouse.nameZh === nameZh)
+      throw new Refusal('NameUnchanged', 422, `warehouse ${code} bears this name already; give another one`)
     const now = ctx.clock.now().toString()
     await run(ctx.em, KEEP_OLD_NAME, [warehouse.id, now])
     await run(ctx.em, RENAME, [warehouse.id, name, nameZh, now])

@@ -18,7 +18,11 @@ export const PARENT_KINDS: Record<WarehouseKind, readonly WarehouseKind[]> = {
  * child, so a tree in which this holds everywhere has no circles.
  * @param parent null for the top of the tree
  */
-export function misplacement(code: string, kind: WarehouseKind, parent: { code: string; kind: WarehouseKind } | null): string | undefined {
+export function misplacement(
+  code: string,
+  kind: WarehouseKind,
+  parent: { code: string; kind: WarehouseKind } | null
+): string | undefined {
   const accepted = PARENT_KINDS[kind]
   if (parent === null) return kind === 'van' ? `a van belongs under ${accepted.join(', ')}; name its parent` : undefined
   if (parent.code === code) return `warehouse ${code} cannot hang under itself`

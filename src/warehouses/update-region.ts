@@ -12,7 +12,10 @@ import type { RegionView, UpdateRegion } from './warehouses.schemas.ts'
  * Gives a region another name.
  * @throws Refusal 404
  */
-export async function updateRegion(ctx: Context, { code, change }: { code: string; change: UpdateRegion }): Promise<RegionView> {
+export async function updateRegion(
+  ctx: Context,
+  { code, change }: { code: string; change: UpdateRegion }
+): Promise<RegionView> {
   requireDutyEverywhere(ctx, WAREHOUSE_DUTIES)
   return inTransaction(ctx, async (ctx) => {
     const region = await ctx.em.findOne(Region, { code }, { lockMode: LockMode.PESSIMISTIC_WRITE })

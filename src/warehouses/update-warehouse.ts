@@ -16,7 +16,10 @@ import type { UpdateWarehouse, WarehouseView } from './warehouses.schemas.ts'
  * Changes region, address, contact or telephone. Duties held for a region cover the warehouse from then on by its new region.
  * @throws Refusal 404, 412 `VersionStale`, 422 `RegionUnknown`
  */
-export async function updateWarehouse(ctx: Context, { warehouse: code, ifMatch, change }: { warehouse: string; ifMatch?: string | undefined; change: UpdateWarehouse }): Promise<WarehouseView> {
+export async function updateWarehouse(
+  ctx: Context,
+  { warehouse: code, ifMatch, change }: { warehouse: string; ifMatch?: string | undefined; change: UpdateWarehouse }
+): Promise<WarehouseView> {
   requireDutyEverywhere(ctx, WAREHOUSE_DUTIES)
   return inTransaction(ctx, async (ctx) => {
     const warehouse = await ctx.em.findOne(Warehouse, { code }, { lockMode: LockMode.PESSIMISTIC_WRITE })

@@ -41,8 +41,23 @@ export const Warehouse = defineEntity({
     name: p.text(),
     nameZh: p.text().nullable(),
     kind: p.text().$type<WarehouseKind>(),
-    region: () => p.manyToOne(Region).ref().deleteRule('no action').updateRule('no action').foreignKeyName('warehouse_region_unknown').index(false),
-    parent: () => p.manyToOne(Warehouse).ref().nullable().deleteRule('no action').updateRule('no action').foreignKeyName('warehouse_parent_unknown').index(false),
+    region: () =>
+      p
+        .manyToOne(Region)
+        .ref()
+        .deleteRule('no action')
+        .updateRule('no action')
+        .foreignKeyName('warehouse_region_unknown')
+        .index(false),
+    parent: () =>
+      p
+        .manyToOne(Warehouse)
+        .ref()
+        .nullable()
+        .deleteRule('no action')
+        .updateRule('no action')
+        .foreignKeyName('warehouse_parent_unknown')
+        .index(false),
     address: p.text().nullable(),
     contact: p.text().nullable(),
     phone: p.text().nullable(),
@@ -61,7 +76,14 @@ export const WarehouseName = defineEntity({
   indexes: [{ name: 'warehouse_name_warehouse', properties: ['warehouse', 'fromAt'] }],
   properties: {
     id: p.integer().primary().generated('by default as identity'),
-    warehouse: () => p.manyToOne(Warehouse).ref().deleteRule('no action').updateRule('no action').foreignKeyName('warehouse_name_warehouse_unknown').index(false),
+    warehouse: () =>
+      p
+        .manyToOne(Warehouse)
+        .ref()
+        .deleteRule('no action')
+        .updateRule('no action')
+        .foreignKeyName('warehouse_name_warehouse_unknown')
+        .index(false),
     name: p.text(),
     nameZh: p.text().nullable(),
     fromAt: p.datetime(),

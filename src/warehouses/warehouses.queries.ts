@@ -4,7 +4,13 @@ import { pageFrom, readCursor } from '../platform/cursor.ts'
 import { run, statement } from '../platform/database.ts'
 import { notFound } from '../platform/errors.ts'
 import { warehouseByCode } from './directory.ts'
-import type { RegionView, WarehouseInTreeView, WarehouseNameList, WarehouseQuery, WarehouseView } from './warehouses.schemas.ts'
+import type {
+  RegionView,
+  WarehouseInTreeView,
+  WarehouseNameList,
+  WarehouseQuery,
+  WarehouseView
+} from './warehouses.schemas.ts'
 
 const VIEW = `
        warehouse.code, warehouse.name, warehouse.name_zh as "nameZh", warehouse.kind, region.code as region, parent.code as parent,
@@ -47,7 +53,10 @@ ${VIEW}
  * an outlet has to know its centre.
  * @throws Refusal 404, also for a warehouse the actor may not see
  */
-export async function readWarehouse(ctx: Context, { warehouse: code }: { warehouse: string }): Promise<WarehouseInTreeView> {
+export async function readWarehouse(
+  ctx: Context,
+  { warehouse: code }: { warehouse: string }
+): Promise<WarehouseInTreeView> {
   requireSight(ctx, await warehouseByCode(ctx, code))
   const { everywhere, warehouseIds, regionIds } = sightOf(ctx)
   const [warehouse] = await run(ctx.em, READ_IN_TREE, [code, ctx.clock.today(), everywhere, warehouseIds, regionIds])
@@ -68,11 +77,24 @@ select ${VIEW}
  limit $11`)
 
 /** The warehouses the actor may see, by code (R-ORG-1). */
-export async function listWarehouses(ctx: Context, { region, kind, parent, open, q, limit = 50, cursor }: WarehouseQuery) {
+export async function listWarehouses(
+  ctx: Context,
+  { region, kind, parent, open, q, limit = 50, cursor }: WarehouseQuery
+) {
   const after = readCursor(cursor, 1)
   const { everywhere, warehouseIds, regionIds } = sightOf(ctx)
   const rows = await run(ctx.em, LIST, [
-    everywhere, warehouseIds, regionIds, region ?? null, kind ?? null, parent ?? null, q?.normalize('NFKC').trim() ?? null, open ?? null, ctx.clock.today(), after?.[0] ?? null, limit + 1
+    everywhere,
+    warehouseIds,
+    regionIds,
+    region ?? null,
+    kind ?? null,
+    parent ?? null,
+    q?.normalize('NFKC').trim() ?? null,
+    open ?? null,
+    ctx.clock.today(),
+    after?.[0] ?? null,
+    limit + 1
   ])
   return pageFrom(rows, limit, ({ code }) => [code])
 }
@@ -88,7 +110,10 @@ select name, name_zh as "nameZh", to_char(from_at at time zone 'UTC', 'YYYY-MM-D
  * The names a warehouse has borne, the present one first (R-ORG-1).
  * @throws Refusal 404
  */
-export async function listWarehouseNames(ctx: Context, { warehouse: code }: { warehouse: string }): Promise<WarehouseNameList> {
+export async function listWarehouseNames(
+  ctx: Context,
+  { warehouse: code }: { warehouse: string }
+): Promise<WarehouseNameList> {
   const warehouse = await warehouseByCode(ctx, code)
   requireSight(ctx, warehouse)
   return { items: await run(ctx.em, NAMES, [warehouse.id]) }

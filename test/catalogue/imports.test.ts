@@ -17,7 +17,8 @@ describe('parts from CSV', () => {
   test('a dry run says what every row would do and does none of it; applied, the answer is the same', async () => {
     await h.make.part({ number: 'IMP-OLD', name: 'Old name', colour: 'red', standardCost: '3.5' })
     await h.make.part({ number: 'IMP-SAME', name: 'Same', standardCost: '1' })
-    const csv = '\uFEFF货号,货名,中文名称,标准成本,监控件\r\nIMP-NEW,"Valve, small",小阀,12.50,是\r\nIMP-OLD,New name,,4,\r\nIMP-SAME,Same,,1.000,否\r\n'
+    const csv =
+      '\uFEFF货号,货名,中文名称,标准成本,监控件\r\nIMP-NEW,"Valve, small",小阀,12.50,是\r\nIMP-OLD,New name,,4,\r\nIMP-SAME,Same,,1.000,否\r\n'
     const rows = [
       { line: 2, key: 'IMP-NEW', outcome: 'create', problems: [] },
       { line: 3, key: 'IMP-OLD', outcome: 'update', problems: [] },
@@ -31,7 +32,15 @@ describe('parts from CSV', () => {
 
     const applied = await importParts(csv, true)
     expect([applied.status, applied.body]).toEqual([200, { applied: true, counts, rows }])
-    expect(await part('IMP-NEW')).toMatchObject({ name: 'Valve, small', nameZh: '小阀', standardCost: '12.5000', controlled: true, unit: 'piece', active: true, version: 1 })
+    expect(await part('IMP-NEW')).toMatchObject({
+      name: 'Valve, small',
+      nameZh: '小阀',
+      standardCost: '12.5000',
+      controlled: true,
+      unit: 'piece',
+      active: true,
+      version: 1
+    })
     expect(await part('IMP-OLD')).toMatchObject({ name: 'New name', colour: 'red', standardCost: '4.0000', version: 2 })
     expect(await part('IMP-SAME')).toMatchObject({ version: 1 })
 
@@ -54,21 +63,37 @@ describe('parts from CSV', () => {
     expect(dry.body.rows).toEqual([
       { line: 2, key: 'IMP-A', outcome: 'create', problems: [] },
       {
-        line: 3, key: 'IMP-B', outcome: 'refused', problems: [
+        line: 3,
+        key: 'IMP-B',
+        outcome: 'refused',
+        problems: [
           expect.stringContaining('name is empty; it must be: Name'),
-          expect.stringContaining('standardCost is "-1"; it must be: Cost of one stock unit, a decimal string with at most four places'),
+          expect.stringContaining(
+            'standardCost is "-1"; it must be: Cost of one stock unit, a decimal string with at most four places'
+          ),
           expect.stringContaining('leadTimeDays is "soon"'),
           expect.stringContaining('criticality is "Z"'),
           'active is "perhaps"; it must be: true or false (是/否)'
         ]
       },
       { line: 4, key: 'IMP-A', outcome: 'refused', problems: ['line 2 is about IMP-A already'] },
-      { line: 5, key: 'IMP-UNIT', outcome: 'refused', problems: [expect.stringContaining('the stock unit of part IMP-UNIT is piece and never changes')] },
+      {
+        line: 5,
+        key: 'IMP-UNIT',
+        outcome: 'refused',
+        problems: [expect.stringContaining('the stock unit of part IMP-UNIT is piece and never changes')]
+      },
       { line: 6, key: 'IMP-C', outcome: 'refused', problems: ['the row has 2 cells, the heading 7'] }
     ])
 
     const applied = await importParts(csv, true)
-    expect([applied.status, applied.body.code, applied.body.rows, applied.body.counts, applied.body.applied]).toEqual([422, 'ImportRefused', dry.body.rows, dry.body.counts, false])
+    expect([applied.status, applied.body.code, applied.body.rows, applied.body.counts, applied.body.applied]).toEqual([
+      422,
+      'ImportRefused',
+      dry.body.rows,
+      dry.body.counts,
+      false
+    ])
     expect((await controller.get('/v1/parts/IMP-A')).status).toBe(404)
   })
 
@@ -77,11 +102,27 @@ describe('parts from CSV', () => {
       const { status, body } = await importParts(csv)
       return [status, body.code, body.detail]
     }
-    const gbk = Buffer.concat([Buffer.from('number,name\nG-1,'), Buffer.from([0xc9, 0xb2, 0xb3, 0xb5, 0xc6, 0xac]), Buffer.from('\n')])
+    const gbk = Buffer.concat([
+      Buffer.from('number,name\nG-1,'),
+      Buffer.from([0xc9, 0xb2, 0xb3, 0xb5, 0xc6, 0xac]),
+      Buffer.from('\n')
+    ])
     expect(await code(gbk)).toEqual([400, 'NotUtf8', expect.stringContaining('GBK')])
-    expect(await code(Buffer.from('\uFEFFnumber,name\n', 'utf16le'))).toEqual([400, 'NotUtf8', expect.stringContaining('UTF-16')])
-    expect(await code('number,name,weight\nA,b,1\n')).toEqual([422, 'CsvHeadings', expect.stringContaining('the heading "weight" is not known; known are number')])
-    expect(await code('number,货号,name\nA,A,b\n')).toEqual([422, 'CsvHeadings', expect.stringContaining('two headings mean number')])
+    expect(await code(Buffer.from('\uFEFFnumber,name\n', 'utf16le'))).toEqual([
+      400,
+      'NotUtf8',
+      expect.stringContaining('UTF-16')
+    ])
+    expect(await code('number,name,weight\nA,b,1\n')).toEqual([
+      422,
+      'CsvHeadings',
+      expect.stringContaining('the heading "weight" is not known; known are number')
+    ])
+    expect(await code('number,货号,name\nA,A,b\n')).toEqual([
+      422,
+      'CsvHeadings',
+      expect.stringContaining('two headings mean number')
+    ])
     expect(await code('number\nA\n')).toEqual([422, 'CsvHeadings', expect.stringContaining('name is missing')])
     expect(await code('number,name\nA,"b\n')).toEqual([422, 'CsvMalformed', expect.stringMatching(/line \d/)])
     expect(await code('number,name\n')).toEqual([422, 'CsvEmpty', expect.any(String)])
@@ -93,13 +134,29 @@ describe('parts from CSV', () => {
 
   test('a repeated Idempotency-Key imports once', async () => {
     const person = await h.make.person({ grants: [{ duty: 'stock-controller' }] })
-    const send = () => h.api.post('/v1/imports/parts?apply=true').auth(person.token, { type: 'bearer' }).set('content-type', 'text/csv').set('idempotency-key', 'k1').send('number,name\nIDEM-1,x\n')
+    const send = () =>
+      h.api
+        .post('/v1/imports/parts?apply=true')
+        .auth(person.token, { type: 'bearer' })
+        .set('content-type', 'text/csv')
+        .set('idempotency-key', 'k1')
+        .send('number,name\nIDEM-1,x\n')
     const [first, second] = [await send(), await send()]
-    expect([first.body.counts.create, second.body.counts.create, second.headers['idempotent-replayed']]).toEqual([1, 1, 'true'])
+    expect([first.body.counts.create, second.body.counts.create, second.headers['idempotent-replayed']]).toEqual([
+      1,
+      1,
+      'true'
+    ])
   })
 
   test('20,000 rows in one statement after another', async () => {
-    const csv = ['number,name,nameZh,specification', ...Array.from({ length: 20_000 }, (_, index) => `BULK-${index},Compressor valve ${index},压缩机阀${index},${index} x 77 mm`)].join('\n')
+    const csv = [
+      'number,name,nameZh,specification',
+      ...Array.from(
+        { length: 20_000 },
+        (_, index) => `BULK-${index},Compressor valve ${index},压缩机阀${index},${index} x 77 mm`
+      )
+    ].join('\n')
     const applied = await importParts(csv, true)
     expect(applied.body.counts).toEqual({ create: 20_000, update: 0, unchanged: 0, refused: 0 })
     expect((await controller.get('/v1/parts?q=BULK-19999')).body.items).toHaveLength(1)
@@ -119,9 +176,19 @@ test('units from CSV', async () => {
   expect((await controller.upload('/v1/imports/part-units', csv)).body.rows).toEqual(rows)
   expect((await part('U-1')).version).toBe(1)
   expect((await controller.upload('/v1/imports/part-units?apply=true', csv)).body.rows).toEqual(rows)
-  expect(await part('U-1')).toMatchObject({ version: 2, units: [{ unit: 'pair', factor: '2.000' }, { unit: 'box', factor: '10.000' }, { unit: 'carton', factor: '144.000' }] })
+  expect(await part('U-1')).toMatchObject({
+    version: 2,
+    units: [
+      { unit: 'pair', factor: '2.000' },
+      { unit: 'box', factor: '10.000' },
+      { unit: 'carton', factor: '144.000' }
+    ]
+  })
 
-  const refused = await controller.upload('/v1/imports/part-units?apply=true', 'number,unit,factor\nU-1,piece,1\nNO-SUCH,box,2\nU-1,box,0\n')
+  const refused = await controller.upload(
+    '/v1/imports/part-units?apply=true',
+    'number,unit,factor\nU-1,piece,1\nNO-SUCH,box,2\nU-1,box,0\n'
+  )
   expect(refused.status).toBe(422)
   expect(refused.body.rows.map(({ problems }: { problems: string[] }) => problems[0])).toEqual([
     'piece is the stock unit of part U-1, its factor is always 1',

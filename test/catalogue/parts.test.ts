@@ -9,13 +9,32 @@ beforeAll(async () => {
   h = await openHarness()
   const warehouse = await h.make.warehouse()
   controller = callsAs(h, await h.make.person({ grants: [{ duty: 'stock-controller' }] }))
-  keeper = callsAs(h, await h.make.person({ grants: [{ duty: 'keeper', warehouse: warehouse.code }, { duty: 'stock-controller', warehouse: warehouse.code }] }))
+  keeper = callsAs(
+    h,
+    await h.make.person({
+      grants: [
+        { duty: 'keeper', warehouse: warehouse.code },
+        { duty: 'stock-controller', warehouse: warehouse.code }
+      ]
+    })
+  )
 })
 afterAll(() => h.close())
 
 const brakePad = {
-  number: 'BK/82 红', name: 'Brake pad', nameZh: '前刹车片', specification: 'Ø 160 mm', colour: 'red', unit: '片', category: 'brakes', standardCost: '12.5', listPrice: '59',
-  criticality: 'A', leadTimeDays: 14, packSize: '4', controlled: true
+  number: 'BK/82 红',
+  name: 'Brake pad',
+  nameZh: '前刹车片',
+  specification: 'Ø 160 mm',
+  colour: 'red',
+  unit: '片',
+  category: 'brakes',
+  standardCost: '12.5',
+  listPrice: '59',
+  criticality: 'A',
+  leadTimeDays: 14,
+  packSize: '4',
+  controlled: true
 }
 
 describe('parts (R-CAT-1)', () => {
@@ -24,10 +43,18 @@ describe('parts (R-CAT-1)', () => {
     expect(created.status).toBe(201)
     expect(created.headers['location']).toBe('/v1/parts/BK%2F82%20%E7%BA%A2')
     expect(created.headers['etag']).toBe('"1"')
-    const view = { ...brakePad, standardCost: '12.5000', listPrice: '59.00', packSize: '4.000', active: true, units: [], version: 1 }
+    const view = {
+      ...brakePad,
+      standardCost: '12.5000',
+      listPrice: '59.00',
+      packSize: '4.000',
+      active: true,
+      units: [],
+      version: 1
+    }
     expect(created.body).toEqual(view)
 
-    const read = await keeper.get(created.headers['location'] as string)
+    const read = await keeper.get(created.headers['location'])
     expect([read.status, read.body]).toEqual([200, view])
   })
 
@@ -45,8 +72,17 @@ describe('parts (R-CAT-1)', () => {
 
   test('a change with a stale If-Match is refused, without one it counts', async () => {
     const { number } = await h.make.part({ colour: 'red' })
-    const first = await controller.patch(`/v1/parts/${number}`, { colour: null, listPrice: '62.00' }, { 'if-match': '"1"' })
-    expect([first.status, first.headers['etag'], first.body.colour, first.body.listPrice]).toEqual([200, '"2"', null, '62.00'])
+    const first = await controller.patch(
+      `/v1/parts/${number}`,
+      { colour: null, listPrice: '62.00' },
+      { 'if-match': '"1"' }
+    )
+    expect([first.status, first.headers['etag'], first.body.colour, first.body.listPrice]).toEqual([
+      200,
+      '"2"',
+      null,
+      '62.00'
+    ])
 
     const stale = await controller.patch(`/v1/parts/${number}`, { colour: 'blue' }, { 'if-match': '"1"' })
     expect([stale.status, stale.body.code, stale.body.current]).toEqual([412, 'VersionStale', '"2"'])
@@ -79,26 +115,79 @@ describe('parts (R-CAT-1)', () => {
 
   test('units are stated as a whole, and the stock unit is not one of them', async () => {
     const { number } = await h.make.part({ unit: 'piece' })
-    const set = await controller.put(`/v1/parts/${number}/units`, { units: [{ unit: 'box', factor: '12' }, { unit: 'pair', factor: '2' }] }, { 'if-match': '"1"' })
-    expect([set.status, set.body.units, set.body.version]).toEqual([200, [{ unit: 'pair', factor: '2.000' }, { unit: 'box', factor: '12.000' }], 2])
+    const set = await controller.put(
+      `/v1/parts/${number}/units`,
+      {
+        units: [
+          { unit: 'box', factor: '12' },
+          { unit: 'pair', factor: '2' }
+        ]
+      },
+      { 'if-match': '"1"' }
+    )
+    expect([set.status, set.body.units, set.body.version]).toEqual([
+      200,
+      [
+        { unit: 'pair', factor: '2.000' },
+        { unit: 'box', factor: '12.000' }
+      ],
+      2
+    ])
 
     expect((await controller.put(`/v1/parts/${number}/units`, { units: [] }, { 'if-match': '"1"' })).status).toBe(412)
-    expect((await controller.put(`/v1/parts/${number}/units`, { units: [{ unit: 'piece', factor: '1' }] })).body.code).toBe('UnitIsStockUnit')
-    expect((await controller.put(`/v1/parts/${number}/units`, { units: [{ unit: 'box', factor: '1' }, { unit: 'box', factor: '2' }] })).body.code).toBe('UnitRepeated')
-    expect((await controller.put(`/v1/parts/${number}/units`, { units: [{ unit: 'box', factor: '0' }] })).status).toBe(400)
-    expect((await controller.put(`/v1/parts/${number}/units`, { units: [{ unit: 'box', factor: '6' }] })).body.units).toEqual([{ unit: 'box', factor: '6.000' }])
+    expect(
+      (await controller.put(`/v1/parts/${number}/units`, { units: [{ unit: 'piece', factor: '1' }] })).body.code
+    ).toBe('UnitIsStockUnit')
+    expect(
+      (
+        await controller.put(`/v1/parts/${number}/units`, {
+          units: [
+            { unit: 'box', factor: '1' },
+            { unit: 'box', factor: '2' }
+          ]
+        })
+      ).body.code
+    ).toBe('UnitRepeated')
+    expect((await controller.put(`/v1/parts/${number}/units`, { units: [{ unit: 'box', factor: '0' }] })).status).toBe(
+      400
+    )
+    expect(
+      (await controller.put(`/v1/parts/${number}/units`, { units: [{ unit: 'box', factor: '6' }] })).body.units
+    ).toEqual([{ unit: 'box', factor: '6.000' }])
   })
 })
 
 describe('searching', () => {
   beforeAll(async () => {
-    await h.make.part({ number: 'SRCH-1', name: 'Compressor valve', nameZh: '压缩机阀门', specification: 'R410A 100%', category: 'cooling' })
-    await h.make.part({ number: 'SRCH-2', name: 'Door gasket', nameZh: '门封条', specification: '600_x', category: 'doors', controlled: true })
-    await h.make.part({ number: 'SRCH-3', name: 'Drum belt', nameZh: '滚筒皮带', specification: 'ＰＪ６', category: 'doors', active: false })
+    await h.make.part({
+      number: 'SRCH-1',
+      name: 'Compressor valve',
+      nameZh: '压缩机阀门',
+      specification: 'R410A 100%',
+      category: 'cooling'
+    })
+    await h.make.part({
+      number: 'SRCH-2',
+      name: 'Door gasket',
+      nameZh: '门封条',
+      specification: '600_x',
+      category: 'doors',
+      controlled: true
+    })
+    await h.make.part({
+      number: 'SRCH-3',
+      name: 'Drum belt',
+      nameZh: '滚筒皮带',
+      specification: 'ＰＪ６',
+      category: 'doors',
+      active: false
+    })
   })
   const found = async (query: Record<string, string>) => {
     const { body } = await keeper.get('/v1/parts').query(query)
-    return (body.items as { number: string }[]).map(({ number }) => number).filter((number) => number.startsWith('SRCH'))
+    return (body.items as { number: string }[])
+      .map(({ number }) => number)
+      .filter((number) => number.startsWith('SRCH'))
   }
 
   test('any part of number, names or specification is found, Chinese and English, in any case and width', async () => {
@@ -135,7 +224,10 @@ describe('searching', () => {
     const first = await keeper.get('/v1/parts').query({ q: 'srch', limit: 2 })
     expect(first.body.items.map(({ number }: { number: string }) => number)).toEqual(['SRCH-1', 'SRCH-2'])
     const second = await keeper.get('/v1/parts').query({ q: 'srch', limit: 2, cursor: first.body.nextCursor })
-    expect([second.body.items.map(({ number }: { number: string }) => number), second.body.nextCursor]).toEqual([['SRCH-3'], null])
+    expect([second.body.items.map(({ number }: { number: string }) => number), second.body.nextCursor]).toEqual([
+      ['SRCH-3'],
+      null
+    ])
 
     expect((await keeper.get('/v1/parts?cursor=nonsense')).body.code).toBe('CursorInvalid')
     expect((await keeper.get('/v1/parts?colour=red')).status).toBe(400)

@@ -12,14 +12,24 @@ beforeAll(async () => {
 })
 afterAll(() => h.close())
 
-const parts = async (count: number) => Promise.all(Array.from({ length: count }, async () => (await h.make.part()).number)) as Promise<[string, string, string, string]>
-const add = (part: string, successor: string, more: object = {}) => controller.post(`/v1/parts/${part}/supersessions`, { successor, ...more })
-const successors = async (part: string) => (await keeper.get(`/v1/parts/${part}/successors`)).body.items.map(({ name: _, active: _a, ...rest }: Record<string, unknown>) => rest)
+const parts = async (count: number) =>
+  Promise.all(Array.from({ length: count }, async () => (await h.make.part()).number)) as Promise<
+    [string, string, string, string]
+  >
+const add = (part: string, successor: string, more: object = {}) =>
+  controller.post(`/v1/parts/${part}/supersessions`, { successor, ...more })
+const successors = async (part: string) =>
+  (await keeper.get(`/v1/parts/${part}/successors`)).body.items.map(
+    ({ part, successors, replaced, steps }: Record<string, unknown>) => ({ part, successors, replaced, steps })
+  )
 
 test('chains are followed and their factors multiplied, both ways where said (R-CAT-4)', async () => {
   const [a, b, c, d] = await parts(4)
   const added = await add(a, b, { factor: '2' })
-  expect([added.status, added.body]).toEqual([201, { part: a, successor: b, factor: '2.000', bothWays: false, validFrom: '2026-11-20', validTo: null }])
+  expect([added.status, added.body]).toEqual([
+    201,
+    { part: a, successor: b, factor: '2.000', bothWays: false, validFrom: '2026-11-20', validTo: null }
+  ])
   await add(b, c, { factor: '3', bothWays: true })
   await add(c, d, { factor: '0.5' })
 
@@ -29,17 +39,35 @@ test('chains are followed and their factors multiplied, both ways where said (R-
     { part: d, successors: '3', replaced: '1', steps: 3 }
   ])
   expect(await successors(c)).toEqual(
-    [{ part: b, successors: '1', replaced: '3', steps: 1 }, { part: d, successors: '0.5', replaced: '1', steps: 1 }].sort((x, y) => (x.part < y.part ? -1 : 1))
+    [
+      { part: b, successors: '1', replaced: '3', steps: 1 },
+      { part: d, successors: '0.5', replaced: '1', steps: 1 }
+    ].sort((x, y) => (x.part < y.part ? -1 : 1))
   )
   expect(await successors(d)).toEqual([])
-  expect((await keeper.get(`/v1/parts/${b}/supersessions`)).body.items.map(({ part, successor }: Record<string, string>) => [part, successor]).sort()).toEqual([[a, b], [b, c]].sort())
+  expect(
+    (await keeper.get(`/v1/parts/${b}/supersessions`)).body.items
+      .map(({ part, successor }: Record<string, string>) => [part, successor])
+      .sort()
+  ).toEqual(
+    [
+      [a, b],
+      [b, c]
+    ].sort()
+  )
 })
 
 test('a circle is refused, however long, and so is a second supersession of the same parts', async () => {
   const [a, b, c, d] = await parts(4)
   await add(a, b)
   await add(b, c)
-  const refused = [await add(c, a), await add(b, a), await add(a, a), await add(a, b), await add(a, c, { bothWays: true })]
+  const refused = [
+    await add(c, a),
+    await add(b, a),
+    await add(a, a),
+    await add(a, b),
+    await add(a, c, { bothWays: true })
+  ]
   expect(refused.map(({ status, body }) => [status, body.code])).toEqual([
     [422, 'SupersessionCircular'],
     [422, 'SupersessionCircular'],
@@ -73,7 +101,10 @@ test('a supersession ends on a day and may be stated anew after it', async () =>
 test('supersession is kept by the stock controller or an administrator', async () => {
   const [a, b] = await parts(2)
   await add(a, b)
-  const refused = [await keeper.post(`/v1/parts/${b}/supersessions`, { successor: a }), await keeper.post(`/v1/parts/${a}/supersessions/${b}/ending`)]
+  const refused = [
+    await keeper.post(`/v1/parts/${b}/supersessions`, { successor: a }),
+    await keeper.post(`/v1/parts/${a}/supersessions/${b}/ending`)
+  ]
   expect(refused.map(({ status, body }) => [status, body.code])).toEqual(refused.map(() => [403, 'DutyRequired']))
   expect((await add('NO-SUCH', b)).status).toBe(404)
   expect((await add(a, 'NO-SUCH')).body.code).toBe('PartUnknown')

@@ -3,7 +3,14 @@ import { expect, test } from 'vitest'
 import { toStockUnits } from '../../src/catalogue/units.ts'
 import { Refusal } from '../../src/platform/errors.ts'
 
-const part = { number: 'P-1', unit: 'piece', units: [{ unit: 'box', factor: '12.000' }, { unit: 'gram', factor: '0.001' }] }
+const part = {
+  number: 'P-1',
+  unit: 'piece',
+  units: [
+    { unit: 'box', factor: '12.000' },
+    { unit: 'gram', factor: '0.001' }
+  ]
+}
 const refusal = (work: () => unknown): Refusal => {
   try {
     work()
@@ -32,13 +39,18 @@ test('a fourth place and more than the ledger holds are refused', () => {
   expect(refusal(() => toStockUnits(part, '999999999999', 'box')).code).toBe('QuantityTooLarge')
 })
 
-const thousandths = (limit: number) => fc.integer({ min: 1, max: limit }).map((units) => ({ units: BigInt(units), text: `${Math.floor(units / 1000)}.${String(units % 1000).padStart(3, '0')}` }))
+const thousandths = (limit: number) =>
+  fc.integer({ min: 1, max: limit }).map((units) => ({
+    units: BigInt(units),
+    text: `${Math.floor(units / 1000)}.${String(units % 1000).padStart(3, '0')}`
+  }))
 
 test('conversion is exact or refused, never rounded', () => {
   fc.assert(
     fc.property(thousandths(1_000_000_000), thousandths(10_000_000), (quantity, factor) => {
       const product = quantity.units * factor.units
-      const convert = () => toStockUnits({ number: 'P', unit: 'piece', units: [{ unit: 'u', factor: factor.text }] }, quantity.text, 'u')
+      const convert = () =>
+        toStockUnits({ number: 'P', unit: 'piece', units: [{ unit: 'u', factor: factor.text }] }, quantity.text, 'u')
       if (product % 1000n !== 0n) return refusal(convert).code === 'QuantityNotExact'
       if (product / 1000n > 999_999_999_999_999n) return refusal(convert).code === 'QuantityTooLarge'
       const [whole, places = ''] = convert().split('.')

@@ -90,9 +90,16 @@ export const makers = ({ runtime, clock, sql }: Pick<Harness, 'runtime' | 'clock
     return { id: person.id, username, password: PASSWORD, token, actor: await actorOf(runtime, username) }
   },
 
-  region: async ({ code = fresh('R').toUpperCase(), name = code, nameZh = null }: { code?: string; name?: string; nameZh?: string | null } = {}): Promise<MadeRegion> => {
-    const [region] = await sql<{ id: number }>('insert into region (code, name, name_zh) values ($1, $2, $3) returning id', [code, name, nameZh])
-    return { id: region!.id, code }
+  region: async ({
+    code = fresh('R').toUpperCase(),
+    name = code,
+    nameZh = null
+  }: { code?: string; name?: string; nameZh?: string | null } = {}): Promise<MadeRegion> => {
+    const [region] = await sql<{ id: number }>(
+      'insert into region (code, name, name_zh) values ($1, $2, $3) returning id',
+      [code, name, nameZh]
+    )
+    return { id: region.id, code }
   },
 
   /** A warehouse in a region, by code, which is entered if need be; without one in a region of its own. */
@@ -104,7 +111,15 @@ export const makers = ({ runtime, clock, sql }: Pick<Harness, 'runtime' | 'clock
     region = `R-${code}`.slice(0, 20),
     parent = null,
     closedOn = null
-  }: { code?: string; name?: string; nameZh?: string | null; kind?: WarehouseKind; region?: string; parent?: string | null; closedOn?: string | null } = {}): Promise<MadeWarehouse> => {
+  }: {
+    code?: string
+    name?: string
+    nameZh?: string | null
+    kind?: WarehouseKind
+    region?: string
+    parent?: string | null
+    closedOn?: string | null
+  } = {}): Promise<MadeWarehouse> => {
     await sql('insert into region (code, name) values ($1, $1) on conflict do nothing', [region])
     const [warehouse] = await sql<{ id: number; regionId: number }>(
       `insert into warehouse (code, name, name_zh, kind, region_id, parent_id, closed_on)
@@ -112,7 +127,7 @@ export const makers = ({ runtime, clock, sql }: Pick<Harness, 'runtime' | 'clock
        returning id, region_id as "regionId"`,
       [code, name, nameZh, kind, region, parent, closedOn]
     )
-    return { id: warehouse!.id, code, regionId: warehouse!.regionId, region }
+    return { id: warehouse.id, code, regionId: warehouse.regionId, region }
   },
 
   part: async ({
@@ -146,15 +161,30 @@ export const makers = ({ runtime, clock, sql }: Pick<Harness, 'runtime' | 'clock
        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) returning id`,
       [number, name, nameZh, specification, colour, unit, category, standardCost, controlled, active]
     )
-    for (const [further, factor] of Object.entries(units)) await sql('insert into part_unit (part_id, unit, factor) values ($1, $2, $3)', [part!.id, further, factor])
-    return { id: part!.id, number, unit }
+    for (const [further, factor] of Object.entries(units))
+      await sql('insert into part_unit (part_id, unit, factor) values ($1, $2, $3)', [part.id, further, factor])
+    return { id: part.id, number, unit }
   },
 
   /** A supplier, authorised since ever for the parts that are named. */
-  supplier: async ({ code = fresh('S').toUpperCase(), name = code, active = true, parts = [] }: { code?: string; name?: string; active?: boolean; parts?: string[] } = {}): Promise<{ id: number; code: string }> => {
-    const [supplier] = await sql<{ id: number }>('insert into supplier (code, name, active) values ($1, $2, $3) returning id', [code, name, active])
-    await sql(`insert into supplier_authorisation (supplier_id, part_id, valid_from) select $1, id, '2000-01-01' from part where number = any ($2::text[])`, [supplier!.id, parts])
-    return { id: supplier!.id, code }
+  supplier: async ({
+    code = fresh('S').toUpperCase(),
+    name = code,
+    active = true,
+    parts = []
+  }: { code?: string; name?: string; active?: boolean; parts?: string[] } = {}): Promise<{
+    id: number
+    code: string
+  }> => {
+    const [supplier] = await sql<{ id: number }>(
+      'insert into supplier (code, name, active) values ($1, $2, $3) returning id',
+      [code, name, active]
+    )
+    await sql(
+      `insert into supplier_authorisation (supplier_id, part_id, valid_from) select $1, id, '2000-01-01' from part where number = any ($2::text[])`,
+      [supplier.id, parts]
+    )
+    return { id: supplier.id, code }
   }
 })
 

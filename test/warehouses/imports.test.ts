@@ -28,7 +28,9 @@ test('warehouses come from CSV with their parents in any order, renames go into 
   expect([applied.status, applied.body.rows]).toEqual([200, dry.body.rows])
   const outlet = await administrator.get('/v1/warehouses/I-OUT')
   expect(outlet.body.path.map(({ code }: { code: string }) => code)).toEqual(['I-RC', 'I-BR'])
-  expect((await administrator.get('/v1/warehouses/I-OLD/names')).body.items.map(({ name }: { name: string }) => name)).toEqual(['New', 'Old'])
+  expect(
+    (await administrator.get('/v1/warehouses/I-OLD/names')).body.items.map(({ name }: { name: string }) => name)
+  ).toEqual(['New', 'Old'])
   expect(outcomes(await upload(csv, true))).toEqual(['unchanged', 'unchanged', 'unchanged', 'unchanged'])
 })
 
@@ -38,7 +40,9 @@ test('rows that do not fit into the tree are refused, and with them the file', a
   await h.make.warehouse({ code: 'J-SHUT', kind: 'branch', region: region.code, closedOn: '2026-01-01' })
   const csv = `code,name,kind,region,parent\nJ-1,x,outlet,${region.code},J-BR\nJ-2,x,outlet,NOWHERE,J-BR\nJ-3,x,outlet,${region.code},NOBODY\nJ-4,x,branch,${region.code},J-1\nJ-5,x,van,${region.code},\nJ-BR,x,outlet,${region.code},\nJ-6,x,outlet,${region.code},J-SHUT\nj7,x,kiosk,${region.code},\n`
   const dry = await upload(csv)
-  expect(dry.body.rows.map(({ outcome, problems }: { outcome: string; problems: string[] }) => [outcome, ...problems])).toEqual([
+  expect(
+    dry.body.rows.map(({ outcome, problems }: { outcome: string; problems: string[] }) => [outcome, ...problems])
+  ).toEqual([
     ['create'],
     ['refused', 'there is no region NOWHERE; enter it first'],
     ['refused', 'there is no warehouse NOBODY to hang it under, nor a right row for it in the file'],
@@ -55,13 +59,16 @@ test('rows that do not fit into the tree are refused, and with them the file', a
 
 test('the reference network of 46 + 836 + 3,000 warehouses and their vans is imported and listed page by page (R-ORG-1)', async () => {
   const regions = await Promise.all(Array.from({ length: 7 }, () => h.make.region()))
-  const region = (index: number) => regions[index % 7]!.code
+  const region = (index: number) => regions[index % 7].code
   const lines = [
     'code,name,kind,region,parent',
     `N-HQ,Head office,head-office,${region(0)},`,
     ...Array.from({ length: 46 }, (_, i) => `N-RC-${i},Centre ${i},regional-centre,${region(i)},N-HQ`),
     ...Array.from({ length: 836 }, (_, i) => `N-BR-${i},Branch ${i},branch,${region(i % 46)},N-RC-${i % 46}`),
-    ...Array.from({ length: 3000 }, (_, i) => `N-OUT-${i},服务站 ${i},outlet,${region((i % 836) % 46)},N-BR-${i % 836}`),
+    ...Array.from(
+      { length: 3000 },
+      (_, i) => `N-OUT-${i},服务站 ${i},outlet,${region((i % 836) % 46)},N-BR-${i % 836}`
+    ),
     ...Array.from({ length: 200 }, (_, i) => `N-VAN-${i},Van ${i},van,${region(((i * 15) % 836) % 46)},N-OUT-${i * 15}`)
   ]
   const applied = await upload(lines.join('\n'), true)
@@ -69,8 +76,9 @@ test('the reference network of 46 + 836 + 3,000 warehouses and their vans is imp
 
   const keeper = callsAs(h, await h.make.person({ grants: [{ duty: 'keeper', region: region(3) }] }))
   const seen: string[] = []
-  for (let cursor: string | null = ''; cursor !== null; ) {
-    const { body }: { body: { items: { code: string; region: string }[]; nextCursor: string | null } } = await keeper.get(`/v1/warehouses?limit=200${cursor === '' ? '' : `&cursor=${cursor}`}`)
+  for (let cursor: string | null = ''; cursor !== null;) {
+    const { body }: { body: { items: { code: string; region: string }[]; nextCursor: string | null } } =
+      await keeper.get(`/v1/warehouses?limit=200${cursor === '' ? '' : `&cursor=${cursor}`}`)
     seen.push(...body.items.map(({ code }) => code))
     cursor = body.nextCursor
     expect(body.items.every((warehouse) => warehouse.region === region(3))).toBe(true)
@@ -79,8 +87,15 @@ test('the reference network of 46 + 836 + 3,000 warehouses and their vans is imp
   expect(seen).toHaveLength(lines.filter((line) => line.split(',')[3] === region(3)).length)
 
   const search = await administrator.get('/v1/warehouses').query({ q: '服务站 29', kind: 'outlet', limit: 200 })
-  expect(search.body.items).toHaveLength(Array.from({ length: 3000 }, (_, i) => String(i)).filter((i) => i.startsWith('29')).length)
+  expect(search.body.items).toHaveLength(
+    Array.from({ length: 3000 }, (_, i) => String(i)).filter((i) => i.startsWith('29')).length
+  )
   const van = await administrator.get('/v1/warehouses/N-VAN-7')
-  expect(van.body.path.map(({ kind }: { kind: string }) => kind)).toEqual(['head-office', 'regional-centre', 'branch', 'outlet'])
+  expect(van.body.path.map(({ kind }: { kind: string }) => kind)).toEqual([
+    'head-office',
+    'regional-centre',
+    'branch',
+    'outlet'
+  ])
   expect((await administrator.get('/v1/warehouses/N-HQ')).body.children).toHaveLength(46)
 })

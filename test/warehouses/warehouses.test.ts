@@ -31,18 +31,38 @@ describe('the tree (R-ORG-1)', () => {
   test('a warehouse is entered in a region, under a parent', async () => {
     const { centre } = await tree()
     await administrator.post('/v1/regions', { code: 'NORTH', name: 'North', nameZh: '华北' })
-    const body = { code: 'BJ-07', name: 'Beijing 7', nameZh: '北京七店', kind: 'outlet', region: 'NORTH', parent: centre.code, address: '朝阳区', contact: '王芳', phone: '010' }
+    const body = {
+      code: 'BJ-07',
+      name: 'Beijing 7',
+      nameZh: '北京七店',
+      kind: 'outlet',
+      region: 'NORTH',
+      parent: centre.code,
+      address: '朝阳区',
+      contact: '王芳',
+      phone: '010'
+    }
     const created = await administrator.post('/v1/warehouses', body)
-    expect([created.status, created.headers['location'], created.headers['etag'], created.body]).toEqual([201, '/v1/warehouses/BJ-07', '"1"', { ...body, closedOn: null, version: 1 }])
+    expect([created.status, created.headers['location'], created.headers['etag'], created.body]).toEqual([
+      201,
+      '/v1/warehouses/BJ-07',
+      '"1"',
+      { ...body, closedOn: null, version: 1 }
+    ])
     expect((await administrator.post('/v1/warehouses', body)).body.code).toBe('WarehouseCodeTaken')
-    expect((await administrator.post('/v1/warehouses', { ...body, code: 'BJ-08', region: 'NOWHERE' })).body.code).toBe('RegionUnknown')
-    expect((await administrator.post('/v1/warehouses', { ...body, code: 'BJ-08', parent: 'NOBODY' })).body.code).toBe('ParentUnknown')
+    expect((await administrator.post('/v1/warehouses', { ...body, code: 'BJ-08', region: 'NOWHERE' })).body.code).toBe(
+      'RegionUnknown'
+    )
+    expect((await administrator.post('/v1/warehouses', { ...body, code: 'BJ-08', parent: 'NOBODY' })).body.code).toBe(
+      'ParentUnknown'
+    )
     expect((await administrator.post('/v1/warehouses', { ...body, code: 'bj' })).status).toBe(400)
   })
 
   test('each kind hangs under the kinds above it, a van under any of them but never alone', async () => {
     const { head, centre, branch, outlet } = await tree()
-    const hang = async (kind: string, parent: string | null, code: string) => (await administrator.post('/v1/warehouses', { code, name: code, kind, region: centre.region, parent })).status
+    const hang = async (kind: string, parent: string | null, code: string) =>
+      (await administrator.post('/v1/warehouses', { code, name: code, kind, region: centre.region, parent })).status
     expect(await hang('outlet', centre.code, 'T-1')).toBe(201)
     expect(await hang('van', outlet.code, 'T-2')).toBe(201)
     expect(await hang('van', branch.code, 'T-3')).toBe(201)
@@ -51,8 +71,17 @@ describe('the tree (R-ORG-1)', () => {
     expect(await hang('outlet', head.code, 'T-6')).toBe(422)
     expect(await hang('branch', outlet.code, 'T-7')).toBe(422)
     expect(await hang('head-office', head.code, 'T-8')).toBe(422)
-    const refused = await administrator.post('/v1/warehouses', { code: 'T-9', name: 'x', kind: 'regional-centre', region: centre.region, parent: outlet.code })
-    expect([refused.body.code, refused.body.detail]).toEqual(['WarehouseMisplaced', `${outlet.code} is an outlet; a regional-centre may hang under head-office`])
+    const refused = await administrator.post('/v1/warehouses', {
+      code: 'T-9',
+      name: 'x',
+      kind: 'regional-centre',
+      region: centre.region,
+      parent: outlet.code
+    })
+    expect([refused.body.code, refused.body.detail]).toEqual([
+      'WarehouseMisplaced',
+      `${outlet.code} is an outlet; a regional-centre may hang under head-office`
+    ])
   })
 
   test('a warehouse shows what is above and what is below it', async () => {
@@ -78,11 +107,23 @@ describe('the tree (R-ORG-1)', () => {
     expect([early.status, early.body.code, early.body.children]).toEqual([409, 'WarehouseHasChildren', [outlet.code]])
     const closed = await administrator.post(`/v1/warehouses/${outlet.code}/closing`, { closedOn: '2026-11-30' })
     expect([closed.status, closed.body.closedOn]).toEqual([200, '2026-11-30'])
-    expect((await administrator.post(`/v1/warehouses/${branch.code}/closing`, { closedOn: '2026-11-30' })).status).toBe(200)
+    expect((await administrator.post(`/v1/warehouses/${branch.code}/closing`, { closedOn: '2026-11-30' })).status).toBe(
+      200
+    )
 
     h.clock.set('2026-11-30T09:00')
     expect((await administrator.post(`/v1/warehouses/${outlet.code}/closing`)).body.code).toBe('WarehouseClosed')
-    expect((await administrator.post('/v1/warehouses', { code: 'LATE-1', name: 'x', kind: 'van', region: branch.region, parent: outlet.code })).body.code).toBe('WarehouseClosed')
+    expect(
+      (
+        await administrator.post('/v1/warehouses', {
+          code: 'LATE-1',
+          name: 'x',
+          kind: 'van',
+          region: branch.region,
+          parent: outlet.code
+        })
+      ).body.code
+    ).toBe('WarehouseClosed')
     const facts = await warehouseByCode(h.contextOf(person.actor), outlet.code)
     expect(() => requireOpen(facts, '2026-11-29')).not.toThrow()
     expect(() => requireOpen(facts, '2026-11-30')).toThrow('was closed on 2026-11-30')
@@ -94,12 +135,20 @@ describe('the tree (R-ORG-1)', () => {
 describe('names (R-ORG-1)', () => {
   test('an outlet keeps its rename history', async () => {
     const { outlet } = await tree()
-    await h.sql(`update warehouse set name = 'First', name_zh = '一店', named_at = '2026-01-01T00:00:00Z' where id = $1`, [outlet.id])
-    const renamed = await administrator.post(`/v1/warehouses/${outlet.code}/renaming`, { name: 'Second', nameZh: '二店' })
+    await h.sql(
+      `update warehouse set name = 'First', name_zh = '一店', named_at = '2026-01-01T00:00:00Z' where id = $1`,
+      [outlet.id]
+    )
+    const renamed = await administrator.post(`/v1/warehouses/${outlet.code}/renaming`, {
+      name: 'Second',
+      nameZh: '二店'
+    })
     expect([renamed.status, renamed.body.name, renamed.body.version]).toEqual([200, 'Second', 2])
     h.clock.advance({ days: 3 })
     await administrator.post(`/v1/warehouses/${outlet.code}/renaming`, { name: 'Third' })
-    expect((await administrator.post(`/v1/warehouses/${outlet.code}/renaming`, { name: 'Third' })).body.code).toBe('NameUnchanged')
+    expect((await administrator.post(`/v1/warehouses/${outlet.code}/renaming`, { name: 'Third' })).body.code).toBe(
+      'NameUnchanged'
+    )
 
     expect((await administrator.get(`/v1/warehouses/${outlet.code}/names`)).body.items).toEqual([
       { name: 'Third', nameZh: null, fromAt: '2026-11-23T02:00:00.000Z', toAt: null },
@@ -122,11 +171,24 @@ test('a change with a stale If-Match is refused', async () => {
   const { outlet, head } = await tree()
   const path = `/v1/warehouses/${outlet.code}`
   const changed = await administrator.patch(path, { contact: '李强', region: head.region }, { 'if-match': '"1"' })
-  expect([changed.status, changed.headers['etag'], changed.body.contact, changed.body.region]).toEqual([200, '"2"', '李强', head.region])
+  expect([changed.status, changed.headers['etag'], changed.body.contact, changed.body.region]).toEqual([
+    200,
+    '"2"',
+    '李强',
+    head.region
+  ])
   const stale = await administrator.patch(path, { contact: 'x' }, { 'if-match': '"1"' })
   expect([stale.status, stale.body.code]).toEqual([412, 'VersionStale'])
-  for (const [act, body] of [['renaming', { name: 'x' }], ['move', { parent: null }], ['closing', {}]] as const) {
-    const refused = await h.api.post(`${path}/${act}`).auth(person.token, { type: 'bearer' }).set('if-match', '"1"').send(body)
+  for (const [act, body] of [
+    ['renaming', { name: 'x' }],
+    ['move', { parent: null }],
+    ['closing', {}]
+  ] as const) {
+    const refused = await h.api
+      .post(`${path}/${act}`)
+      .auth(person.token, { type: 'bearer' })
+      .set('if-match', '"1"')
+      .send(body)
     expect([act, refused.status]).toEqual([act, 412])
   }
   expect((await administrator.patch(path, { region: 'NOWHERE' })).body.code).toBe('RegionUnknown')
@@ -142,15 +204,25 @@ describe('who sees and who writes (R-ORG-2)', () => {
 
     expect(codes(await here.get('/v1/warehouses'))).toEqual([outlet.code])
     expect(codes(await region.get('/v1/warehouses'))).toEqual([centre.code, branch.code, outlet.code].sort())
-    for (const path of [head.code, `${head.code}/names`, stranger.code]) expect((await here.get(`/v1/warehouses/${path}`)).status).toBe(404)
-    expect((await here.get(`/v1/warehouses/${outlet.code}`)).body.path.map(({ code }: { code: string }) => code)).toEqual([head.code, centre.code, branch.code])
-    expect((await region.get(`/v1/warehouses/${branch.code}`)).body.children.map(({ code }: { code: string }) => code)).toEqual([outlet.code])
-    expect((await here.get('/v1/warehouses/NOBODY')).body.detail).toBe((await here.get(`/v1/warehouses/${head.code}`)).body.detail.replace(head.code, 'NOBODY'))
+    for (const path of [head.code, `${head.code}/names`, stranger.code])
+      expect((await here.get(`/v1/warehouses/${path}`)).status).toBe(404)
+    expect(
+      (await here.get(`/v1/warehouses/${outlet.code}`)).body.path.map(({ code }: { code: string }) => code)
+    ).toEqual([head.code, centre.code, branch.code])
+    expect(
+      (await region.get(`/v1/warehouses/${branch.code}`)).body.children.map(({ code }: { code: string }) => code)
+    ).toEqual([outlet.code])
+    expect((await here.get('/v1/warehouses/NOBODY')).body.detail).toBe(
+      (await here.get(`/v1/warehouses/${head.code}`)).body.detail.replace(head.code, 'NOBODY')
+    )
   })
 
   test('writing needs the duty everywhere', async () => {
     const { outlet, branch } = await tree()
-    const keeper = callsAs(h, await h.make.person({ grants: [{ duty: 'keeper' }, { duty: 'administrator', warehouse: outlet.code }] }))
+    const keeper = callsAs(
+      h,
+      await h.make.person({ grants: [{ duty: 'keeper' }, { duty: 'administrator', warehouse: outlet.code }] })
+    )
     const path = `/v1/warehouses/${outlet.code}`
     const refused = [
       await keeper.post('/v1/regions', { code: 'X', name: 'x' }),
