@@ -18,10 +18,13 @@ const parts = async (count: number) =>
   >
 const add = (part: string, successor: string, more: object = {}) =>
   controller.post(`/v1/parts/${part}/supersessions`, { successor, ...more })
-const successors = async (part: string) =>
-  (await keeper.get(`/v1/parts/${part}/successors`)).body.items.map(
-    ({ part, successors, replaced, steps }: Record<string, unknown>) => ({ part, successors, replaced, steps })
-  )
+const successors = async (number: string) =>
+  (await keeper.get(`/v1/parts/${number}/successors`)).body.items.map((row: Record<string, unknown>) => ({
+    part: row['part'],
+    successors: row['successors'],
+    replaced: row['replaced'],
+    steps: row['steps']
+  }))
 
 test('chains are followed and their factors multiplied, both ways where said (R-CAT-4)', async () => {
   const [a, b, c, d] = await parts(4)
