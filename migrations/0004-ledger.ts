@@ -319,8 +319,8 @@ begin
           select l.*, l.on_hand as lot_on_hand, sum(l.on_hand) over (order by l.received_on, l.id) as upto_lot
             from lot l
            where l.warehouse_id = p_warehouse and l.part_id = d.part_id and l.ownership = d.ownership and l.condition = d.condition and not l.exhausted
-             and case when v_sourced then l.id in (select u.lot_id from unnest(v_undone_lines, v_undone_lots) as u (line_no, lot_id) where u.line_no = d.line_no)
-                 else l.opened_on <= p_occurred_on end
+             and l.opened_on <= p_occurred_on
+             and (not v_sourced or l.id in (select u.lot_id from unnest(v_undone_lines, v_undone_lots) as u (line_no, lot_id) where u.line_no = d.line_no))
         ) s on s.upto_lot > d.base and s.upto_lot - s.lot_on_hand < d.base + d.wanted
     ), sequenced as (
       select a.*, a.lot_on_hand - sum(a.taken) over (partition by a.lot_id order by a.line_no) + a.taken as before,

@@ -149,7 +149,7 @@ function shortage(lines: ShortLine[], isUndoing: boolean, partOf: (line: number)
   const more = lines.length > named.length ? ` and ${lines.length - named.length} more` : ''
   const extra = { lines: lines.map(({ line, wanted, available }) => ({ line, part: partOf(line), wanted: String(wanted), available: String(available) })) }
   if (isUndoing) {
-    return new Refusal('GoodsAlreadyGone', 409, `what this slip brought in has partly left again (${named.map(({ line }) => `line ${line}, ${partOf(line)}`).join('; ')}${more}); reverse the later slips first`, { extra })
+    return new Refusal('GoodsAlreadyGone', 409, `what was brought in is no longer there whole on that day (${named.map(({ line }) => `line ${line}, ${partOf(line)}`).join('; ')}${more}); reverse the slips by which it left first, and date this one on or after them`, { extra })
   }
   if (lines.every(({ later }) => later)) {
     return new Refusal('LotNotThereYet', 409, `on the day of the slip the goods had not been received yet (${named.map(({ line }) => `line ${line}, ${partOf(line)}`).join('; ')}${more}); date the slip on or after the day they came in`, { extra })
