@@ -171,7 +171,7 @@ function checkedAgainstNote(drafted: DraftLine, line: NewSlipLine, refuse: Refus
     return [drafted]
   }
   const responsibleParty = line.difference?.responsibleParty ?? null
-  const difference: Difference = { aspects: [...aspects].sort(), responsibleParty, faultyQuantity: faulty, description: line.difference?.description ?? null }
+  const difference: Difference = { aspects: [...aspects].sort(), responsibleParty, expectedQuantity: drafted.expectedQuantity, receivedQuantity: drafted.quantity, faultyQuantity: faulty, description: line.difference?.description ?? null }
   if (faulty === null) return [{ ...drafted, difference }]
   if (responsibleParty === null) throw refuse('ResponsiblePartyMissing', 'difference', 'who answers for faulty goods decides whose they are; name the responsible party', ['production', 'carrier', 'own-department'])
   const good = thousandths(drafted.quantity) - thousandths(faulty)

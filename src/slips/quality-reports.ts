@@ -81,7 +81,7 @@ export async function openQualityReports(ctx: Context, slip: Slip, warehouse: Wa
   const reports = await run(ctx.em, OPEN, [
     warehouse.id, slip.id, ctx.clock.today(),
     found.map(({ line }) => line), found.map(({ partId }) => partId), found.map(({ difference }) => JSON.stringify(difference.aspects)),
-    found.map(({ expectedQuantity }) => expectedQuantity), found.map(({ quantity }) => quantity), found.map(({ difference }) => difference.faultyQuantity ?? '0'),
+    found.map(({ difference }) => difference.expectedQuantity), found.map(({ difference }) => difference.receivedQuantity), found.map(({ difference }) => difference.faultyQuantity ?? '0'),
     found.map(({ difference }) => difference.responsibleParty), ctx.clock.now().toString(), ctx.actor.personId, warehouse.code,
     found.map(({ difference }) => difference.description)
   ])

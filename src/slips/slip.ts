@@ -12,6 +12,9 @@ import type { SlipView } from './slips.schemas.ts'
 export interface Difference {
   aspects: string[]
   responsibleParty: 'production' | 'carrier' | 'own-department' | null
+  expectedQuantity: string | null
+  /** All that arrived, good and faulty. */
+  receivedQuantity: string
   faultyQuantity: string | null
   description: string | null
 }
