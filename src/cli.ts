@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { readFile, writeFile } from 'node:fs/promises'
 import { createInterface } from 'node:readline/promises'
 import { Writable } from 'node:stream'
 import { Command } from 'commander'
@@ -6,15 +7,18 @@ import { pino } from 'pino'
 import { buildApp } from './app.ts'
 import { createFirstAdministrator } from './identity/create-first-administrator.ts'
 import { systemActor } from './identity/directory.ts'
+import { verifyLedger } from './ledger/verify-ledger.ts'
 import { entities } from './orm.ts'
 import { systemClock } from './platform/clock.ts'
 import { readConfig } from './platform/config.ts'
 import { openContext } from './platform/context.ts'
 import { openDatabase } from './platform/database.ts'
 import { openLog } from './platform/log.ts'
+import { documentText } from './platform/openapi-document.ts'
 import { configOrExit } from './process.ts'
 import { loadSample } from './sample/load-sample.ts'
 import { openService, samplePassword, type Service } from './service.ts'
+import { verifySlipPackage } from './slips/slip-package.ts'
 import packageJson from '../package.json' with { type: 'json' }
 
 // The command line. It works on DATABASE_URL or, without one, on the embedded database of DATA_DIR, beside a running service too.
@@ -67,10 +71,38 @@ program
   )
 
 program
+  .command('verify')
+  .option('--warehouse <code>', 'only this warehouse')
+  .description('self-check of the ledger; exit code 1 if it finds a fault')
+  .action(({ warehouse }: { warehouse?: string }) =>
+    onService(async ({ runtime, log }) => {
+      const { ok, findings } = await verifyLedger(openContext(runtime, systemActor, log), { warehouse })
+      for (const finding of findings) print(`${finding.check}: ${finding.warehouse} ${finding.subject}: ${finding.expected}, found ${finding.found}`)
+      print(ok ? 'the ledger is in order' : `${findings.length} findings`)
+      if (!ok) process.exitCode = 1
+    })
+  )
+
+program
+  .command('verify-package')
+  .argument('<file>', 'a slip exported as a signed package')
+  .option('--key <base64>', 'the service’s public key, from GET /v1/slip-package-key; without it the package is only held against itself')
+  .description('verify an exported slip offline; exit code 1 if anything in it was changed')
+  .action(async (file: string, { key }: { key?: string }) => {
+    const faults = verifySlipPackage(await readFile(file, 'utf8'), key)
+    for (const fault of faults) print(fault)
+    print(faults.length === 0 ? `${file} is genuine${key === undefined ? ' by the key it carries; give --key to know whose that is' : ''}` : `${file} does not verify`)
+    if (faults.length > 0) process.exitCode = 1
+  })
+
+program
   .command('openapi')
+  .argument('[file]', 'write it there instead')
   .description('print the OpenAPI document')
-  .action(async () => {
-    print(JSON.stringify(await openapiDocument(), null, 2))
+  .action(async (file: string | undefined) => {
+    const text = documentText(await openapiDocument())
+    if (file === undefined) process.stdout.write(text)
+    else await writeFile(file, text)
   })
 
 try {
@@ -92,7 +124,7 @@ async function onService(work: (service: Service) => Promise<void>): Promise<voi
 }
 
 /** The document comes from the route schemas alone: nothing is connected to. */
-async function openapiDocument(): Promise<unknown> {
+async function openapiDocument(): Promise<object> {
   const config = readConfig({
     DATABASE_URL: 'postgres://127.0.0.1:9/none',
     JWT_SECRET: 'not used for signing anything here'

@@ -82,8 +82,17 @@ function requireLines(lines: NewSlipLine[] | undefined): NewSlipLine[] {
 
 type DraftLine = Omit<SlipLine, 'line'> & { position: number }
 
+/** The parts that the catalogue does not know, each with its line (R-ERR-1). */
+function atLines({ code, status, message, extra }: Refusal, lines: NewSlipLine[]): Refusal {
+  const unknown = new Set(extra['unknown'] as string[])
+  const errors = lines.flatMap(({ part }, position) => (unknown.has(part) ? [{ pointer: `/lines/${position}/part`, detail: 'is not in the catalogue', sent: part }] : []))
+  return new Refusal(code, status, message, { errors: errors.slice(0, 20), extra })
+}
+
 async function draftLines(ctx: Context, kind: SlipKind, lines: NewSlipLine[], { source, occurredOn }: { source: Slip | null; occurredOn: string }): Promise<DraftLine[]> {
-  const parts = await requireParts(ctx.em, lines.map(({ part }) => part))
+  const parts = await requireParts(ctx.em, lines.map(({ part }) => part)).catch((error: unknown) => {
+    throw error instanceof Refusal ? atLines(error, lines) : error
+  })
   return lines.flatMap((line, position) => {
     const part = parts.get(line.part)
     if (part === undefined) throw new Error(`${line.part} was required a moment ago`)

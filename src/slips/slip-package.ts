@@ -44,10 +44,10 @@ async function sealingKey(ctx: Context): Promise<KeyObject> {
   return sealingKey(ctx)
 }
 
-const publicHalf = (key: KeyObject): string => createPublicKey(key).export({ format: 'der', type: 'spki' }).toString('base64')
+const publicText = (key: KeyObject): string => key.export({ format: 'der', type: 'spki' }).toString('base64')
 
 /** The public key that this service's packages are sealed with; pin it before you trust a package. */
-export const readPackageKey = async (ctx: Context) => ({ algorithm: 'Ed25519' as const, publicKey: publicHalf(await sealingKey(ctx)) })
+export const readPackageKey = async (ctx: Context) => ({ algorithm: 'Ed25519' as const, publicKey: publicText(createPublicKey(await sealingKey(ctx))) })
 
 /** A slip as a signed package. */
 export async function exportSlip(ctx: Context, { number }: { number: string }): Promise<SlipPackage> {
@@ -70,7 +70,7 @@ export async function exportSlip(ctx: Context, { number }: { number: string }): 
   } as const
   const key = await sealingKey(ctx)
   const hash = contentHash(sealed)
-  return { ...sealed, seal: { algorithm: 'Ed25519', publicKey: publicHalf(key), hash, signature: sign(null, Buffer.from(hash, 'hex'), key).toString('base64') } }
+  return { ...sealed, seal: { algorithm: 'Ed25519', publicKey: publicText(createPublicKey(key)), hash, signature: sign(null, Buffer.from(hash, 'hex'), key).toString('base64') } }
 }
 
 const isPackage = Compile(SlipPackage)
@@ -104,7 +104,10 @@ export function verifySlipPackage(text: string, publicKey?: string): string[] {
 
 function isSealed({ publicKey, hash, signature }: SlipPackage['seal']): boolean {
   try {
-    return verify(null, Buffer.from(hash, 'hex'), createPublicKey({ key: Buffer.from(publicKey, 'base64'), format: 'der', type: 'spki' }), Buffer.from(signature, 'base64')) && Buffer.from(signature, 'base64').toString('base64') === signature && Buffer.from(publicKey, 'base64').toString('base64') === publicKey
+    const key = createPublicKey({ key: Buffer.from(publicKey, 'base64'), format: 'der', type: 'spki' })
+    const given = Buffer.from(signature, 'base64')
+    // Base64 and DER have more than one way to write the same thing; only the one we write is ours.
+    return publicText(key) === publicKey && given.toString('base64') === signature && verify(null, Buffer.from(hash, 'hex'), key, given)
   } catch {
     return false
   }
