@@ -37,13 +37,13 @@ export interface StockQuery {
 }
 
 // Two texts, because a plan that serves a single part and a whole warehouse alike serves neither.
-const STOCK_OF_PART = statement<StockRow>(`
+export const STOCK_OF_PART = statement<StockRow>(`
 select ${STOCK_COLUMNS}
   from balance b join part on part.id = b.part_id ${VALUE('$3')}
  where b.warehouse_id = $1 and b.part_number = $2
  order by b.ownership, b.condition`)
 
-const STOCK_PAGE = statement<StockRow>(`
+export const STOCK_PAGE = statement<StockRow>(`
 select ${STOCK_COLUMNS}
   from (select * from balance
          where warehouse_id = $1 and (part_number, ownership, condition) > ($3, $4, $5)
