@@ -377,11 +377,13 @@ const ceilingReads = (
   place: Place,
   port: number,
   clients: number,
-  path: (part: string) => string
+  pathOf: (part: string) => string
 ): Side => {
   const client = bench.client(port, clients)
   return async (count) =>
-    slice(clients, (await partsOf(place, count, 1)).flat(), (part) => client.call({ method: 'GET', path: path(part) }))
+    slice(clients, (await partsOf(place, count, 1)).flat(), (part) =>
+      client.call({ method: 'GET', path: pathOf(part) })
+    )
 }
 
 async function verified(place: Place, when: string): Promise<void> {
