@@ -5,11 +5,13 @@ import { authentication } from './identity/authentication.ts'
 import { identityRoutes } from './identity/identity.routes.ts'
 import { catalogueRoutes } from './catalogue/catalogue.routes.ts'
 import { catalogueImportRoutes } from './catalogue/import.routes.ts'
-import { errorHandler } from './platform/error-handler.ts'
+import { emptyBodies } from './platform/empty-bodies.ts'
+import { errorHandler, frameworkErrors } from './platform/error-handler.ts'
 import { health } from './platform/health.ts'
 import { idempotency } from './platform/idempotency.ts'
 import { answeredRequestIds, requestIds } from './platform/log.ts'
 import { openapi, validation } from './platform/openapi.ts'
+import { requests } from './platform/requests.ts'
 import type { Runtime } from './platform/context.ts'
 import { ledgerRoutes } from './ledger/ledger.routes.ts'
 import { openingStockRoutes, slipRoutes } from './slips/slips.routes.ts'
@@ -38,11 +40,14 @@ export async function buildApp(runtime: Runtime, { logger }: { logger: FastifyBa
     bodyLimit: BODY_LIMIT,
     trustProxy: runtime.config.TRUST_PROXY,
     routerOptions: { maxParamLength: 200 },
+    frameworkErrors,
     ...requestIds,
     ...validation
   }).withTypeProvider<TypeBoxTypeProvider>()
 
   await app.register(errorHandler)
+  await app.register(requests)
+  await app.register(emptyBodies)
   await app.register(answeredRequestIds)
   await app.register(helmet, { contentSecurityPolicy: false })
   await app.register(openapi, { version: packageJson.version, tags })

@@ -1,9 +1,11 @@
 import path from 'node:path'
 import type { FastifyBaseLogger } from 'fastify'
 import { entities } from './orm.ts'
+import { systemActor } from './identity/directory.ts'
+import { prepareMonths } from './ledger/movement-partitions.ts'
 import { systemClock } from './platform/clock.ts'
 import type { Config } from './platform/config.ts'
-import type { Runtime } from './platform/context.ts'
+import { openContext, type Runtime } from './platform/context.ts'
 import { migrate, openDatabase } from './platform/database.ts'
 import { readOrMake, startEmbeddedPostgres } from './platform/embedded-postgres.ts'
 import { migrateQueue, openQueue, type JobQueue } from './platform/queue.ts'
@@ -54,8 +56,11 @@ export async function openService(
     const where = config.REDIS_URL === undefined ? 'in PostgreSQL' : 'at REDIS_URL'
     throw new Error(`the queue ${where} does not answer: ${(cause as Error).message}`, { cause })
   })
+  const runtime = { database, queue, config, clock: systemClock(config.BUSINESS_TIME_ZONE) }
+  // Known from the start, so that no request has to look for the partition of its month.
+  await prepareMonths(openContext(runtime, systemActor, log))
   return {
-    runtime: { database, queue, config, clock: systemClock(config.BUSINESS_TIME_ZONE) },
+    runtime,
     log,
     isEmbedded: given.DATABASE_URL === undefined
   }

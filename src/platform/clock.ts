@@ -8,7 +8,8 @@ export interface Clock {
 /** The machine's clock, read in the business time zone (an IANA name such as `Asia/Shanghai`). */
 export function systemClock(timeZone: string): Clock {
   return {
-    now: () => Temporal.Now.instant(),
+    // What is answered now and what is read from the database later is the same text.
+    now: () => Temporal.Now.instant().round('millisecond'),
     today: () => Temporal.Now.plainDateISO(timeZone).toString()
   }
 }

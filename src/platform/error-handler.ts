@@ -19,6 +19,10 @@ export const errorHandler = fp(async (app) => {
   )
 }, { name: 'error-handler' })
 
+/** A path that cannot be decoded never reaches a route, nor the handler above. */
+export const frameworkErrors = (error: FastifyError, request: FastifyRequest, reply: FastifyReply) =>
+  sendProblem(request, reply, new Refusal('PathInvalid', 400, `the path is not valid: ${error.message}; escape it as RFC 3986 says`))
+
 function sendProblem(request: FastifyRequest, reply: FastifyReply, refusal: Refusal) {
   if (refusal.retryAfterSeconds !== undefined) reply.header('retry-after', refusal.retryAfterSeconds)
   if (refusal.status === 401) reply.header('www-authenticate', 'Bearer')
@@ -46,6 +50,14 @@ function refusalOf(error: FastifyError | Refusal, request: FastifyRequest): Refu
     case 'FST_ERR_CTP_EMPTY_JSON_BODY':
     case 'FST_ERR_CTP_INVALID_JSON_BODY':
       return new Refusal('InvalidJson', 400, `the body is not JSON: ${error.message}`)
+    // SQLSTATE: a value that is well-formed but too large for its column.
+    case '22003':
+      return new Refusal('NumberTooLarge', 422, 'a number, or what it would add up to, is larger than the service keeps: quantities have up to 12 digits, amounts up to 16')
+    // SQLSTATE: deadlock, serialization failure, lock not available. The transaction was rolled back whole.
+    case '40P01':
+    case '40001':
+    case '55P03':
+      return new Refusal('Contended', 503, 'others worked on the same rows at the same moment; nothing was changed, send the request again', { retryAfterSeconds: 1 })
     case 'FST_UNDER_PRESSURE':
       return new Refusal('Overloaded', 503, 'the service is overloaded; try again in a few seconds', { retryAfterSeconds: 5 })
   }
@@ -93,9 +105,10 @@ function fieldProblem(fault: ErrorObject, part: string, source: unknown): FieldP
       return { pointer, detail: `must be one of ${fault.params['allowedValues'].join(', ')}`, sent, accepted: fault.params['allowedValues'] }
     case 'const':
       return { pointer, detail: `must be ${JSON.stringify(fault.params['allowedValue'])}`, sent, accepted: fault.params['allowedValue'] }
+    case 'format':
     case 'pattern': {
       const schema = fault.parentSchema as { description?: string; examples?: unknown[]; pattern?: string }
-      return { pointer, detail: `must be: ${schema.description ?? schema.pattern}${schema.examples ? `, e.g. ${schema.examples.map((example) => JSON.stringify(example)).join(' or ')}` : ''}`, sent, accepted: schema.pattern }
+      return { pointer, detail: `must be: ${schema.description ?? schema.pattern ?? fault.params['format']}${schema.examples ? `, e.g. ${schema.examples.map((example) => JSON.stringify(example)).join(' or ')}` : ''}`, sent, accepted: schema.pattern ?? fault.params['format'] }
     }
     default:
       return { pointer, detail: fault.message ?? 'is not accepted', sent, accepted: fault.params }
