@@ -27,7 +27,9 @@ const strange = (response, error) => ({
     title: response.statusText,
     status: response.status,
     code: 'NotAProblem',
-    detail: typeof error === 'string' && error !== '' ? error.slice(0, 500) : `answered ${response.status} without a problem document`,
+    detail: typeof error === 'string' && error !== ''
+        ? error.slice(0, 500)
+        : `answered ${response.status} without a problem document`,
     instance: new URL(response.url).pathname
 });
 /**
@@ -129,7 +131,11 @@ function authorization(credentials, { baseUrl, send }) {
         return { ...token, renewAt: Date.now() + Math.max(token.expiresIn - 30, token.expiresIn / 2) * 1000 };
     }
     function post(path, body) {
-        return send(new Request(baseUrl + path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }));
+        return send(new Request(baseUrl + path, {
+            method: 'POST',
+            headers: { 'content-type': 'application/json' },
+            body: JSON.stringify(body)
+        }));
     }
 }
 const sleep = (milliseconds, signal) => new Promise((resolve, reject) => {

@@ -59,7 +59,10 @@ const strange = (response: Response, error: unknown): Problem => ({
   title: response.statusText,
   status: response.status,
   code: 'NotAProblem',
-  detail: typeof error === 'string' && error !== '' ? error.slice(0, 500) : `answered ${response.status} without a problem document`,
+  detail:
+    typeof error === 'string' && error !== ''
+      ? error.slice(0, 500)
+      : `answered ${response.status} without a problem document`,
   instance: new URL(response.url).pathname
 })
 
@@ -134,7 +137,8 @@ function authorization(
   if ('token' in credentials) {
     const { token } = credentials
     return {
-      authorize: async (headers) => headers.set('authorization', `Bearer ${typeof token === 'string' ? token : await token()}`),
+      authorize: async (headers) =>
+        headers.set('authorization', `Bearer ${typeof token === 'string' ? token : await token()}`),
       // A function may know a newer one.
       renew: async () => typeof token !== 'string'
     }
@@ -167,7 +171,8 @@ function authorization(
   }
 
   async function obtain(): Promise<Token & { renewAt: number }> {
-    const renewed = current === undefined ? undefined : await post('/v1/auth/refresh', { refreshToken: current.refreshToken })
+    const renewed =
+      current === undefined ? undefined : await post('/v1/auth/refresh', { refreshToken: current.refreshToken })
     const response = renewed?.ok === true ? renewed : await post('/v1/auth/tokens', { username, password })
     const answer: unknown = await response.json().catch(() => undefined)
     if (!response.ok) throw new BincardProblem(isProblem(answer) ? answer : strange(response, answer))
@@ -177,7 +182,13 @@ function authorization(
   }
 
   function post(path: string, body: object): Promise<Response> {
-    return send(new Request(baseUrl + path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }))
+    return send(
+      new Request(baseUrl + path, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(body)
+      })
+    )
   }
 }
 

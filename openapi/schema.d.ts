@@ -3327,9 +3327,9 @@ export interface components {
                  * @example {
                  *       "type": "urn:bincard:problem:insufficient-stock",
                  *       "title": "Insufficient Stock",
-                 *       "status": 422,
+                 *       "status": 409,
                  *       "code": "InsufficientStock",
-                 *       "detail": "HQ has 3 of BK-M82B-38 available, not 5",
+                 *       "detail": "stock is short: line 1 (BK-M82B-38) wants 5, 3 available",
                  *       "instance": "/v1/slips/HQ-OUT-202611-00017/posting"
                  *     }
                  */

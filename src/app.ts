@@ -5,8 +5,7 @@ import { authentication } from './identity/authentication.ts'
 import { identityRoutes } from './identity/identity.routes.ts'
 import { catalogueRoutes } from './catalogue/catalogue.routes.ts'
 import { catalogueImportRoutes } from './catalogue/import.routes.ts'
-import { emptyBodies } from './platform/empty-bodies.ts'
-import { errorHandler, frameworkErrors } from './platform/error-handler.ts'
+import { clientErrorHandler, errorHandler, frameworkErrors } from './platform/error-handler.ts'
 import { health } from './platform/health.ts'
 import { idempotency } from './platform/idempotency.ts'
 import { answeredRequestIds, requestIds } from './platform/log.ts'
@@ -40,6 +39,7 @@ export async function buildApp(runtime: Runtime, { logger }: { logger: FastifyBa
     bodyLimit: BODY_LIMIT,
     trustProxy: runtime.config.TRUST_PROXY,
     routerOptions: { maxParamLength: 200 },
+    clientErrorHandler,
     frameworkErrors,
     ...requestIds,
     ...validation
@@ -47,7 +47,6 @@ export async function buildApp(runtime: Runtime, { logger }: { logger: FastifyBa
 
   await app.register(errorHandler)
   await app.register(requests)
-  await app.register(emptyBodies)
   await app.register(answeredRequestIds)
   await app.register(helmet, { contentSecurityPolicy: false })
   await app.register(openapi, { version: packageJson.version, tags })

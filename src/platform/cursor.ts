@@ -12,13 +12,17 @@ export function readCursor(cursor: string | undefined, columns: number): (string
   } catch {
     // falls through to the refusal: the text was not one of our cursors
   }
-  throw new Refusal('CursorInvalid', 400, 'the cursor is not one this list gave out; leave it away to start at the first page', {
-    errors: [{ pointer: '?cursor', detail: 'unknown cursor', sent: cursor, accepted: 'nextCursor of the page before' }]
-  })
+  throw cursorInvalid(cursor)
 }
 
+/** What a cursor is told that another list gave out, or nobody. */
+export const cursorInvalid = (cursor: unknown): Refusal =>
+  new Refusal('CursorInvalid', 400, 'the cursor is not one this list gave out; leave it away to start at the first page', {
+    errors: [{ pointer: '?cursor', detail: 'unknown cursor', sent: cursor, accepted: 'nextCursor of the page before' }]
+  })
+
 const isKeyValue = (value: unknown): value is string | number =>
-  typeof value === 'string' || (typeof value === 'number' && Number.isSafeInteger(value))
+  (typeof value === 'string' && !value.includes('\0') && value.isWellFormed()) || (typeof value === 'number' && Number.isSafeInteger(value))
 
 /** Cuts the extra row that a list asked for to learn whether there is a next page. */
 export function pageFrom<Row>(rows: Row[], limit: number, keyOf: (row: Row) => (string | number)[]) {

@@ -1,6 +1,9 @@
 import fp from 'fastify-plugin'
-import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import { maxHeaderSize, STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { ErrorObject } from 'ajv'
+import { cursorInvalid } from './cursor.ts'
 import { problemOf, Refusal, type FieldProblem } from './errors.ts'
 
 /** Answers every failure with a problem document (RFC 9457, R-ERR-1). */
@@ -23,6 +26,24 @@ export const errorHandler = fp(async (app) => {
 export const frameworkErrors = (error: FastifyError, request: FastifyRequest, reply: FastifyReply) =>
   sendProblem(request, reply, new Refusal('PathInvalid', 400, `the path is not valid: ${error.message}; escape it as RFC 3986 says`))
 
+/** What is not HTTP, or too much of it, never becomes a request; the connection ends with a problem all the same. */
+export function clientErrorHandler(this: FastifyInstance, error: Error & { code?: string }, socket: Socket): void {
+  // Whoever has gone needs no answer.
+  if (error.code === 'ECONNRESET' || socket.destroyed) return
+  this.log.debug({ err: error }, 'not a request')
+  const refusal =
+    error.code === 'HPE_HEADER_OVERFLOW'
+      ? new Refusal('HeadersTooLarge', 431, `path and headers together are larger than ${maxHeaderSize / 1024} KiB; send long values in a body`)
+      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+        ? new Refusal('RequestTimeout', 408, 'the request did not arrive whole in time; send it again')
+        : new Refusal('NotHttp', 400, 'this is not an HTTP request')
+  if (socket.writable) {
+    const body = JSON.stringify(problemOf(refusal, '/'))
+    socket.write(`HTTP/1.1 ${refusal.status} ${STATUS_CODES[refusal.status]}\r\nconnection: close\r\ncontent-type: application/problem+json; charset=utf-8\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`)
+  }
+  socket.destroySoon()
+}
+
 function sendProblem(request: FastifyRequest, reply: FastifyReply, refusal: Refusal) {
   if (refusal.retryAfterSeconds !== undefined) reply.header('retry-after', refusal.retryAfterSeconds)
   if (refusal.status === 401) reply.header('www-authenticate', 'Bearer')
@@ -42,6 +63,9 @@ function refusalOf(error: FastifyError | Refusal, request: FastifyRequest): Refu
   if (databaseIsAway(error)) {
     return new Refusal('DatabaseUnavailable', 503, 'the database does not answer at the moment; nothing was changed, try again in a few seconds', { retryAfterSeconds: 5 })
   }
+  // SQLSTATE class 22, data that cannot be what it should be: everything else was checked, a cursor is opaque until the database reads it.
+  const { cursor } = (request.query ?? {}) as { cursor?: string }
+  if (cursor !== undefined && /^22...$/.test(String(error.code))) return cursorInvalid(cursor)
   switch (error.code) {
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
       return new Refusal('UnsupportedMediaType', 415, `the body is ${request.headers['content-type'] ?? 'of no stated type'}; send ${(request.routeOptions.schema as { consumes?: string[] } | undefined)?.consumes?.join(' or ') ?? 'application/json'}`)

@@ -2,6 +2,7 @@ import fp from 'fastify-plugin'
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import AjvCompiler from '@fastify/ajv-compiler'
+import type { Ajv } from 'ajv'
 import type { FastifyServerOptions } from 'fastify'
 import { finishDocument } from './openapi-document.ts'
 import { namedSchemas } from './schemas.ts'
@@ -46,6 +47,13 @@ export const openapi = fp<ApiDescription>(
   { name: 'openapi' }
 )
 
+/** A day of the calendar. There is no year 0; PostgreSQL would refuse it. */
+function isDay(text: string): boolean {
+  if (!/^(?!0000)[0-9]{4}-[0-9]{2}-[0-9]{2}$/.test(text)) return false
+  const [year = 0, month = 0, day = 0] = text.split('-').map(Number)
+  return month >= 1 && month <= 12 && day >= 1 && day <= Temporal.PlainYearMonth.from({ year, month }).daysInMonth
+}
+
 /**
  * Bodies are checked as they are: `5` is not `"5"`. Paths and query strings are text by nature and are converted.
  */
@@ -55,14 +63,13 @@ export const validation: Pick<FastifyServerOptions, 'schemaController'> = {
       buildValidator: (externalSchemas: unknown) => {
         const factory = AjvCompiler()
         const common = { allErrors: false, removeAdditional: false, useDefaults: true, verbose: true } as const
-        const strict = factory(
-          externalSchemas as never,
-          { mode: undefined, customOptions: { ...common, coerceTypes: false }, plugins: [] } as never
-        )
-        const lenient = factory(
-          externalSchemas as never,
-          { mode: undefined, customOptions: { ...common, coerceTypes: true }, plugins: [] } as never
-        )
+        const compiler = (coerceTypes: boolean) =>
+          factory(
+            externalSchemas as never,
+            { customOptions: { ...common, coerceTypes }, onCreate: (ajv: Ajv) => ajv.addFormat('date', isDay) } as never
+          )
+        const strict = compiler(false)
+        const lenient = compiler(true)
         return (route: { httpPart?: string }) => (route.httpPart === 'body' ? strict : lenient)(route as never)
       }
     }

@@ -1,5 +1,4 @@
 import fp from 'fastify-plugin'
-import type { FastifyRequest } from 'fastify'
 import { Refusal } from './errors.ts'
 
 // What is true of every request, whatever operation it asks for: JSON is UTF-8, text can be stored, and what is not known is not
@@ -8,33 +7,61 @@ import { Refusal } from './errors.ts'
 const NOTHING = { type: 'object', properties: {}, additionalProperties: false }
 
 /** Registered before every route. */
-export const requests = fp(async (app) => {
-  const parse = app.getDefaultJsonParser('error', 'error')
-  app.removeContentTypeParser(['application/json', 'text/plain'])
-  app.addContentTypeParser<Buffer>('application/json', { parseAs: 'buffer' }, (request, bytes, done) => {
-    let text: string
-    try {
-      text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
-    } catch {
-      return done(new Refusal('InvalidJson', 400, 'the body is not UTF-8; JSON is sent as UTF-8'))
-    }
-    void parse(request, text, (error, body) => done(error === null ? null : new Refusal('InvalidJson', 400, faultOf(text)), body))
-  })
+export const requests = fp(
+  async (app) => {
+    const parse = app.getDefaultJsonParser('error', 'error')
+    app.removeContentTypeParser('text/plain')
+    app.addContentTypeParser<Buffer>('application/json', { parseAs: 'buffer' }, (request, bytes, done) => {
+      let text: string
+      try {
+        text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+      } catch {
+        return done(new Refusal('InvalidJson', 400, 'the body is not UTF-8; JSON is sent as UTF-8'))
+      }
+      // An operation whose members are all optional takes a POST that says nothing; any other answers which member is missing.
+      if (text === '') return done(null, {})
+      void parse(request, text, (error, body) =>
+        done(error === null ? null : new Refusal('InvalidJson', 400, faultOf(text)), body)
+      )
+    })
 
-  // Fastify checks a query string only where there is a schema of one.
-  app.addHook('onRoute', ({ path, schema }) => {
-    if (path.startsWith('/v1/') && schema !== undefined && schema.querystring === undefined) schema.querystring = NOTHING
-  })
+    // Fastify checks a query string only where there is a schema of one.
+    app.addHook('onRoute', ({ path, schema }) => {
+      if (path.startsWith('/v1/') && schema !== undefined && schema.querystring === undefined)
+        schema.querystring = NOTHING
+    })
 
-  app.addHook('preValidation', async ({ params, query, body }: FastifyRequest) => {
-    requireText(params, '?', '.')
-    requireText(query, '?', '.')
-    requireText(body, '', '/')
-  })
-}, { name: 'requests' })
+    app.addHook('preValidation', (request, _reply, done) => {
+      if (request.method === 'POST' && request.body === undefined && request.headers['content-type'] === undefined)
+        request.body = {}
+      try {
+        requireText(request.params, '?', '.')
+        requireText(request.query, '?', '.')
+        requireText(request.body, '', '/')
+        done()
+      } catch (error) {
+        done(error as Refusal)
+      }
+    })
+    // The validator turns the text 1e999 into infinity and then holds it to be an integer within any bounds.
+    app.addHook('preHandler', (request, _reply, done) => {
+      for (const source of [request.query, request.params]) {
+        for (const [name, value] of Object.entries(source ?? {})) {
+          if (typeof value === 'number' && !Number.isFinite(value)) {
+            const detail = 'must be a number that can be written out'
+            return done(
+              new Refusal('InvalidInput', 400, `?${name} ${detail}`, { errors: [{ pointer: `?${name}`, detail }] })
+            )
+          }
+        }
+      }
+      done()
+    })
+  },
+  { name: 'requests' }
+)
 
 function faultOf(text: string): string {
-  if (text.length === 0) return 'the body is empty; this operation takes a JSON object, {} if there is nothing to say'
   try {
     JSON.parse(text)
   } catch (error) {
@@ -63,4 +90,6 @@ function requireText(value: unknown, pointer: string, separator: string): void {
 }
 
 const textInvalid = (pointer: string, detail: string): Refusal =>
-  new Refusal('TextInvalid', 400, `${pointer === '' ? 'the body' : pointer} ${detail}`, { errors: [{ pointer, detail }] })
+  new Refusal('TextInvalid', 400, `${pointer === '' ? 'the body' : pointer} ${detail}`, {
+    errors: [{ pointer, detail }]
+  })

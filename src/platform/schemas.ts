@@ -57,7 +57,7 @@ export const Day = Type.String({
   examples: ['2026-11-21']
 })
 export const Month = Type.String({
-  pattern: '^[0-9]{4}-(0[1-9]|1[0-2])$',
+  pattern: '^(?!0000)[0-9]{4}-(0[1-9]|1[0-2])$',
   description: 'Calendar month',
   examples: ['2026-11']
 })

@@ -29,12 +29,32 @@ test('the example of openapi/README.md compiles under TypeScript and does what i
   const folder = await mkdtemp(path.join(ROOT, 'node_modules', '.example-'))
   try {
     await writeFile(path.join(folder, 'example.mts'), example ?? '')
-    const compiler = { target: 'es2022', lib: ['es2023', 'dom'], types: ['node'], module: 'nodenext', strict: true, outDir: '.', skipLibCheck: true }
-    await writeFile(path.join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions: compiler, files: ['example.mts'] }))
+    const compiler = {
+      target: 'es2022',
+      lib: ['es2023', 'dom'],
+      types: ['node'],
+      module: 'nodenext',
+      strict: true,
+      outDir: '.',
+      skipLibCheck: true
+    }
+    await writeFile(
+      path.join(folder, 'tsconfig.json'),
+      JSON.stringify({ compilerOptions: compiler, files: ['example.mts'] })
+    )
     expect(await runInWorkspace('tsc', ['-p', folder])).toBe('')
-    const { stdout } = await promisify(execFile)(process.execPath, [path.join(folder, 'example.mjs'), counter.warehouse, part.number, 'RO-7'], {
-      env: { ...process.env, BINCARD_URL: baseUrl, BINCARD_USERNAME: counter.keeper.person.username, BINCARD_PASSWORD: counter.keeper.person.password }
-    })
+    const { stdout } = await promisify(execFile)(
+      process.execPath,
+      [path.join(folder, 'example.mjs'), counter.warehouse, part.number, 'RO-7'],
+      {
+        env: {
+          ...process.env,
+          BINCARD_URL: baseUrl,
+          BINCARD_USERNAME: counter.keeper.person.username,
+          BINCARD_PASSWORD: counter.keeper.person.password
+        }
+      }
+    )
     const [slip] = /\S+-OUT-\d{6}-\d{5}/.exec(stdout) ?? []
     expect(stdout.trim().split('\n')).toEqual([
       'available: 10',
@@ -49,9 +69,23 @@ test('the example of openapi/README.md compiles under TypeScript and does what i
 })
 
 describe('the client', () => {
-  const keeper = () => ({ baseUrl, username: counter.keeper.person.username, password: counter.keeper.person.password, pauseMs: 1 })
-  const issue = async (part: string) => ({ params: { path: { warehouse: counter.warehouse } }, body: { kind: 'issue' as const, lines: [{ part, quantity: '1' }] } })
-  const slips = async (part: string) => (await h.sql<{ count: number }>('select count(*)::int from slip_line join part on part.id = part_id where part.number = $1', [part]))[0]?.count
+  const keeper = () => ({
+    baseUrl,
+    username: counter.keeper.person.username,
+    password: counter.keeper.person.password,
+    pauseMs: 1
+  })
+  const issue = async (part: string) => ({
+    params: { path: { warehouse: counter.warehouse } },
+    body: { kind: 'issue' as const, lines: [{ part, quantity: '1' }] }
+  })
+  const slips = async (part: string) =>
+    (
+      await h.sql<{ count: number }>(
+        'select count(*)::int from slip_line join part on part.id = part_id where part.number = $1',
+        [part]
+      )
+    )[0]?.count
 
   test('signs in once for requests that start together, and renews its token by the refresh token before it ends', async () => {
     const asked: string[] = []
@@ -61,10 +95,16 @@ describe('the client', () => {
         asked.push(new URL(request.url).pathname)
         const response = await fetch(request)
         // A token that is at its end as soon as it is there.
-        return request.url.includes('/auth/') ? Response.json({ ...((await response.json()) as object), expiresIn: 0 }, { status: response.status }) : response
+        return request.url.includes('/auth/')
+          ? Response.json({ ...((await response.json()) as object), expiresIn: 0 }, { status: response.status })
+          : response
       }
     })
-    const [me] = await Promise.all([orThrow(bincard.GET('/v1/me')), orThrow(bincard.GET('/v1/me')), orThrow(bincard.GET('/v1/me'))])
+    const [me] = await Promise.all([
+      orThrow(bincard.GET('/v1/me')),
+      orThrow(bincard.GET('/v1/me')),
+      orThrow(bincard.GET('/v1/me'))
+    ])
     await orThrow(bincard.GET('/v1/me'))
     expect(me.username).toBe(counter.keeper.person.username)
     expect(asked.filter((url) => url.includes('/auth/'))).toEqual(['/v1/auth/tokens', '/v1/auth/refresh'])
@@ -99,9 +139,17 @@ describe('the client', () => {
   test('waits as long as the service says, and no PUT is sent a second time', async () => {
     const sent: string[] = []
     const failing = (status: number, headers: Record<string, string>) =>
-      createBincardClient({ baseUrl, apiKey: 'bck_000000000000_x', attempts: 2, pauseMs: 1, fetch: async (request) => (sent.push(request.method), new Response('away', { status, headers })) })
+      createBincardClient({
+        baseUrl,
+        apiKey: 'bck_000000000000_x',
+        attempts: 2,
+        pauseMs: 1,
+        fetch: async (request) => (sent.push(request.method), new Response('away', { status, headers }))
+      })
     const started = performance.now()
-    const { error, response } = await failing(429, { 'retry-after': '1' }).PUT('/v1/me/password', { body: { currentPassword: 'x', newPassword: 'y' } })
+    const { error, response } = await failing(429, { 'retry-after': '1' }).PUT('/v1/me/password', {
+      body: { currentPassword: 'x', newPassword: 'y' }
+    })
     expect({ error, status: response.status, sent }).toEqual({ error: 'away', status: 429, sent: ['PUT', 'PUT'] })
     expect(performance.now() - started).toBeGreaterThan(990)
     await failing(503, {}).PUT('/v1/me/password', { body: { currentPassword: 'x', newPassword: 'y' } })
@@ -111,10 +159,23 @@ describe('the client', () => {
   test('throws a refusal with its code, also of the sign-in and of whatever stands in between', async () => {
     const bincard = createBincardClient({ baseUrl, token: async () => counter.keeper.person.token })
     const unknown = orThrow(bincard.POST('/v1/warehouses/{warehouse}/slips', await issue('NO-SUCH-PART')))
-    await expect(unknown).rejects.toMatchObject({ name: 'BincardProblem', code: 'PartUnknown', status: 422, problem: { errors: [{ pointer: '/lines/0/part' }] } })
+    await expect(unknown).rejects.toMatchObject({
+      name: 'BincardProblem',
+      code: 'PartUnknown',
+      status: 422,
+      problem: { errors: [{ pointer: '/lines/0/part' }] }
+    })
     const stranger = createBincardClient({ ...keeper(), password: 'wrong' })
     await expect(stranger.GET('/v1/me')).rejects.toMatchObject({ code: 'CredentialsWrong', status: 401 })
-    const proxied = createBincardClient({ baseUrl, apiKey: 'k', attempts: 1, fetch: async () => Object.defineProperty(new Response('<h1>Bad gateway</h1>', { status: 502 }), 'url', { value: `${baseUrl}/v1/me` }) })
+    const proxied = createBincardClient({
+      baseUrl,
+      apiKey: 'k',
+      attempts: 1,
+      fetch: async () =>
+        Object.defineProperty(new Response('<h1>Bad gateway</h1>', { status: 502 }), 'url', {
+          value: `${baseUrl}/v1/me`
+        })
+    })
     await expect(orThrow(proxied.GET('/v1/me'))).rejects.toBeInstanceOf(BincardProblem)
     await expect(orThrow(proxied.GET('/v1/me'))).rejects.toMatchObject({ code: 'NotAProblem', status: 502 })
   })

@@ -11,7 +11,9 @@ export const OPENAPI = path.join(ROOT, 'openapi')
 /** Runs a program of the client's workspace there; what it says if it fails. */
 export async function runInWorkspace(program: string, args: string[]): Promise<string> {
   const name = process.platform === 'win32' ? `${program}.cmd` : program
-  const file = [OPENAPI, ROOT].map((home) => path.join(home, 'node_modules', '.bin', name)).find((candidate) => existsSync(candidate))
+  const file = [OPENAPI, ROOT]
+    .map((home) => path.join(home, 'node_modules', '.bin', name))
+    .find((candidate) => existsSync(candidate))
   if (file === undefined) throw new Error(`${program} is not installed in the workspace of the client`)
   return promisify(execFile)(file, args, { cwd: OPENAPI }).then(
     () => '',
