@@ -1,0 +1,185 @@
+import { randomBytes } from 'node:crypto'
+import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { SingleBar } from 'cli-progress'
+import { Command, InvalidArgumentError } from 'commander'
+import { pino } from 'pino'
+import { openContext } from './platform/context.ts'
+import { systemActor } from './identity/directory.ts'
+import { verifyLedger } from './ledger/verify-ledger.ts'
+import { entities } from './orm.ts'
+import { readConfig } from './platform/config.ts'
+import { migrate, openDatabase } from './platform/database.ts'
+import { startEmbeddedPostgres } from './platform/embedded-postgres.ts'
+import { openLog } from './platform/log.ts'
+import { compare, isRight } from './replay/compare.ts'
+import { expectationOf } from './replay/expectation.ts'
+import { openLedger } from './replay/ledger-folder.ts'
+import { playLedger, type Played } from './replay/play-ledger.ts'
+import { replayClock } from './replay/replay-clock.ts'
+import { refusalLines, reportLines, writeRefusals } from './replay/report.ts'
+
+// `npm run replay -- DIR`: plays a stock ledger of another system through the service, and checks what comes out.
+
+interface Options {
+  expect?: string
+  refusals?: string
+  warehouse: string
+  products?: number
+  to?: string
+  keep?: string
+}
+
+const MIB = 1024 * 1024
+const QUARTERS = [25, 50, 75, 100]
+
+const positive = (text: string): number => {
+  const number = Number(text)
+  if (!Number.isSafeInteger(number) || number < 1) throw new InvalidArgumentError('give a whole number from 1')
+  return number
+}
+const day = (text: string): string => {
+  try {
+    return Temporal.PlainDate.from(text).toString()
+  } catch {
+    throw new InvalidArgumentError('give a day such as 2013-06-30')
+  }
+}
+
+const program = new Command('replay')
+  .description(
+    'plays a ledger (ledger_products.csv and ledger_movements.csv, either with .gz) through slips with three signatures, into DATABASE_URL or an embedded database of its own'
+  )
+  .argument('<folder>', 'folder of the ledger')
+  .option('--expect <file>', 'CSV of ProductKey, month, UnitsBalance (or .gz): every month-end balance is compared')
+  .option('--refusals <file>', 'write every refused posting to this CSV file')
+  .option('--warehouse <code>', 'code of the warehouse that is made for it', 'AW')
+  .option('--products <count>', 'only the first so many products with movements', positive)
+  .option('--to <day>', 'only up to this day', day)
+  .option('--keep <folder>', 'keep the embedded database there; look at it with DATA_DIR=<folder> npm start')
+  .showHelpAfterError()
+  .action(replay)
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
+  process.exitCode = 1
+}
+
+async function replay(folder: string, options: Options): Promise<void> {
+  const config = readConfig({
+    ...process.env,
+    JWT_SECRET: process.env['JWT_SECRET'] ?? randomBytes(48).toString('base64url')
+  })
+  const log = await openLog(
+    { LOG_LEVEL: config.LOG_LEVEL === 'info' ? 'warn' : config.LOG_LEVEL },
+    pino.destination({ dest: 2, sync: true })
+  )
+  const source = await openLedger(folder, options)
+  const expectation = await expectationOf(source)
+  print(
+    `${folder}: ${source.products.size} products, ${expectation.rows} rows on ${expectation.days} days, ${expectation.months[0]} to ${expectation.months.at(-1)}`
+  )
+
+  await using closing = new AsyncDisposableStack()
+  const stopping = new AbortController()
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopping.abort(new Error('stopped')))
+  const databaseUrl = config.DATABASE_URL ?? (await openEmbedded(options.keep, log, closing))
+  const database = await openDatabase({ url: databaseUrl, entities, poolSize: config.DATABASE_POOL_SIZE })
+  closing.defer(() => database.close())
+  await migrate(database)
+  const runtime = { database, config, clock: replayClock('2000-01-01', config.BUSINESS_TIME_ZONE) }
+
+  const meter = openMeter(expectation.rows)
+  const played = await playLedger(runtime, {
+    source,
+    warehouse: options.warehouse,
+    log,
+    onDay: meter.onDay,
+    signal: stopping.signal
+  })
+  meter.end(played)
+
+  const { ok, findings } = await verifyLedger(openContext(runtime, systemActor, log), { warehouse: options.warehouse })
+  print(`self-check of the ledger: ${ok ? 'ok' : `${findings.length} findings`}`)
+  for (const finding of findings.slice(0, 20)) print(`  WRONG: ${JSON.stringify(finding)}`)
+  const comparison = await compare({ source, expectation, played, expectFile: options.expect })
+  if (played.refusals.length > 0) print(['', ...refusalLines(played), ''].join('\n'))
+  for (const line of reportLines(expectation, played, comparison)) print(line)
+  if (options.refusals !== undefined) {
+    await writeRefusals(options.refusals, played.refusals)
+    print(`every refused posting: ${options.refusals}`)
+  }
+  if (!ok || !isRight(comparison)) process.exitCode = 1
+}
+
+async function openEmbedded(
+  keep: string | undefined,
+  log: Parameters<typeof startEmbeddedPostgres>[0]['log'],
+  closing: AsyncDisposableStack
+): Promise<string> {
+  const dataDir = keep === undefined ? await mkdtemp(path.join(tmpdir(), 'bincard-replay-')) : path.resolve(keep)
+  await mkdir(dataDir, { recursive: true })
+  if (keep === undefined) {
+    // The database may run under another account, which must be able to pass.
+    await chmod(dataDir, 0o755)
+    closing.defer(() => rm(dataDir, { recursive: true, force: true, maxRetries: 5 }))
+  }
+  const postgres = await startEmbeddedPostgres({ dataDir, log })
+  closing.defer(() => postgres.stop())
+  return postgres.url()
+}
+
+/** Progress on a terminal as a bar, elsewhere as lines; rate and memory when it is over. */
+function openMeter(rows: number) {
+  const began = performance.now()
+  const memory: string[] = []
+  let done = 0
+  let told = 0
+  const bar = process.stdout.isTTY
+    ? new SingleBar({
+        format: '{bar} {percentage}% | {value}/{total} rows | {rate} slips/s | {remaining} left | {memory}',
+        hideCursor: true
+      })
+    : undefined
+  const rss = () => `${Math.round(process.memoryUsage.rss() / MIB)} MiB`
+  const state = ({ slips }: Played) => {
+    const seconds = (performance.now() - began) / 1000
+    return {
+      rate: (slips / seconds).toFixed(0),
+      remaining: `${Math.round((seconds / done) * (rows - done))} s`,
+      memory: rss()
+    }
+  }
+  bar?.start(rows, 0, { rate: '-', remaining: '-', memory: rss() })
+  return {
+    onDay: (played: Played, dayRows: number) => {
+      done += dayRows
+      const percent = Math.floor((done / rows) * 100)
+      while (memory.length < QUARTERS.length && percent >= (QUARTERS[memory.length] ?? Infinity))
+        memory.push(`${QUARTERS[memory.length]} % ${rss()}`)
+      if (bar !== undefined) bar.update(done, state(played))
+      else if (percent >= told + 10) {
+        told = percent - (percent % 10)
+        const { rate, remaining, memory: now } = state(played)
+        print(`${told} %: ${played.slips} slips, ${rate} slips/s, ${remaining} left, ${now}`)
+      }
+    },
+    end: ({ slips, lines }: Played) => {
+      bar?.stop()
+      const seconds = (performance.now() - began) / 1000
+      print(
+        `posted ${slips} slips with ${lines} lines in ${seconds.toFixed(1)} s: ${(slips / seconds).toFixed(1)} slips/s, ${(lines / seconds).toFixed(0)} lines/s (each written, signed by three and posted)`
+      )
+      print(
+        `memory of this process: ${memory.join(', ')}; peak ${Math.round(process.resourceUsage().maxRSS / 1024)} MiB`
+      )
+    }
+  }
+}
+
+function print(text: string): void {
+  process.stdout.write(`${text}\n`)
+}
