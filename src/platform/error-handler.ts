@@ -45,6 +45,8 @@ export function clientErrorHandler(this: FastifyInstance, error: Error & { code?
 }
 
 function sendProblem(request: FastifyRequest, reply: FastifyReply, refusal: Refusal) {
+  // What a handler said of an answer that is not given.
+  for (const name of ['etag', 'location', 'content-disposition']) reply.removeHeader(name)
   if (refusal.retryAfterSeconds !== undefined) reply.header('retry-after', refusal.retryAfterSeconds)
   if (refusal.status === 401) reply.header('www-authenticate', 'Bearer')
   return reply

@@ -83,7 +83,8 @@ export function signSlip(ctx: Context, { number, duty, decision, comment, conten
 /** One signer, many slips: each is signed on its own, and one that cannot be signed holds up none of the others. */
 export async function signSlips(ctx: Context, { slips, ...decision }: Omit<SignSlip, 'number' | 'contentHash' | 'ifMatch'> & { slips: string[] }) {
   const results: { number: string; state: SlipState | null; problem: { code: string; detail: string } | null }[] = []
-  for (const number of slips) {
+  // With an Idempotency-Key all of it is one transaction: in the order of their numbers, two signers wait for each other instead of blocking each other.
+  for (const number of slips.toSorted()) {
     try {
       const { state } = await signSlip(ctx, { number, ...decision })
       results.push({ number, state, problem: null })
@@ -93,5 +94,5 @@ export async function signSlips(ctx: Context, { slips, ...decision }: Omit<SignS
     }
   }
   const signed = results.filter(({ problem }) => problem === null).length
-  return { signed, refused: results.length - signed, results }
+  return { signed, refused: results.length - signed, results: results.sort((a, b) => slips.indexOf(a.number) - slips.indexOf(b.number)) }
 }
