@@ -3,6 +3,7 @@ import jwt from '@fastify/jwt'
 import fp from 'fastify-plugin'
 import type { EntityManager } from '@mikro-orm/postgresql'
 import type { FastifyRequest } from 'fastify'
+import { LRUCache } from 'lru-cache'
 import { ISSUER, type AccessClaims } from './access-token.ts'
 import type { Actor } from './actor.ts'
 import { actorOfKey, anonymousActor, directoryOf, listenForChanges, type CachedPerson } from './directory.ts'
@@ -48,10 +49,11 @@ export const authentication = fp<{ runtime: Runtime }>(
         algorithms: ['HS256'],
         allowedIss: ISSUER,
         requiredClaims: ['iss', 'sub', 'exp'],
-        ignoreExpiration: true,
-        cache: CACHED_TOKENS
+        ignoreExpiration: true
       }
     })
+    // Tokens whose signature was found right. The library's own cache hashes a token each time it is looked up.
+    const verified = new LRUCache<string, AccessClaims>({ max: CACHED_TOKENS })
     app.decorate('limits', await addRateLimits(app, runtime))
     app.decorateRequest('ctx', null as never)
 
@@ -124,9 +126,9 @@ export const authentication = fp<{ runtime: Runtime }>(
     }
 
     function verifyOwn(token: string): number {
-      let claims: AccessClaims
+      let claims = verified.get(token)
       try {
-        claims = app.jwt.verify<AccessClaims>(token)
+        if (claims === undefined) verified.set(token, (claims = app.jwt.verify<AccessClaims>(token)))
       } catch {
         throw new Refusal(
           'TokenInvalid',

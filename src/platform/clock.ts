@@ -7,9 +7,25 @@ export interface Clock {
 
 /** The machine's clock, read in the business time zone (an IANA name such as `Asia/Shanghai`). */
 export function systemClock(timeZone: string): Clock {
+  // Every request asks several times which day it is; the calendar is asked once a day.
+  let today = { day: '', from: 0, until: 0 }
   return {
     // What is answered now and what is read from the database later is the same text.
     now: () => Temporal.Now.instant().round('millisecond'),
-    today: () => Temporal.Now.plainDateISO(timeZone).toString()
+    today: () => {
+      const now = Date.now()
+      if (now < today.from || now >= today.until) today = dayAround(now, timeZone)
+      return today.day
+    }
+  }
+}
+
+/** The day an instant lies in, and the milliseconds since 1970 at which it begins and ends. */
+function dayAround(epochMilliseconds: number, timeZone: string) {
+  const start = Temporal.Instant.fromEpochMilliseconds(epochMilliseconds).toZonedDateTimeISO(timeZone).startOfDay()
+  return {
+    day: start.toPlainDate().toString(),
+    from: start.epochMilliseconds,
+    until: start.add({ days: 1 }).startOfDay().epochMilliseconds
   }
 }

@@ -37,6 +37,8 @@ select posted.version, ${MOVEMENT_COLUMNS}
   from posted cross join lateral ${postMovements(13)} as moved`)
 
 interface Handing {
+  /** Of the content, which all signatures are of. */
+  hash: string
   handedTo: string | null
   deliveredBy: string | null
   missing?: { duty: Duty; dueAt: string; authorisedBy: string; reason: string }
@@ -56,8 +58,8 @@ export function postSlip(ctx: Context, { number, handedTo, deliveredBy, ifMatch 
       const awaited = slip.state === 'awaiting-signatures' ? `; awaited: ${dutiesAwaited(slip).join(', ')}` : ''
       throw new Refusal('SlipNotApproved', 409, `slip ${number} is ${slip.state}; it is posted when all have signed${awaited}`)
     }
-    requireSignedContent(slip, warehouse)
-    return effect(ctx, slip, warehouse, { handedTo: handedTo ?? null, deliveredBy: deliveredBy ?? null })
+    const hash = requireSignedContent(slip, warehouse)
+    return effect(ctx, slip, warehouse, { hash, handedTo: handedTo ?? null, deliveredBy: deliveredBy ?? null })
   })
 }
 
@@ -85,19 +87,20 @@ export function releaseSlipInEmergency(
     if (awaited[0] !== missingDuty) {
       throw new Refusal('DutyNotMissing', 422, `the missing signature is that of ${awaited[0]}, not ${missingDuty}`, { errors: [{ pointer: '/missingDuty', detail: 'is not the missing one', sent: missingDuty, accepted: awaited }] })
     }
-    requireSignedContent(slip, warehouse)
+    const hash = requireSignedContent(slip, warehouse)
     const dueAt = ctx.clock.now().add({ hours: LATE_SIGNATURE_HOURS }).toString()
-    return effect(ctx, slip, warehouse, { handedTo, deliveredBy: null, missing: { duty: missingDuty, dueAt, authorisedBy, reason } })
+    return effect(ctx, slip, warehouse, { hash, handedTo, deliveredBy: null, missing: { duty: missingDuty, dueAt, authorisedBy, reason } })
   })
 }
 
 /** Every signature must be of the content that is there now; a row changed behind the service's back is found out here (R-SIG-2). */
-function requireSignedContent(slip: Slip, warehouse: Warehouse): void {
+function requireSignedContent(slip: Slip, warehouse: Warehouse): string {
   const hash = slipHash(slip, warehouse)
   const other = slip.signatures.find(({ contentHash }) => contentHash !== hash)
   if (other !== undefined) {
     throw new Refusal('SignatureOfOtherContent', 409, `the signature of ${other.username} (${other.duty}) is of another content of ${slip.number}; amend the slip, so that it is signed anew`, { extra: { contentHash: hash } })
   }
+  return hash
 }
 
 async function effect(ctx: Context, slip: Slip, warehouse: Warehouse, handing: Handing): Promise<SlipView | undefined> {
@@ -111,7 +114,7 @@ async function effect(ctx: Context, slip: Slip, warehouse: Warehouse, handing: H
     : moveStock(ctx, slip, warehouse, handing)
 }
 
-async function moveStock(ctx: Context, slip: Slip, warehouse: Warehouse, { handedTo, deliveredBy, missing }: Handing): Promise<SlipView | undefined> {
+async function moveStock(ctx: Context, slip: Slip, warehouse: Warehouse, { hash, handedTo, deliveredBy, missing }: Handing): Promise<SlipView | undefined> {
   const at = ctx.clock.now().toString()
   const posting: Posting = { warehouseId: warehouse.id, slipId: slip.id, occurredOn: slip.occurredOn, postedAt: at, entries: entriesOf(slip), source: sourceOf(slip) }
   const rows = await run(ctx.em, POST, [
@@ -126,6 +129,7 @@ async function moveStock(ctx: Context, slip: Slip, warehouse: Warehouse, { hande
     ctx,
     { ...slip, version: first.version, state: 'posted', postedBy: ctx.actor.username, postedAt: at, handedTo, deliveredBy, lateDuty: missing?.duty ?? null, lateDueAt: missing?.dueAt ?? null, authorisedBy: missing?.authorisedBy ?? null, releasedBecause: missing?.reason ?? null },
     warehouse,
-    rows
+    rows,
+    hash
   )
 }

@@ -76,7 +76,7 @@ export function signSlip(ctx: Context, { number, duty, decision, comment, conten
     if (signed === undefined) return undefined
     // Standing in for somebody is rare enough to read the name again.
     if (signer.onBehalfOf !== null) return readSlip(ctx, { number })
-    return viewOf(ctx, { ...slip, ...signed, state, signatures, approvedAt: state === 'approved' ? at : slip.approvedAt, lateSettledAt: isLate ? at : slip.lateSettledAt }, warehouse)
+    return viewOf(ctx, { ...slip, ...signed, state, signatures, approvedAt: state === 'approved' ? at : slip.approvedAt, lateSettledAt: isLate ? at : slip.lateSettledAt }, warehouse, hash)
   })
 }
 

@@ -184,8 +184,8 @@ export const sourceOf = (slip: Slip) => (slip.source === null ? undefined : { sl
 export const instant = (value: string): string => Temporal.Instant.from(value.replace(' ', 'T')).toString()
 const instantOrNull = (value: string | null): string | null => (value === null ? null : instant(value))
 
-/** The slip as the API shows it; `movements` are what was posted. */
-export function slipView(ctx: Context, slip: Slip, warehouse: { code: string }, movements: readonly Movement[] = []): SlipView {
+/** The slip as the API shows it; `movements` are what was posted, `hash` that of its content if it was worked out already. */
+export function slipView(ctx: Context, slip: Slip, warehouse: { code: string }, movements: readonly Movement[] = [], hash = slipHash(slip, warehouse)): SlipView {
   const moved = Map.groupBy(movements, ({ line }) => line)
   return {
     number: slip.number,
@@ -210,7 +210,7 @@ export function slipView(ctx: Context, slip: Slip, warehouse: { code: string }, 
     note: slip.note,
     reason: slip.reason,
     sourceSlip: slip.source?.number ?? null,
-    contentHash: slipHash(slip, warehouse),
+    contentHash: hash,
     lines: slip.lines.map(({ partId: _partId, ...line }) => ({
       ...line,
       direction: line.quantity.startsWith('-') ? ('out' as const) : ('in' as const),
@@ -252,8 +252,8 @@ export async function readSlip(ctx: Context, { number }: { number: string }): Pr
 }
 
 /** The view of a slip that was just read, with its movements and reports where it has any. */
-export async function viewOf(ctx: Context, slip: Slip, warehouse: Warehouse): Promise<SlipView> {
-  if (slip.state !== 'posted') return slipView(ctx, slip, warehouse)
+export async function viewOf(ctx: Context, slip: Slip, warehouse: Warehouse, hash?: string): Promise<SlipView> {
+  if (slip.state !== 'posted') return slipView(ctx, slip, warehouse, [], hash)
   const [posted] = await run(ctx.em, POSTED, [warehouse.id, slip.id, slip.occurredOn])
-  return slipView(ctx, { ...slip, qualityReports: posted?.reports ?? [] }, warehouse, posted?.movements ?? [])
+  return slipView(ctx, { ...slip, qualityReports: posted?.reports ?? [] }, warehouse, posted?.movements ?? [], hash)
 }
