@@ -1,7 +1,7 @@
 import fp from 'fastify-plugin'
 import { maxHeaderSize, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
-import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import type { ErrorObject } from 'ajv'
 import { cursorInvalid } from './cursor.ts'
 import { problemOf, Refusal, type FieldProblem } from './errors.ts'
@@ -27,10 +27,9 @@ export const frameworkErrors = (error: FastifyError, request: FastifyRequest, re
   sendProblem(request, reply, new Refusal('PathInvalid', 400, `the path is not valid: ${error.message}; escape it as RFC 3986 says`))
 
 /** What is not HTTP, or too much of it, never becomes a request; the connection ends with a problem all the same. */
-export function clientErrorHandler(this: FastifyInstance, error: Error & { code?: string }, socket: Socket): void {
+export function clientErrorHandler(error: Error & { code?: string }, socket: Socket): void {
   // Whoever has gone needs no answer.
   if (error.code === 'ECONNRESET' || socket.destroyed) return
-  this.log.debug({ err: error }, 'not a request')
   const refusal =
     error.code === 'HPE_HEADER_OVERFLOW'
       ? new Refusal('HeadersTooLarge', 431, `path and headers together are larger than ${maxHeaderSize / 1024} KiB; send long values in a body`)
@@ -67,7 +66,7 @@ function refusalOf(error: FastifyError | Refusal, request: FastifyRequest): Refu
   }
   // SQLSTATE class 22, data that cannot be what it should be: everything else was checked, a cursor is opaque until the database reads it.
   const { cursor } = (request.query ?? {}) as { cursor?: string }
-  if (cursor !== undefined && /^22...$/.test(String(error.code))) return cursorInvalid(cursor)
+  if (cursor !== undefined && /^22...$/.test(error.code)) return cursorInvalid(cursor)
   switch (error.code) {
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
       return new Refusal('UnsupportedMediaType', 415, `the body is ${request.headers['content-type'] ?? 'of no stated type'}; send ${(request.routeOptions.schema as { consumes?: string[] } | undefined)?.consumes?.join(' or ') ?? 'application/json'}`)

@@ -36,7 +36,7 @@ export const openapi = fp<ApiDescription>(
         },
         security: [{ bearer: [] }, { apiKey: [] }]
       },
-      refResolver: { buildLocalReference: (json) => String(json.$id) },
+      refResolver: { buildLocalReference: (json) => json.$id as string },
       transformObject: (document) =>
         'openapiObject' in document ? finishDocument(document.openapiObject) : document.swaggerObject
     })
@@ -64,14 +64,15 @@ export const validation: Pick<FastifyServerOptions, 'schemaController'> = {
         const factory = AjvCompiler()
         const common = { allErrors: false, removeAdditional: false, useDefaults: true, verbose: true } as const
         const compiler = (coerceTypes: boolean) =>
-          factory(
-            externalSchemas as never,
-            { customOptions: { ...common, coerceTypes }, onCreate: (ajv: Ajv) => ajv.addFormat('date', isDay) } as never
-          )
+          factory(externalSchemas as never, {
+            customOptions: { ...common, coerceTypes },
+            onCreate: (ajv: Ajv) => ajv.addFormat('date', isDay)
+          })
         const strict = compiler(false)
         const lenient = compiler(true)
-        return (route: { httpPart?: string }) => (route.httpPart === 'body' ? strict : lenient)(route as never)
+        return (route: Parameters<typeof strict>[0]) =>
+          ((route as { httpPart?: string }).httpPart === 'body' ? strict : lenient)(route)
       }
     }
-  } as never
+  }
 }

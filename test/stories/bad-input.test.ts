@@ -48,7 +48,7 @@ function expectProblem({ status, headers, body, text }: Answer, expected: Expect
     instance: expect.stringMatching(/^[/]/)
   })
   expect(`${body.detail} ${JSON.stringify(body.errors?.[0] ?? '')}`).toMatch(expected.says)
-  if (expected.pointer !== undefined) expect(body.errors?.[0]?.pointer).toBe(expected.pointer)
+  expect(expected.pointer ?? body.errors?.[0]?.pointer).toBe(body.errors?.[0]?.pointer)
 }
 
 const issue = (line: object = {}, slip: object = {}) => ({
@@ -534,8 +534,8 @@ describe('whatever is sent to whatever operation', () => {
     answer: PromiseLike<{ status: number; text: string; headers: Record<string, string> }>
   ): Promise<void> {
     const { status, text, headers } = await answer
-    if (status >= 500) throw new Error(`${asked} → ${status}: ${text}`)
-    if (status >= 400) expect(headers['content-type'], `${asked}: ${text}`).toMatch(/^application\/problem\+json/)
+    const isAnswered = status < 400 || (status < 500 && headers['content-type']?.startsWith('application/problem+json'))
+    if (!isAnswered) throw new Error(`${asked} → ${status}: ${text}`)
   }
 
   test('no member of any body makes it fail', async () => {

@@ -44,12 +44,7 @@ function addHooks(app: FastifyInstance): void {
   app.addHook('onSend', async (request: Watched, reply, payload) => {
     const { url } = request.routeOptions
     // What is not in the document answers about itself: the document, its page, unknown paths.
-    if (
-      url === undefined ||
-      (request.routeOptions.schema as { hide?: boolean } | undefined)?.hide === true ||
-      url.startsWith('/docs')
-    )
-      return payload
+    if (url === undefined || request.routeOptions.schema?.hide === true || url.startsWith('/docs')) return payload
     contract ??= new Contract(app.swagger() as unknown as Document)
     breaches.push(
       ...contract
@@ -139,7 +134,7 @@ class Contract {
 
 const detail = (params: Record<string, unknown>): string => {
   const said = params['additionalProperty'] ?? params['allowedValues'] ?? params['pattern']
-  return said === undefined ? '' : ` (${String(said)})`
+  return said === undefined ? '' : ` (${typeof said === 'string' ? said : JSON.stringify(said)})`
 }
 
 /** In the tests an object has the members it declares and no others, unless it says that others may be there. */
