@@ -236,6 +236,8 @@ end $$;
 // One call is one round trip and holds the whole posting. READ COMMITTED gives each statement of the function a fresh
 // snapshot: the balances are locked in one statement, the lots are read in the next, so that what is read is what is there.
 // Every lot changes only under the lock of its balance. Balances are locked in key order: slips queue, they do not deadlock.
+// `offset 0` keeps the planner to one look-up by primary key per line, whatever it believes the size of a table to be; rows
+// that are locked already are updated by their place.
 // What moves is worked out first, into an array, and written by one statement; only what undoes another slip reads movements,
 // so that an ordinary posting opens the one partition it writes to, however many there are.
 const POST = `
@@ -288,11 +290,12 @@ begin
       order by b.part_id, b.ownership, b.condition
       for no key update;
   else
-    perform 1 from balance b
-      where b.warehouse_id = p_warehouse
-        and (b.part_id, b.ownership, b.condition) in (select * from unnest(p_parts, p_ownerships, p_conditions))
-      order by b.part_id, b.ownership, b.condition
-      for no key update;
+    perform 1
+      from (select distinct part_id, ownership, condition from unnest(p_parts, p_ownerships, p_conditions) as e (part_id, ownership, condition)
+             order by part_id, ownership, condition) e
+     cross join lateral (select 1 from balance b
+                          where b.warehouse_id = p_warehouse and b.part_id = e.part_id and b.ownership = e.ownership and b.condition = e.condition
+                            for no key update) held;
   end if;
 
   if p_reservations is not null then
@@ -306,10 +309,11 @@ begin
     end if;
 
     with demand as materialized (
-      select e.line_no, e.part_id, e.ownership, e.condition, -e.quantity as wanted, coalesce(b.on_hand, 0) as on_hand, coalesce(b.on_hand - b.reserved, 0) as available,
+      select e.line_no, e.part_id, e.ownership, e.condition, -e.quantity as wanted, coalesce(b.on_hand, 0) as on_hand, coalesce(b.available, 0) as available,
              sum(-e.quantity) over (partition by e.part_id, e.ownership, e.condition order by e.line_no) as upto
         from unnest(p_lines, p_parts, p_ownerships, p_conditions, p_quantities) as e (line_no, part_id, ownership, condition, quantity)
-        left join balance b on b.warehouse_id = p_warehouse and b.part_id = e.part_id and b.ownership = e.ownership and b.condition = e.condition
+        left join lateral (select b.on_hand, b.on_hand - b.reserved as available from balance b
+                            where b.warehouse_id = p_warehouse and b.part_id = e.part_id and b.ownership = e.ownership and b.condition = e.condition offset 0) b on true
        where e.quantity < 0
     ), allocated as materialized (
       select d.*, s.id as lot_id, s.received_on, s.unit_cost, s.rate_skipped, s.cost_residue, s.charge_residue, s.last_moved_on, s.aged_month, s.lot_on_hand,
@@ -357,12 +361,15 @@ begin
       update lot l
          set on_hand = l.on_hand + t.quantity, exhausted = l.on_hand + t.quantity = 0, last_moved_on = greatest(l.last_moved_on, p_occurred_on)
         from (select lot_id, sum(quantity) as quantity from moving group by lot_id) t
-       where l.warehouse_id = p_warehouse and l.id = t.lot_id
+       cross join lateral (select ctid from lot where warehouse_id = p_warehouse and id = t.lot_id offset 0) place
+       where l.ctid = place.ctid
     ), moved_balance as (
       update balance b
          set on_hand = b.on_hand + t.quantity
         from (select part_id, ownership, condition, sum(quantity) as quantity from moving group by 1, 2, 3) t
-       where b.warehouse_id = p_warehouse and (b.part_id, b.ownership, b.condition) = (t.part_id, t.ownership, t.condition)
+       cross join lateral (select ctid from balance
+                            where warehouse_id = p_warehouse and part_id = t.part_id and ownership = t.ownership and condition = t.condition offset 0) place
+       where b.ctid = place.ctid
     )
     insert into movement as m (warehouse_id, slip_id, line_no, lot_id, part_id, ownership, condition, quantity, occurred_on, posted_at, cost, charge, on_hand_after)
     select p_warehouse, p_slip, v.line_no, v.lot_id, v.part_id, v.ownership, v.condition, v.quantity, p_occurred_on, p_posted_at, v.cost, v.charge,
@@ -399,13 +406,16 @@ begin
       update balance b
          set on_hand = b.on_hand + t.quantity
         from (select part_id, ownership, condition, sum(quantity) as quantity from moving group by 1, 2, 3) t
-       where b.warehouse_id = p_warehouse and (b.part_id, b.ownership, b.condition) = (t.part_id, t.ownership, t.condition)
+       cross join lateral (select ctid from balance
+                            where warehouse_id = p_warehouse and part_id = t.part_id and ownership = t.ownership and condition = t.condition offset 0) place
+       where b.ctid = place.ctid
     )
     insert into movement as m (warehouse_id, slip_id, line_no, lot_id, part_id, ownership, condition, quantity, occurred_on, posted_at, cost, charge, on_hand_after)
     select p_warehouse, p_slip, v.line_no, v.lot_id, v.part_id, v.ownership, v.condition, v.quantity, p_occurred_on, p_posted_at, v.cost, v.charge,
            b.on_hand + sum(v.quantity) over (partition by v.part_id, v.ownership, v.condition order by v.line_no, v.lot_id)
       from moving v
-      join balance b on b.warehouse_id = p_warehouse and (b.part_id, b.ownership, b.condition) = (v.part_id, v.ownership, v.condition)
+     cross join lateral (select on_hand from balance
+                          where warehouse_id = p_warehouse and part_id = v.part_id and ownership = v.ownership and condition = v.condition offset 0) b
      order by v.line_no, v.lot_id
     returning m.line_no, m.lot_id, m.quantity, m.cost, m.charge, m.on_hand_after;
   end if;
