@@ -513,13 +513,19 @@ async function catalogueSearch(bench: Bench): Promise<void> {
 const CEILING_FIGURES = ['post-slip', 'slip-life', 'stock-lookup', 'stock-page']
 const ALL = [...CEILING_FIGURES, 'round-trips', 'growth', 'catalogue-search']
 
+/** After a signal everything is closed first; what is being measured meanwhile fails, which nobody needs to hear of. */
+let stopping: Promise<void> | undefined
+
 async function main(): Promise<void> {
   const unknown = chosen.filter((name) => !ALL.includes(name))
   if (unknown.length > 0) throw new Error(`there is no figure ${unknown.join(', ')}; choose from ${ALL.join(', ')}`)
   const names = new Set(chosen.length === 0 ? ALL : chosen)
   await using closing = new AsyncDisposableStack()
-  for (const signal of ['SIGINT', 'SIGTERM'] as const)
-    process.once(signal, () => void closing.disposeAsync().finally(() => process.exit(1)))
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      stopping ??= closing.disposeAsync().finally(() => process.exit(1))
+    })
+  }
   const bench = await Bench.open(closing)
   if (CEILING_FIGURES.some((name) => names.has(name))) await againstCeiling(bench, names)
   if (names.has('round-trips')) await roundTrips(bench)
@@ -529,4 +535,7 @@ async function main(): Promise<void> {
   for (const { figure, ratio, detail } of figures) say(`${figure.padEnd(width)}  ${ratio.padStart(7)}  ${detail}`)
 }
 
-await main()
+await main().catch(async (error: unknown) => {
+  await stopping
+  throw error
+})
