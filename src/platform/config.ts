@@ -33,7 +33,9 @@ const Settings = Type.Object({
   JWT_SECRET: Type.Optional(Type.String({ minLength: 32, description: 'at least 32 characters' })),
   ACCESS_TOKEN_MINUTES: Type.Integer({ minimum: 1, maximum: 1440, default: 60, description: '1 to 1440 minutes' }),
   REFRESH_TOKEN_DAYS: Type.Integer({ minimum: 1, maximum: 365, default: 30, description: '1 to 365 days' }),
-  OIDC_ISSUER: Type.Optional(Type.String({ pattern: '^https?://', description: 'the URL of an OpenID Connect issuer' })),
+  OIDC_ISSUER: Type.Optional(
+    Type.String({ pattern: '^https?://', description: 'the URL of an OpenID Connect issuer' })
+  ),
   OIDC_AUDIENCE: Type.Optional(Type.String({ minLength: 1, description: 'audience an OIDC token must carry' })),
   SAMPLE_PASSWORD: Type.Optional(
     Type.String({ minLength: 8, description: 'the password of the sample accounts, at least 8 characters' })

@@ -44,4 +44,4 @@ export const within = <C extends Context>(ctx: C, em: EntityManager): C =>
 
 /** Runs `work` in one transaction: all of it happens or none. Nested calls become savepoints. */
 export const inTransaction = <C extends Context, Result>(ctx: C, work: (ctx: C) => Promise<Result>): Promise<Result> =>
-  ctx.em.transactional((em) => work(within(ctx, em as EntityManager)))
+  ctx.em.transactional((em) => work(within(ctx, em)))

@@ -8,8 +8,17 @@ import type { Context } from './context.ts'
 export const wantsCsv = (request: FastifyRequest): boolean => /\btext\/csv\b/.test(request.headers.accept ?? '')
 
 /** Rows of a query through a server-side cursor, `chunk` at a time: memory stays flat whatever the length. */
-export async function* rowsOf<Row>(ctx: Context, text: string, values: readonly unknown[], chunk = 500): AsyncGenerator<Row> {
-  for await (const { rows } of ctx.em.getKysely().getExecutor().stream<Row>(CompiledQuery.raw(text, [...values]), chunk)) yield* rows
+export async function* rowsOf<Row>(
+  ctx: Context,
+  text: string,
+  values: readonly unknown[],
+  chunk = 500
+): AsyncGenerator<Row> {
+  for await (const { rows } of ctx.em
+    .getKysely()
+    .getExecutor()
+    .stream<Row>(CompiledQuery.raw(text, [...values]), chunk))
+    yield* rows
 }
 
 /**
@@ -17,8 +26,18 @@ export async function* rowsOf<Row>(ctx: Context, text: string, values: readonly 
  * A text cell that a spreadsheet would run as a formula is prefixed with an apostrophe; numbers are left as they are.
  * @param columns member of a row → heading
  */
-export function sendCsv<Row extends object>(reply: FastifyReply, fileName: string, columns: Partial<Record<keyof Row & string, string>>, rows: AsyncIterable<Row>) {
-  const csv = stringify({ header: true, bom: true, columns: columns as Record<string, string>, cast: { string: harmless } })
+export function sendCsv<Row extends object>(
+  reply: FastifyReply,
+  fileName: string,
+  columns: Partial<Record<keyof Row & string, string>>,
+  rows: AsyncIterable<Row>
+) {
+  const csv = stringify({
+    header: true,
+    bom: true,
+    columns: columns as Record<string, string>,
+    cast: { string: harmless }
+  })
   const source = Readable.from(rows)
   source.on('error', (error) => csv.destroy(error))
   reply

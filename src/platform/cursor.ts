@@ -17,20 +17,26 @@ export function readCursor(cursor: string | undefined, columns: number): (string
 
 /** What a cursor is told that another list gave out, or nobody. */
 export const cursorInvalid = (cursor: unknown): Refusal =>
-  new Refusal('CursorInvalid', 400, 'the cursor is not one this list gave out; leave it away to start at the first page', {
-    errors: [{ pointer: '?cursor', detail: 'unknown cursor', sent: cursor, accepted: 'nextCursor of the page before' }]
-  })
+  new Refusal(
+    'CursorInvalid',
+    400,
+    'the cursor is not one this list gave out; leave it away to start at the first page',
+    {
+      errors: [
+        { pointer: '?cursor', detail: 'unknown cursor', sent: cursor, accepted: 'nextCursor of the page before' }
+      ]
+    }
+  )
 
 const isKeyValue = (value: unknown): value is string | number =>
-  (typeof value === 'string' && !value.includes('\0') && value.isWellFormed()) || (typeof value === 'number' && Number.isSafeInteger(value))
+  (typeof value === 'string' && !value.includes('\0') && value.isWellFormed()) ||
+  (typeof value === 'number' && Number.isSafeInteger(value))
 
 /** Cuts the extra row that a list asked for to learn whether there is a next page. */
 export function pageFrom<Row>(rows: Row[], limit: number, keyOf: (row: Row) => (string | number)[]) {
   const items = rows.slice(0, limit)
   const last = items.at(-1)
   const nextCursor =
-    rows.length > limit && last !== undefined
-      ? Buffer.from(JSON.stringify(keyOf(last))).toString('base64url')
-      : null
+    rows.length > limit && last !== undefined ? Buffer.from(JSON.stringify(keyOf(last))).toString('base64url') : null
   return { items, nextCursor }
 }

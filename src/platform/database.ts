@@ -57,7 +57,13 @@ export interface Database {
 }
 
 /** Connects to PostgreSQL. Nothing is queried yet. */
-export async function openDatabase({ url, entities, poolSize, pgOptions, log = () => undefined }: DatabaseOptions): Promise<Database> {
+export async function openDatabase({
+  url,
+  entities,
+  poolSize,
+  pgOptions,
+  log = () => undefined
+}: DatabaseOptions): Promise<Database> {
   let pool: Pool | undefined
   const options: Options = {
     clientUrl: url,
@@ -111,7 +117,11 @@ export async function migrate(database: Database): Promise<string[]> {
  * Runs a declared statement, inside the transaction of `em` if it has one.
  * Values go out as `pg` sends them: decimals as strings, arrays as arrays, jsonb as JSON text.
  */
-export async function run<Row>(em: EntityManager, { text }: Statement<Row>, values: readonly unknown[]): Promise<Row[]> {
+export async function run<Row>(
+  em: EntityManager,
+  { text }: Statement<Row>,
+  values: readonly unknown[]
+): Promise<Row[]> {
   // Outside a transaction the pool is asked directly: the query builder's way to it costs as much again as the statement
   // itself does in this process.
   const pool = em.getTransactionContext() === undefined ? pools.get(em.config) : undefined

@@ -81,20 +81,13 @@ export const PartNumber = Type.String({
 })
 
 export const limitAndCursor = {
-  limit: Type.Optional(
-    Type.Integer({ minimum: 1, maximum: 200, default: 50, description: 'Rows per page' })
-  ),
-  cursor: Type.Optional(
-    Type.String({ maxLength: 500, description: 'nextCursor of the page before' })
-  )
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 200, default: 50, description: 'Rows per page' })),
+  cursor: Type.Optional(Type.String({ maxLength: 500, description: 'nextCursor of the page before' }))
 }
 
 /** A page of a list: `items` and the cursor of the next page, null on the last one. */
 export const pageOf = <T extends TSchema & { $id: string }>(item: T) =>
-  named(
-    `${item.$id}Page`,
-    Type.Object({ items: Type.Array(ref(item)), nextCursor: nullable(Type.String()) }, closed)
-  )
+  named(`${item.$id}Page`, Type.Object({ items: Type.Array(ref(item)), nextCursor: nullable(Type.String()) }, closed))
 
 export const Problem = named(
   'Problem',
