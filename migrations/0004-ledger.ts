@@ -213,23 +213,27 @@ create function lot_charge(p_unit_cost numeric, p_quantity numeric, p_rate numer
 return case when p_quantity = 0 then 0 else greatest(0, round(p_unit_cost * p_quantity * p_rate, 2) + p_residue) end;
 
 -- What an issue dated into month p_month relieves from a lot that already moved in a later month p_last (R-AGE-3): the
--- runs of the months between now fall on less, and the difference belongs to this movement.
+-- runs of the months between now fall on less, and the difference belongs to this movement. One look at the later
+-- movements of the lot serves all months between.
 create function late_charge(p_warehouse int, p_part int, p_lot bigint, p_unit_cost numeric, p_aged int, p_skipped numeric, p_residue numeric,
                             p_before numeric, p_taken numeric, p_month int, p_last int) returns numeric language plpgsql stable as $$
 begin
   return (
-  select lot_charge(p_unit_cost, p_before, depreciation_rate(p_aged, p_last - 1) - p_skipped, p_residue)
-       - lot_charge(p_unit_cost, p_before - p_taken, depreciation_rate(p_aged, p_last - 1) - p_skipped, p_residue)
-       - coalesce(sum(
-             lot_charge(p_unit_cost, on_hand, rate, p_residue) - lot_charge(p_unit_cost, on_hand, rate_before, p_residue)
-           - lot_charge(p_unit_cost, on_hand - p_taken, rate, p_residue) + lot_charge(p_unit_cost, on_hand - p_taken, rate_before, p_residue)), 0)
-    from (select month,
-                 depreciation_rate(p_aged, month) - p_skipped as rate,
-                 depreciation_rate(p_aged, month - 1) - p_skipped as rate_before,
-                 p_before - coalesce((select sum(m.quantity) from movement m
-                                       where m.warehouse_id = p_warehouse and m.part_id = p_part and m.lot_id = p_lot
-                                         and m.occurred_on >= make_date(month / 12, month % 12 + 1, 1)), 0) as on_hand
-            from generate_series(p_month, p_last - 1) as month) as pending);
+    with later as materialized (
+      select m.occurred_on, m.quantity from movement m
+       where m.warehouse_id = p_warehouse and m.part_id = p_part and m.lot_id = p_lot
+         and m.occurred_on >= make_date(p_month / 12, p_month % 12 + 1, 1)
+    ), pending as (
+      select month, rate, lag(rate) over (order by month) as rate_before,
+             p_before - coalesce((select sum(l.quantity) from later l where l.occurred_on >= make_date(month / 12, month % 12 + 1, 1)), 0) as on_hand
+        from (select month, ${rateSum('p_aged', 'month')} - p_skipped as rate from generate_series(p_month - 1, p_last - 1) as month) rates
+    )
+    select lot_charge(p_unit_cost, p_before, max(rate) filter (where month = p_last - 1), p_residue)
+         - lot_charge(p_unit_cost, p_before - p_taken, max(rate) filter (where month = p_last - 1), p_residue)
+         - coalesce(sum(
+               lot_charge(p_unit_cost, on_hand, rate, p_residue) - lot_charge(p_unit_cost, on_hand, rate_before, p_residue)
+             - lot_charge(p_unit_cost, on_hand - p_taken, rate, p_residue) + lot_charge(p_unit_cost, on_hand - p_taken, rate_before, p_residue)) filter (where month >= p_month), 0)
+      from pending);
 end $$;
 `
 
@@ -328,16 +332,18 @@ begin
         ) s on s.upto_lot > d.base and s.upto_lot - s.lot_on_hand < d.base + d.wanted
     ), sequenced as (
       select a.*, a.lot_on_hand - sum(a.taken) over (partition by a.lot_id order by a.line_no) + a.taken as before,
-             case when a.unit_cost = 0 then 0 else ${rateSum('a.aged_month', 'v_month - 1')} - a.rate_skipped end as rate
-        from allocated a
+             case when a.unit_cost = 0 then 0 else ${rateSum('a.aged_month', 'v_month - 1')} - a.rate_skipped end as rate,
+             -- Of a lot that moved in a later month: if no charge falls between, late is as good as in time.
+             case when a.last_month > v_month then ${rateSum('a.aged_month', 'a.last_month - 1')} - a.rate_skipped end as last_rate
+        from (select *, case when last_moved_on > p_occurred_on then month_index(last_moved_on) else v_month end as last_month from allocated) a
        where a.lot_id is not null
     )
     select (select array_agg(row(q.line_no, q.lot_id, q.part_id, q.ownership, q.condition, -q.taken, q.received_on, q.unit_cost,
                                  null, null, null, null, null,
                                  lot_cost(q.unit_cost, q.before - q.taken, q.cost_residue) - lot_cost(q.unit_cost, q.before, q.cost_residue),
                                  case when q.unit_cost = 0 then 0
-                                      when q.last_moved_on > p_occurred_on and month_index(q.last_moved_on) > v_month then
-                                        -late_charge(p_warehouse, q.part_id, q.lot_id, q.unit_cost, q.aged_month, q.rate_skipped, q.charge_residue, q.before, q.taken, v_month, month_index(q.last_moved_on))
+                                      when q.last_month > v_month and q.rate <> q.last_rate then
+                                        -late_charge(p_warehouse, q.part_id, q.lot_id, q.unit_cost, q.aged_month, q.rate_skipped, q.charge_residue, q.before, q.taken, v_month, q.last_month)
                                       else lot_charge(q.unit_cost, q.before - q.taken, q.rate, q.charge_residue) - lot_charge(q.unit_cost, q.before, q.rate, q.charge_residue)
                                  end, q.on_hand)::moving) from sequenced q),
            (select jsonb_agg(jsonb_build_object('line', line_no, 'wanted', wanted, 'available', available, 'later', available >= upto) order by line_no)

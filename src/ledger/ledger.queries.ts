@@ -1,5 +1,6 @@
 import { requireSight, sightOf, type Context } from '../identity/actor.ts'
 import { pageFrom, readCursor } from '../platform/cursor.ts'
+import { instant } from '../platform/clock.ts'
 import { rowsOf } from '../platform/csv.ts'
 import { run, statement } from '../platform/database.ts'
 import { Refusal } from '../platform/errors.ts'
@@ -176,7 +177,7 @@ select ${LEDGER_COLUMNS}, null as balance
 const EARLIEST = '0001-01-01'
 const LATEST = '9999-12-31'
 
-const ledgerRow = (row: LedgerRow): LedgerRow => ({ ...row, postedAt: Temporal.Instant.from(row.postedAt.replace(' ', 'T')).toString() })
+const ledgerRow = (row: LedgerRow): LedgerRow => ({ ...row, postedAt: instant(row.postedAt) })
 
 /** The detailed ledger (商品明细账) by day (R-STK-3): of one part with its running balance, or of the whole warehouse. */
 export async function listLedger(ctx: Context, { warehouse: code, part, from = EARLIEST, to = LATEST, limit = 50, cursor }: LedgerQuery): Promise<{ items: LedgerRow[]; nextCursor: string | null }> {

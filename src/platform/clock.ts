@@ -29,3 +29,6 @@ function dayAround(epochMilliseconds: number, timeZone: string) {
     until: start.add({ days: 1 }).startOfDay().epochMilliseconds
   }
 }
+
+/** An instant as PostgreSQL writes it in a session that speaks UTC, as a row or as JSON, or as Temporal does: as RFC 3339. */
+export const instant = (value: string): string => value.replace(' ', 'T').replace(/[+]00(:00)?$/, 'Z')

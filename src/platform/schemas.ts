@@ -14,7 +14,15 @@ export function named<T extends TSchema>(name: string, schema: T): T & { $id: st
 export const ref = <T extends TSchema & { $id: string }>(schema: T) =>
   Type.Unsafe<Static<T>>({ $ref: `${schema.$id}#` })
 
-export const nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()])
+/**
+ * A value or null. Written as a list of types where the schema has one type: the serializer then looks at the value, while it
+ * runs a validator for every member of an `anyOf`.
+ */
+export const nullable = <T extends TSchema>(schema: T) => {
+  const { type, enum: values, anyOf } = schema as { type?: unknown; enum?: unknown[]; anyOf?: unknown }
+  if (typeof type !== 'string' || type === 'object' || type === 'array' || anyOf !== undefined) return Type.Unsafe<Static<T> | null>(Type.Union([schema, Type.Null()]))
+  return Type.Unsafe<Static<T> | null>({ ...schema, type: [type, 'null'], ...(values !== undefined && { enum: [...values, null] }) })
+}
 
 /** Closed on purpose: an unknown member is a spelling mistake somebody wants to hear about. */
 export const closed = { additionalProperties: false } as const

@@ -7,7 +7,8 @@ import { run, statement } from '../platform/database.ts'
 import { notFound, Refusal } from '../platform/errors.ts'
 import { Day, Instant, named, nullable, pageOf, PartNumber, Quantity, ref, WarehouseCode } from '../platform/schemas.ts'
 import { warehouseByCode, type Warehouse } from '../warehouses/directory.ts'
-import { instant, type Slip } from './slip.ts'
+import { instant } from '../platform/clock.ts'
+import { type Slip } from './slip.ts'
 import { DIFFERENCE_ASPECTS, RESPONSIBLE_PARTIES, SlipNumber } from './slips.schemas.ts'
 
 const oneOf = <const Values extends readonly string[]>(values: Values, description: string) => Type.Unsafe<Values[number]>({ type: 'string', enum: [...values], description })

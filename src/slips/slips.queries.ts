@@ -4,7 +4,8 @@ import { rowsOf } from '../platform/csv.ts'
 import { run, statement } from '../platform/database.ts'
 import { warehouseByCode } from '../warehouses/directory.ts'
 import { SLIP_KIND_RULES, type SlipKind, type SlipState } from './slip-kinds.ts'
-import { instant, lateSignature, loadSlip, type Slip } from './slip.ts'
+import { instant } from '../platform/clock.ts'
+import { lateSignature, loadSlip, type Slip } from './slip.ts'
 import type { SlipSummary } from './slips.schemas.ts'
 
 export interface SlipQuery {
