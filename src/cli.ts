@@ -77,7 +77,8 @@ program
   .action(({ warehouse }: { warehouse?: string }) =>
     onService(async ({ runtime, log }) => {
       const { ok, findings } = await verifyLedger(openContext(runtime, systemActor, log), { warehouse })
-      for (const finding of findings) print(`${finding.check}: ${finding.warehouse} ${finding.subject}: ${finding.expected}, found ${finding.found}`)
+      for (const finding of findings)
+        print(`${finding.check}: ${finding.warehouse} ${finding.subject}: ${finding.expected}, found ${finding.found}`)
       print(ok ? 'the ledger is in order' : `${findings.length} findings`)
       if (!ok) process.exitCode = 1
     })
@@ -86,12 +87,19 @@ program
 program
   .command('verify-package')
   .argument('<file>', 'a slip exported as a signed package')
-  .option('--key <base64>', 'the service’s public key, from GET /v1/slip-package-key; without it the package is only held against itself')
+  .option(
+    '--key <base64>',
+    'the service’s public key, from GET /v1/slip-package-key; without it the package is only held against itself'
+  )
   .description('verify an exported slip offline; exit code 1 if anything in it was changed')
   .action(async (file: string, { key }: { key?: string }) => {
     const faults = verifySlipPackage(await readFile(file, 'utf8'), key)
     for (const fault of faults) print(fault)
-    print(faults.length === 0 ? `${file} is genuine${key === undefined ? ' by the key it carries; give --key to know whose that is' : ''}` : `${file} does not verify`)
+    print(
+      faults.length === 0
+        ? `${file} is genuine${key === undefined ? ' by the key it carries; give --key to know whose that is' : ''}`
+        : `${file} does not verify`
+    )
     if (faults.length > 0) process.exitCode = 1
   })
 

@@ -136,7 +136,10 @@ export type MeView = Static<typeof MeView>
 
 export const ChangePasswordBody = Type.Object(
   { currentPassword: GivenPassword, newPassword: NewPassword },
-  { ...closed, examples: [{ currentPassword: 'correct horse battery staple', newPassword: 'nine blue herons at dawn' }] }
+  {
+    ...closed,
+    examples: [{ currentPassword: 'correct horse battery staple', newPassword: 'nine blue herons at dawn' }]
+  }
 )
 
 // People

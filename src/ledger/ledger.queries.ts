@@ -54,15 +54,30 @@ select ${STOCK_COLUMNS}
  order by b.part_number, b.ownership, b.condition`)
 
 /** Stock of a warehouse by part number, ownership and condition (R-STK-1). */
-export async function listWarehouseStock(ctx: Context, { warehouse: code, part, ownership, condition, limit = 50, cursor }: StockQuery): Promise<{ items: StockRow[]; nextCursor: string | null }> {
+export async function listWarehouseStock(
+  ctx: Context,
+  { warehouse: code, part, ownership, condition, limit = 50, cursor }: StockQuery
+): Promise<{ items: StockRow[]; nextCursor: string | null }> {
   const warehouse = await visible(ctx, code)
   const today = ctx.clock.today()
   if (part !== undefined) {
     const rows = await run(ctx.em, STOCK_OF_PART, [warehouse.id, part, today])
-    return { items: rows.filter((row) => (ownership ?? row.ownership) === row.ownership && (condition ?? row.condition) === row.condition), nextCursor: null }
+    return {
+      items: rows.filter(
+        (row) => (ownership ?? row.ownership) === row.ownership && (condition ?? row.condition) === row.condition
+      ),
+      nextCursor: null
+    }
   }
   const after = readCursor(cursor, 3) ?? ['', '', '']
-  const rows = await run(ctx.em, STOCK_PAGE, [warehouse.id, today, ...after, ownership ?? null, condition ?? null, limit + 1])
+  const rows = await run(ctx.em, STOCK_PAGE, [
+    warehouse.id,
+    today,
+    ...after,
+    ownership ?? null,
+    condition ?? null,
+    limit + 1
+  ])
   return pageFrom(rows, limit, (row) => [row.part, row.ownership, row.condition])
 }
 
@@ -112,13 +127,36 @@ select w.code as warehouse, w.name as "warehouseName", w.name_zh as "warehouseNa
  * Stock of parts across warehouses: of those the actor sees, or, with `agedOver`, own stock held longer than that many months
  * anywhere in the network (R-AGE-6).
  */
-export async function listNetworkStock(ctx: Context, { part, region, agedOver, limit = 50, cursor }: NetworkStockQuery): Promise<{ items: NetworkStockRow[]; nextCursor: string | null }> {
+export async function listNetworkStock(
+  ctx: Context,
+  { part, region, agedOver, limit = 50, cursor }: NetworkStockQuery
+): Promise<{ items: NetworkStockRow[]; nextCursor: string | null }> {
   const after = readCursor(cursor, 4) ?? ['', 0, '', '']
   const today = ctx.clock.today()
   const rows =
     agedOver === undefined
-      ? await run(ctx.em, NETWORK, (({ everywhere, warehouseIds, regionIds }) => [everywhere, warehouseIds, regionIds, today, part ?? null, region ?? null, ...after, limit + 1])(sightOf(ctx)))
-      : await run(ctx.em, AGED_NETWORK, [today, requireHoldingPeriod(agedOver), part ?? null, region ?? null, ...after, limit + 1])
+      ? await run(
+          ctx.em,
+          NETWORK,
+          (({ everywhere, warehouseIds, regionIds }) => [
+            everywhere,
+            warehouseIds,
+            regionIds,
+            today,
+            part ?? null,
+            region ?? null,
+            ...after,
+            limit + 1
+          ])(sightOf(ctx))
+        )
+      : await run(ctx.em, AGED_NETWORK, [
+          today,
+          requireHoldingPeriod(agedOver),
+          part ?? null,
+          region ?? null,
+          ...after,
+          limit + 1
+        ])
   const page = pageFrom(rows, limit, (row) => [row.part, row.warehouseId, row.ownership, row.condition])
   return { items: page.items.map(({ warehouseId: _warehouseId, ...row }) => row), nextCursor: page.nextCursor }
 }
@@ -126,7 +164,12 @@ export async function listNetworkStock(ctx: Context, { part, region, agedOver, l
 /** Foreign stock is shown once it is past the holding period, not before. */
 function requireHoldingPeriod(months: number): number {
   if (months >= 3) return months
-  throw new Refusal('AgeBelowHoldingPeriod', 422, 'the network shows stock held for 3 months or longer; ask for agedOver=3 or more', { errors: [{ pointer: '?agedOver', detail: 'is below the holding period', sent: months, accepted: '3 or more' }] })
+  throw new Refusal(
+    'AgeBelowHoldingPeriod',
+    422,
+    'the network shows stock held for 3 months or longer; ask for agedOver=3 or more',
+    { errors: [{ pointer: '?agedOver', detail: 'is below the holding period', sent: months, accepted: '3 or more' }] }
+  )
 }
 
 export interface LedgerQuery {
@@ -180,7 +223,10 @@ const LATEST = '9999-12-31'
 const ledgerRow = (row: LedgerRow): LedgerRow => ({ ...row, postedAt: instant(row.postedAt) })
 
 /** The detailed ledger (商品明细账) by day (R-STK-3): of one part with its running balance, or of the whole warehouse. */
-export async function listLedger(ctx: Context, { warehouse: code, part, from = EARLIEST, to = LATEST, limit = 50, cursor }: LedgerQuery): Promise<{ items: LedgerRow[]; nextCursor: string | null }> {
+export async function listLedger(
+  ctx: Context,
+  { warehouse: code, part, from = EARLIEST, to = LATEST, limit = 50, cursor }: LedgerQuery
+): Promise<{ items: LedgerRow[]; nextCursor: string | null }> {
   const warehouse = await visible(ctx, code)
   const after = readCursor(cursor, 2) ?? [EARLIEST, '0']
   const rows =
@@ -202,10 +248,14 @@ select ${LEDGER_COLUMNS},
  order by part.number, m.ownership, m.condition, m.occurred_on, m.id`
 
 /** The same as a stream, part by part, each with its running balance. */
-export async function ledgerStream(ctx: Context, { warehouse: code, part, from = EARLIEST, to = LATEST }: LedgerQuery): Promise<AsyncGenerator<LedgerRow>> {
+export async function ledgerStream(
+  ctx: Context,
+  { warehouse: code, part, from = EARLIEST, to = LATEST }: LedgerQuery
+): Promise<AsyncGenerator<LedgerRow>> {
   const warehouse = await visible(ctx, code)
   return (async function* () {
-    for await (const row of rowsOf<LedgerRow>(ctx, LEDGER_STREAM, [warehouse.id, part ?? null, from, to])) yield ledgerRow(row)
+    for await (const row of rowsOf<LedgerRow>(ctx, LEDGER_STREAM, [warehouse.id, part ?? null, from, to]))
+      yield ledgerRow(row)
   })()
 }
 
@@ -221,7 +271,10 @@ select l.id::text as lot, part.number as part, l.ownership, l.condition, l.recei
  order by l.ownership, l.condition, l.received_on, l.id`)
 
 /** The lots of a part on hand, in the order they will be issued (R-STK-5). */
-export async function listLots(ctx: Context, { warehouse: code, part }: { warehouse: string; part: string }): Promise<{ items: LotView[] }> {
+export async function listLots(
+  ctx: Context,
+  { warehouse: code, part }: { warehouse: string; part: string }
+): Promise<{ items: LotView[] }> {
   const warehouse = await visible(ctx, code)
   return { items: await run(ctx.em, LOTS, [warehouse.id, part, ctx.clock.today()]) }
 }

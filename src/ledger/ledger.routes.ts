@@ -3,7 +3,15 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { sendCsv, wantsCsv } from '../platform/csv.ts'
 import { closed, Day, limitAndCursor, PartNumber, problems, ref, WarehouseCode } from '../platform/schemas.ts'
 import { ledgerStream, listLedger, listLots, listNetworkStock, listWarehouseStock } from './ledger.queries.ts'
-import { Condition, LedgerPage, LotList, NetworkStockPage, Ownership, StockPage, Verification } from './ledger.schemas.ts'
+import {
+  Condition,
+  LedgerPage,
+  LotList,
+  NetworkStockPage,
+  Ownership,
+  StockPage,
+  Verification
+} from './ledger.schemas.ts'
 import { verifyLedger } from './verify-ledger.ts'
 
 const WarehouseParams = Type.Object({ warehouse: WarehouseCode })
@@ -37,7 +45,15 @@ export const ledgerRoutes: FastifyPluginAsyncTypebox = async (app) => {
         summary: 'Stock of a warehouse (库存)',
         description: 'Balances by part number, ownership and condition, with what they cost and are worth.',
         params: WarehouseParams,
-        querystring: Type.Object({ part: Type.Optional(PartNumber), ownership: Type.Optional(Ownership), condition: Type.Optional(Condition), ...limitAndCursor }, closed),
+        querystring: Type.Object(
+          {
+            part: Type.Optional(PartNumber),
+            ownership: Type.Optional(Ownership),
+            condition: Type.Optional(Condition),
+            ...limitAndCursor
+          },
+          closed
+        ),
         response: { 200: ref(StockPage), ...problems }
       }
     },
@@ -51,9 +67,15 @@ export const ledgerRoutes: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'listNetworkStock',
         tags: ['stock'],
         summary: 'Stock of parts across warehouses (区域存货网络)',
-        description: 'What is on hand in the warehouses you see. With agedOver: own stock held for at least that many months in any warehouse of the network.',
+        description:
+          'What is on hand in the warehouses you see. With agedOver: own stock held for at least that many months in any warehouse of the network.',
         querystring: Type.Object(
-          { part: Type.Optional(PartNumber), region: Type.Optional(WarehouseCode), agedOver: Type.Optional(Type.Integer({ minimum: 0, maximum: 600, description: 'Months held' })), ...limitAndCursor },
+          {
+            part: Type.Optional(PartNumber),
+            region: Type.Optional(WarehouseCode),
+            agedOver: Type.Optional(Type.Integer({ minimum: 0, maximum: 600, description: 'Months held' })),
+            ...limitAndCursor
+          },
           closed
         ),
         response: { 200: ref(NetworkStockPage), ...problems }
@@ -84,16 +106,26 @@ export const ledgerRoutes: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'listLedger',
         tags: ['stock'],
         summary: 'Detailed ledger: movements with running balance (商品明细账)',
-        description: 'By day on the paper. With `Accept: text/csv` the whole answer is streamed, part by part, each with its running balance.',
+        description:
+          'By day on the paper. With `Accept: text/csv` the whole answer is streamed, part by part, each with its running balance.',
         produces: ['application/json', 'text/csv'],
         params: WarehouseParams,
-        querystring: Type.Object({ part: Type.Optional(PartNumber), from: Type.Optional(Day), to: Type.Optional(Day), ...limitAndCursor }, closed),
+        querystring: Type.Object(
+          { part: Type.Optional(PartNumber), from: Type.Optional(Day), to: Type.Optional(Day), ...limitAndCursor },
+          closed
+        ),
         response: { 200: ref(LedgerPage), ...problems }
       }
     },
     async (request, reply) => {
       const query = { ...request.params, ...request.query }
-      if (wantsCsv(request)) return sendCsv(reply, `${query.warehouse}-ledger.csv`, LEDGER_COLUMNS, await ledgerStream(request.ctx, query)) as never
+      if (wantsCsv(request))
+        return sendCsv(
+          reply,
+          `${query.warehouse}-ledger.csv`,
+          LEDGER_COLUMNS,
+          await ledgerStream(request.ctx, query)
+        ) as never
       return listLedger(request.ctx, query)
     }
   )
@@ -105,7 +137,8 @@ export const ledgerRoutes: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'verifyLedger',
         tags: ['stock'],
         summary: 'Self-check of the ledger (账目自检)',
-        description: 'Compares balances, lots, reservations and values with the movements. Without a warehouse everything is checked, for those who see everything.',
+        description:
+          'Compares balances, lots, reservations and values with the movements. Without a warehouse everything is checked, for those who see everything.',
         querystring: Type.Object({ warehouse: Type.Optional(WarehouseCode) }, closed),
         response: { 200: ref(Verification), ...problems }
       }

@@ -1,9 +1,30 @@
 import { Type, type Static } from 'typebox'
-import { Day, Instant, Money, named, nullable, pageOf, PartNumber, Quantity, ref, SignedQuantity, UnitCost, WarehouseCode } from '../platform/schemas.ts'
+import {
+  Day,
+  Instant,
+  Money,
+  named,
+  nullable,
+  pageOf,
+  PartNumber,
+  Quantity,
+  ref,
+  SignedQuantity,
+  UnitCost,
+  WarehouseCode
+} from '../platform/schemas.ts'
 import { CONDITIONS, OWNERSHIPS } from './post.ts'
 
-export const Ownership = Type.Unsafe<(typeof OWNERSHIPS)[number]>({ type: 'string', enum: [...OWNERSHIPS], description: 'own, or consigned by head office (总公司寄存商品)' })
-export const Condition = Type.Unsafe<(typeof CONDITIONS)[number]>({ type: 'string', enum: [...CONDITIONS], description: 'qualified (合格) or nonconforming (不合格)' })
+export const Ownership = Type.Unsafe<(typeof OWNERSHIPS)[number]>({
+  type: 'string',
+  enum: [...OWNERSHIPS],
+  description: 'own, or consigned by head office (总公司寄存商品)'
+})
+export const Condition = Type.Unsafe<(typeof CONDITIONS)[number]>({
+  type: 'string',
+  enum: [...CONDITIONS],
+  description: 'qualified (合格) or nonconforming (不合格)'
+})
 
 const part = { part: PartNumber, name: Type.String(), nameZh: nullable(Type.String()) }
 const value = {
@@ -28,7 +49,14 @@ export const StockPage = pageOf(StockRow)
 
 export const NetworkStockRow = named(
   'NetworkStock',
-  Type.Object({ warehouse: WarehouseCode, warehouseName: Type.String(), warehouseNameZh: nullable(Type.String()), region: Type.String(), ...stock, oldestReceivedOn: nullable(Day) })
+  Type.Object({
+    warehouse: WarehouseCode,
+    warehouseName: Type.String(),
+    warehouseNameZh: nullable(Type.String()),
+    region: Type.String(),
+    ...stock,
+    oldestReceivedOn: nullable(Day)
+  })
 )
 export type NetworkStockRow = Static<typeof NetworkStockRow>
 export const NetworkStockPage = pageOf(NetworkStockRow)
@@ -51,7 +79,12 @@ export const LedgerRow = named(
     cost: Money,
     charge: Type.String({ ...Money, description: 'Accumulated depreciation that moved with the goods' }),
     onHandAfter: Type.String({ ...Quantity, description: 'On hand when it was posted' }),
-    balance: nullable(Type.String({ ...SignedQuantity, description: 'Running balance by day; of one part, ownership and condition. Null in a list of several parts' }))
+    balance: nullable(
+      Type.String({
+        ...SignedQuantity,
+        description: 'Running balance by day; of one part, ownership and condition. Null in a list of several parts'
+      })
+    )
   })
 )
 export type LedgerRow = Static<typeof LedgerRow>
@@ -82,6 +115,14 @@ export const Verification = named(
   Type.Object({
     ok: Type.Boolean(),
     checkedAt: Instant,
-    findings: Type.Array(Type.Object({ check: Type.String(), warehouse: WarehouseCode, subject: Type.String(), expected: Type.String(), found: Type.String() }))
+    findings: Type.Array(
+      Type.Object({
+        check: Type.String(),
+        warehouse: WarehouseCode,
+        subject: Type.String(),
+        expected: Type.String(),
+        found: Type.String()
+      })
+    )
   })
 )

@@ -15,7 +15,7 @@ export async function ensureMonth(ctx: Context, day: string): Promise<void> {
   const month = day.slice(0, 7)
   const months = monthsOf(ctx.em)
   if (months.has(month)) return
-  await run(ctx.em.fork({ clear: true }) as EntityManager, ENSURE, [`${month}-01`])
+  await run(ctx.em.fork({ clear: true }), ENSURE, [`${month}-01`])
   months.add(month)
 }
 

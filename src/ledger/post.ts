@@ -55,7 +55,23 @@ export interface Movement {
  * @param first number of the first of its parameters; `entryParameters` gives their values in this order
  */
 export const postMovements = (first: number): string => {
-  const types = ['int', 'bigint', 'date', 'timestamptz', 'int[]', 'int[]', 'text[]', 'text[]', 'numeric[]', 'numeric[]', 'date[]', 'bigint', 'date', 'int[]', 'bigint[]']
+  const types = [
+    'int',
+    'bigint',
+    'date',
+    'timestamptz',
+    'int[]',
+    'int[]',
+    'text[]',
+    'text[]',
+    'numeric[]',
+    'numeric[]',
+    'date[]',
+    'bigint',
+    'date',
+    'int[]',
+    'bigint[]'
+  ]
   return `post_movements(${types.map((type, index) => `$${first + index}::${type}`).join(', ')})`
 }
 
@@ -123,9 +139,14 @@ export function postingRefusal(error: unknown, { entries, source }: Pick<Posting
   const partOf = (line: number): string => entries.find((entry) => entry.line === line)?.part ?? ''
   switch (code) {
     case 'BC001':
-      return new Refusal('PeriodClosed', 409, `the period ${detail} is closed for this warehouse; date the slip into an open period`, {
-        errors: [{ pointer: '/occurredOn', detail: 'lies in a closed period' }]
-      })
+      return new Refusal(
+        'PeriodClosed',
+        409,
+        `the period ${detail} is closed for this warehouse; date the slip into an open period`,
+        {
+          errors: [{ pointer: '/occurredOn', detail: 'lies in a closed period' }]
+        }
+      )
     case 'BC002':
       return shortage(JSON.parse(detail ?? '[]'), source !== undefined, partOf)
     case 'BC003': {
@@ -133,12 +154,31 @@ export function postingRefusal(error: unknown, { entries, source }: Pick<Posting
       return new Refusal(
         'ReturnExceedsIssue',
         409,
-        `more would come back than left: ${lines.slice(0, NAMED_OFFENDERS).map(({ line, wanted, returnable }) => `line ${line} (${partOf(line)}) returns ${wanted}, ${returnable} can still come back`).join('; ')}`,
-        { extra: { lines: lines.map(({ line, wanted, returnable }) => ({ line, part: partOf(line), wanted: String(wanted), returnable: String(returnable) })) } }
+        `more would come back than left: ${lines
+          .slice(0, NAMED_OFFENDERS)
+          .map(
+            ({ line, wanted, returnable }) =>
+              `line ${line} (${partOf(line)}) returns ${wanted}, ${returnable} can still come back`
+          )
+          .join('; ')}`,
+        {
+          extra: {
+            lines: lines.map(({ line, wanted, returnable }) => ({
+              line,
+              part: partOf(line),
+              wanted: String(wanted),
+              returnable: String(returnable)
+            }))
+          }
+        }
       )
     }
     case 'BC004':
-      return new Refusal('ReservationDoesNotCover', 409, 'a reservation named by a line is released, used up or for other goods; leave it away or name an open one')
+      return new Refusal(
+        'ReservationDoesNotCover',
+        409,
+        'a reservation named by a line is released, used up or for other goods; leave it away or name an open one'
+      )
     default:
       return error
   }
@@ -147,12 +187,34 @@ export function postingRefusal(error: unknown, { entries, source }: Pick<Posting
 function shortage(lines: ShortLine[], isUndoing: boolean, partOf: (line: number) => string): Refusal {
   const named = lines.slice(0, NAMED_OFFENDERS)
   const more = lines.length > named.length ? ` and ${lines.length - named.length} more` : ''
-  const extra = { lines: lines.map(({ line, wanted, available }) => ({ line, part: partOf(line), wanted: String(wanted), available: String(available) })) }
+  const extra = {
+    lines: lines.map(({ line, wanted, available }) => ({
+      line,
+      part: partOf(line),
+      wanted: String(wanted),
+      available: String(available)
+    }))
+  }
   if (isUndoing) {
-    return new Refusal('GoodsAlreadyGone', 409, `what was brought in is no longer there whole on that day (${named.map(({ line }) => `line ${line}, ${partOf(line)}`).join('; ')}${more}); reverse the slips by which it left first, and date this one on or after them`, { extra })
+    return new Refusal(
+      'GoodsAlreadyGone',
+      409,
+      `what was brought in is no longer there whole on that day (${named.map(({ line }) => `line ${line}, ${partOf(line)}`).join('; ')}${more}); reverse the slips by which it left first, and date this one on or after them`,
+      { extra }
+    )
   }
   if (lines.every(({ later }) => later)) {
-    return new Refusal('LotNotThereYet', 409, `on the day of the slip the goods had not been received yet (${named.map(({ line }) => `line ${line}, ${partOf(line)}`).join('; ')}${more}); date the slip on or after the day they came in`, { extra })
+    return new Refusal(
+      'LotNotThereYet',
+      409,
+      `on the day of the slip the goods had not been received yet (${named.map(({ line }) => `line ${line}, ${partOf(line)}`).join('; ')}${more}); date the slip on or after the day they came in`,
+      { extra }
+    )
   }
-  return new Refusal('InsufficientStock', 409, `stock is short: ${named.map(({ line, wanted, available }) => `line ${line} (${partOf(line)}) wants ${wanted}, ${available} available`).join('; ')}${more}`, { extra })
+  return new Refusal(
+    'InsufficientStock',
+    409,
+    `stock is short: ${named.map(({ line, wanted, available }) => `line ${line} (${partOf(line)}) wants ${wanted}, ${available} available`).join('; ')}${more}`,
+    { extra }
+  )
 }

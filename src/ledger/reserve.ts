@@ -33,9 +33,18 @@ select trim_scale(on_hand - reserved)::text as available from balance
  * @returns the reservation's id; a slip line that names it may take it
  * @throws Refusal `InsufficientStock`
  */
-export async function reserve(ctx: Context, { key, quantity, reservedFor }: { key: BalanceKey; quantity: string; reservedFor: string }): Promise<string> {
+export async function reserve(
+  ctx: Context,
+  { key, quantity, reservedFor }: { key: BalanceKey; quantity: string; reservedFor: string }
+): Promise<string> {
   const balance = [key.warehouseId, key.partId, key.ownership, key.condition]
-  const [reservation] = await run(ctx.em, RESERVE, [...balance, quantity, reservedFor, ctx.actor.personId, ctx.clock.now().toString()])
+  const [reservation] = await run(ctx.em, RESERVE, [
+    ...balance,
+    quantity,
+    reservedFor,
+    ctx.actor.personId,
+    ctx.clock.now().toString()
+  ])
   if (reservation !== undefined) return reservation.id
   const [held] = await run(ctx.em, AVAILABLE, balance)
   const available = held?.available ?? '0'
@@ -67,7 +76,10 @@ select trim_scale(quantity - consumed)::text as quantity from released`)
  * Takes back a promise; what of it was issued stays issued. A second release changes nothing.
  * @returns the stock units that became available again
  */
-export async function releaseReservation(ctx: Context, { warehouseId, id }: { warehouseId: number; id: string }): Promise<string> {
+export async function releaseReservation(
+  ctx: Context,
+  { warehouseId, id }: { warehouseId: number; id: string }
+): Promise<string> {
   const [released] = await run(ctx.em, RELEASE, [warehouseId, id, ctx.clock.now().toString()])
   return released?.quantity ?? '0'
 }

@@ -6,7 +6,6 @@
 // 4. no movement was posted into a period after it was closed
 // 5. every posted slip line moved its whole quantity, and no movement belongs to a slip that is not posted
 // The whole check runs in one repeatable-read snapshot, so that postings meanwhile do not look like faults.
-import type { EntityManager } from '@mikro-orm/postgresql'
 import { IsolationLevel } from '@mikro-orm/postgresql'
 import { grantsToday, type Context } from '../identity/actor.ts'
 import { run, statement } from '../platform/database.ts'
@@ -80,8 +79,10 @@ const CHECKS = [
        on (m.warehouse_id, m.slip_id, m.line_no) = (l.warehouse_id, l.slip_id, l.line_no)
     where ($1::int is null or l.warehouse_id = $1)
       and coalesce(m.quantity, 0) <> case when s.state = 'posted' then l.quantity else 0 end`
-].map((check) => statement<Finding>(`select ${FINDING} from (${check}) as finding (check_name, warehouse_id, subject, expected, found)
-  join warehouse on warehouse.id = finding.warehouse_id order by warehouse.code, subject limit 1000`))
+].map((check) =>
+  statement<Finding>(`select ${FINDING} from (${check}) as finding (check_name, warehouse_id, subject, expected, found)
+  join warehouse on warehouse.id = finding.warehouse_id order by warehouse.code, subject limit 1000`)
+)
 
 /**
  * The self-check of the ledger, for one warehouse or for all.
@@ -94,7 +95,7 @@ export async function verifyLedger(ctx: Context, { warehouse }: { warehouse?: st
   const findings = await ctx.em.fork().transactional(
     async (em) => {
       const found: Finding[] = []
-      for (const check of CHECKS) found.push(...(await run(em as EntityManager, check, [warehouseId])))
+      for (const check of CHECKS) found.push(...(await run(em, check, [warehouseId])))
       return found
     },
     { isolationLevel: IsolationLevel.REPEATABLE_READ, readOnly: true }
@@ -110,6 +111,10 @@ async function visibleWarehouseId(ctx: Context, code: string): Promise<number> {
 
 function requireSightOfEverything(ctx: Context): void {
   if (!grantsToday(ctx).some(({ warehouseId, regionId }) => warehouseId === null && regionId === null)) {
-    throw new Refusal('WarehouseRequired', 403, 'only somebody with a duty everywhere may check everything at once; name a warehouse: ?warehouse=CODE')
+    throw new Refusal(
+      'WarehouseRequired',
+      403,
+      'only somebody with a duty everywhere may check everything at once; name a warehouse: ?warehouse=CODE'
+    )
   }
 }

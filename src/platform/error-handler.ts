@@ -43,12 +43,13 @@ export const errorHandler = fp(
 )
 
 /** A path that cannot be decoded never reaches a route, nor the handler above. */
-export const frameworkErrors = (error: FastifyError, request: FastifyRequest, reply: FastifyReply) =>
-  sendProblem(
+export function frameworkErrors(error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
+  void sendProblem(
     request,
     reply,
     new Refusal('PathInvalid', 400, `the path is not valid: ${error.message}; escape it as RFC 3986 says`)
   )
+}
 
 /** What is not HTTP, or too much of it, never becomes a request; the connection ends with a problem all the same. */
 export function clientErrorHandler(error: Error & { code?: string }, socket: Socket): void {

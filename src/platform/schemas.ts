@@ -20,8 +20,13 @@ export const ref = <T extends TSchema & { $id: string }>(schema: T) =>
  */
 export const nullable = <T extends TSchema>(schema: T) => {
   const { type, enum: values, anyOf } = schema as { type?: unknown; enum?: unknown[]; anyOf?: unknown }
-  if (typeof type !== 'string' || type === 'object' || type === 'array' || anyOf !== undefined) return Type.Unsafe<Static<T> | null>(Type.Union([schema, Type.Null()]))
-  return Type.Unsafe<Static<T> | null>({ ...schema, type: [type, 'null'], ...(values !== undefined && { enum: [...values, null] }) })
+  if (typeof type !== 'string' || type === 'object' || type === 'array' || anyOf !== undefined)
+    return Type.Unsafe<Static<T> | null>(Type.Union([schema, Type.Null()]))
+  return Type.Unsafe<Static<T> | null>({
+    ...schema,
+    type: [type, 'null'],
+    ...(values !== undefined && { enum: [...values, null] })
+  })
 }
 
 /** Closed on purpose: an unknown member is a spelling mistake somebody wants to hear about. */

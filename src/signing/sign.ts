@@ -32,21 +32,41 @@ export const dutiesAwaited = ({ duties, signatures }: Pick<Signable, 'duties' | 
  * has not signed it for another duty, and the duty is still awaited (R-SIG-1).
  * @returns who signs, and for whom while standing in
  */
-export function requireSigner(ctx: Context, document: Signable, { duty, warehouse }: { duty: Duty; warehouse: WarehouseRef }) {
+export function requireSigner(
+  ctx: Context,
+  document: Signable,
+  { duty, warehouse }: { duty: Duty; warehouse: WarehouseRef }
+) {
   const grant = requireDuty(ctx, duty, warehouse)
   if (ctx.actor.isMachine) throw new Refusal('PersonMustSign', 403, 'an API key never signs; sign in as a person')
   if (!document.duties.includes(duty)) {
-    throw new Refusal('DutyNotAsked', 422, `${document.number} is not signed by ${duty}; it is signed by ${document.duties.join(', ')}`)
+    throw new Refusal(
+      'DutyNotAsked',
+      422,
+      `${document.number} is not signed by ${duty}; it is signed by ${document.duties.join(', ')}`
+    )
   }
   if (document.preparers.includes(ctx.actor.personId)) {
-    throw new Refusal('PreparerMaySign', 422, `the person who prepared ${document.number} never signs it; ask somebody else with the duty ${duty}`)
+    throw new Refusal(
+      'PreparerMaySign',
+      422,
+      `the person who prepared ${document.number} never signs it; ask somebody else with the duty ${duty}`
+    )
   }
   const earlier = document.signatures.find(({ personId }) => personId === ctx.actor.personId)
   if (earlier !== undefined) {
-    throw new Refusal('AlreadySigned', 409, `you signed ${document.number} as ${earlier.duty}; three different people sign, so somebody else signs as ${duty}`)
+    throw new Refusal(
+      'AlreadySigned',
+      409,
+      `you signed ${document.number} as ${earlier.duty}; three different people sign, so somebody else signs as ${duty}`
+    )
   }
   if (!dutiesAwaited(document).includes(duty)) {
-    throw new Refusal('DutyAlreadySigned', 409, `${document.number} is already signed as ${duty}; awaited: ${dutiesAwaited(document).join(', ') || 'nobody'}`)
+    throw new Refusal(
+      'DutyAlreadySigned',
+      409,
+      `${document.number} is already signed as ${duty}; awaited: ${dutiesAwaited(document).join(', ') || 'nobody'}`
+    )
   }
   return { personId: ctx.actor.personId, onBehalfOf: grant.onBehalfOf }
 }

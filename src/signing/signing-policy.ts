@@ -10,7 +10,9 @@ export interface SigningPolicy {
   duties: Duty[]
 }
 
-const LIST = statement<SigningPolicy>(`select document_kind as "documentKind", duties from signing_policy order by document_kind`)
+const LIST = statement<SigningPolicy>(
+  `select document_kind as "documentKind", duties from signing_policy order by document_kind`
+)
 
 export const listSigningPolicies = (ctx: Context): Promise<SigningPolicy[]> => run(ctx.em, LIST, [])
 

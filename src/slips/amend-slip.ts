@@ -31,7 +31,10 @@ with amended as (
   insert into slip_line (warehouse_id, slip_id, ${LINE_COLUMNS})
   select $1, $2, line.* from amended, ${linesFrom(18)} as line
   on conflict (warehouse_id, slip_id, line_no) do update
-     set (${LINE_COLUMNS.replace('line_no, ', '')}) = row(${LINE_COLUMNS.replace('line_no, ', '').split(', ').map((column) => `excluded.${column}`).join(', ')})
+     set (${LINE_COLUMNS.replace('line_no, ', '')}) = row(${LINE_COLUMNS.replace('line_no, ', '')
+       .split(', ')
+       .map((column) => `excluded.${column}`)
+       .join(', ')})
 ), dropped as (
   delete from slip_line using amended where warehouse_id = $1 and slip_id = $2 and line_no > cardinality($18::int[])
 ), noted as (
@@ -46,37 +49,83 @@ select version, preparers from amended`)
  * @param ifMatch ETag of the version that was read
  * @throws Refusal those of `createSlip`, 412 `VersionStale`, 409 `SlipNotAmendable`
  */
-export function amendSlip(ctx: Context, { number, ifMatch, ...input }: AmendSlip & { number: string; ifMatch?: string | undefined }): Promise<SlipView> {
+export function amendSlip(
+  ctx: Context,
+  { number, ifMatch, ...input }: AmendSlip & { number: string; ifMatch?: string | undefined }
+): Promise<SlipView> {
   return unchangedSince(async () => {
     const { slip, warehouse } = await loadSlip(ctx, number)
     requireDuty(ctx, 'keeper', warehouse)
     requireMatch(ifMatch, slip.version)
     if (!AMENDABLE.includes(slip.state)) {
-      throw new Refusal('SlipNotAmendable', 409, `slip ${number} is ${slip.state}; ${slip.state === 'posted' ? 'reverse it and write a new one' : 'write a new one'}`)
+      throw new Refusal(
+        'SlipNotAmendable',
+        409,
+        `slip ${number} is ${slip.state}; ${slip.state === 'posted' ? 'reverse it and write a new one' : 'write a new one'}`
+      )
     }
     const draft = await draftSlip(ctx, warehouse, slip.kind, input)
     if (draft.occurredOn.slice(0, 7) !== slip.occurredOn.slice(0, 7)) {
-      throw new Refusal('MonthOfNumberDiffers', 422, `slip ${number} is numbered in ${slip.occurredOn.slice(0, 7)}; to date it into another month, cancel it and write a new one`, {
-        errors: [{ pointer: '/occurredOn', detail: 'lies in another month than the number', sent: draft.occurredOn }]
-      })
+      throw new Refusal(
+        'MonthOfNumberDiffers',
+        422,
+        `slip ${number} is numbered in ${slip.occurredOn.slice(0, 7)}; to date it into another month, cancel it and write a new one`,
+        {
+          errors: [{ pointer: '/occurredOn', detail: 'lies in another month than the number', sent: draft.occurredOn }]
+        }
+      )
     }
     await ensureMonth(ctx, draft.occurredOn)
     const state = input.submit === false && slip.state === 'draft' ? 'draft' : 'awaiting-signatures'
     const at = ctx.clock.now().toString()
     const { supplier, source, ...said } = draft
     const [amended] = await run(ctx.em, AMEND, [
-      warehouse.id, slip.id, slip.version, state, draft.purpose, draft.occurredOn, draft.reference, draft.counterparty, supplier?.id ?? null, draft.deliveryNote,
-      draft.packagesExpected, draft.packagesReceived, draft.note, draft.reason, source?.id ?? null, ctx.actor.personId, at, ...lineParameters(draft.lines)
+      warehouse.id,
+      slip.id,
+      slip.version,
+      state,
+      draft.purpose,
+      draft.occurredOn,
+      draft.reference,
+      draft.counterparty,
+      supplier?.id ?? null,
+      draft.deliveryNote,
+      draft.packagesExpected,
+      draft.packagesReceived,
+      draft.note,
+      draft.reason,
+      source?.id ?? null,
+      ctx.actor.personId,
+      at,
+      ...lineParameters(draft.lines)
     ])
     if (amended === undefined) {
       await refuseClosedPeriod(ctx, warehouse.id, draft.occurredOn)
       return undefined
     }
-    return slipView(ctx, { ...slip, ...said, ...amended, state, supplier: supplier?.code ?? null, supplierId: supplier?.id ?? null, source, preparedBy: ctx.actor.username, signatures: [], approvedAt: null, submittedAt: state === 'draft' ? null : at }, warehouse)
+    return slipView(
+      ctx,
+      {
+        ...slip,
+        ...said,
+        ...amended,
+        state,
+        supplier: supplier?.code ?? null,
+        supplierId: supplier?.id ?? null,
+        source,
+        preparedBy: ctx.actor.username,
+        signatures: [],
+        approvedAt: null,
+        submittedAt: state === 'draft' ? null : at
+      },
+      warehouse
+    )
   })
 }
 
-const CLOSED = statement<{ closed: boolean }>(`select true as closed from stock_period where warehouse_id = $1 and period = date_trunc('month', $2::date::timestamp)::date and state = 'closed'`)
+const CLOSED = statement<{ closed: boolean }>(
+  `select true as closed from stock_period where warehouse_id = $1 and period = date_trunc('month', $2::date::timestamp)::date and state = 'closed'`
+)
 
 async function refuseClosedPeriod(ctx: Context, warehouseId: number, day: string): Promise<void> {
   const [found] = await run(ctx.em, CLOSED, [warehouseId, day])
@@ -96,14 +145,25 @@ with submitted as (
 select version from submitted`)
 
 /** Submits a draft, or a refused slip once more as it stands, for its signatures. */
-export function submitSlip(ctx: Context, { number, ifMatch }: { number: string; ifMatch?: string | undefined }): Promise<SlipView> {
+export function submitSlip(
+  ctx: Context,
+  { number, ifMatch }: { number: string; ifMatch?: string | undefined }
+): Promise<SlipView> {
   return unchangedSince(async () => {
     const { slip, warehouse } = await loadSlip(ctx, number)
     requireDuty(ctx, 'keeper', warehouse)
     requireMatch(ifMatch, slip.version)
-    if (slip.state !== 'draft' && slip.state !== 'refused') throw new Refusal('SlipNotSubmittable', 409, `slip ${number} is ${slip.state}; only drafts and refused slips are submitted`)
+    if (slip.state !== 'draft' && slip.state !== 'refused')
+      throw new Refusal(
+        'SlipNotSubmittable',
+        409,
+        `slip ${number} is ${slip.state}; only drafts and refused slips are submitted`
+      )
     const at = ctx.clock.now().toString()
     const [submitted] = await run(ctx.em, SUBMIT, [warehouse.id, slip.id, slip.version, at, ctx.actor.personId])
-    return submitted && slipView(ctx, { ...slip, ...submitted, state: 'awaiting-signatures', submittedAt: at, signatures: [] }, warehouse)
+    return (
+      submitted &&
+      slipView(ctx, { ...slip, ...submitted, state: 'awaiting-signatures', submittedAt: at, signatures: [] }, warehouse)
+    )
   })
 }

@@ -26,9 +26,25 @@ export const lineParameters = (lines: readonly SlipLine[]): unknown[] => [
   lines.map(({ note }) => note)
 ]
 
-export const LINE_COLUMNS = 'line_no, part_id, quantity, unit, unit_quantity, unit_cost, ownership, condition, expected_quantity, received_on, source_line, reservation_id, difference, note'
+export const LINE_COLUMNS =
+  'line_no, part_id, quantity, unit, unit_quantity, unit_cost, ownership, condition, expected_quantity, received_on, source_line, reservation_id, difference, note'
 export const linesFrom = (first: number): string => {
-  const types = ['int', 'int', 'numeric', 'text', 'numeric', 'numeric', 'text', 'text', 'numeric', 'date', 'int', 'bigint', 'jsonb', 'text']
+  const types = [
+    'int',
+    'int',
+    'numeric',
+    'text',
+    'numeric',
+    'numeric',
+    'text',
+    'text',
+    'numeric',
+    'date',
+    'int',
+    'bigint',
+    'jsonb',
+    'text'
+  ]
   return `unnest(${types.map((type, index) => `$${first + index}::${type}[]`).join(', ')})`
 }
 
@@ -64,7 +80,10 @@ select id, number, duties from created`)
  * Writes a slip and, unless told otherwise, submits it for its signatures.
  * @throws Refusal those of `draftSlip`, `PeriodClosed`, `AlreadyReversed`, 403 without the duty keeper there
  */
-export async function createSlip(ctx: Context, { warehouse: code, ...input }: CreateSlip & { warehouse: string }): Promise<SlipView> {
+export async function createSlip(
+  ctx: Context,
+  { warehouse: code, ...input }: CreateSlip & { warehouse: string }
+): Promise<SlipView> {
   const warehouse = await warehouseByCode(ctx, code)
   requireDuty(ctx, 'keeper', warehouse)
   const draft = await draftSlip(ctx, warehouse, input.kind, input)
@@ -72,17 +91,40 @@ export async function createSlip(ctx: Context, { warehouse: code, ...input }: Cr
 }
 
 /** Writes a checked draft. Whoever calls it has checked the duty. */
-export async function insertSlip(ctx: Context, warehouse: Warehouse, draft: SlipDraft, { submit }: { submit: boolean }): Promise<Slip> {
+export async function insertSlip(
+  ctx: Context,
+  warehouse: Warehouse,
+  draft: SlipDraft,
+  { submit }: { submit: boolean }
+): Promise<Slip> {
   await ensureMonth(ctx, draft.occurredOn)
   const at = ctx.clock.now().toString()
   const state = submit ? 'awaiting-signatures' : 'draft'
   const { supplier, source, ...said } = draft
   const [created] = await run(ctx.em, CREATE, [
-    warehouse.id, SLIP_KIND_RULES[draft.kind].series, draft.occurredOn, warehouse.code, draft.kind, draft.purpose, state, draft.reference, draft.counterparty,
-    supplier?.id ?? null, draft.deliveryNote, draft.packagesExpected, draft.packagesReceived, draft.note, draft.reason, source?.id ?? null,
-    ctx.actor.personId, at, ...lineParameters(draft.lines)
+    warehouse.id,
+    SLIP_KIND_RULES[draft.kind].series,
+    draft.occurredOn,
+    warehouse.code,
+    draft.kind,
+    draft.purpose,
+    state,
+    draft.reference,
+    draft.counterparty,
+    supplier?.id ?? null,
+    draft.deliveryNote,
+    draft.packagesExpected,
+    draft.packagesReceived,
+    draft.note,
+    draft.reason,
+    source?.id ?? null,
+    ctx.actor.personId,
+    at,
+    ...lineParameters(draft.lines)
   ]).catch((error: unknown) => {
-    throw isSecondReversal(error) ? new Refusal('AlreadyReversed', 409, `${source?.number} has a reversal already; a slip is reversed once`) : error
+    throw isSecondReversal(error)
+      ? new Refusal('AlreadyReversed', 409, `${source?.number} has a reversal already; a slip is reversed once`)
+      : error
   })
   if (created === undefined) throw periodClosed(draft.occurredOn)
   return {
@@ -113,14 +155,29 @@ export async function insertSlip(ctx: Context, warehouse: Warehouse, draft: Slip
 }
 
 export const periodClosed = (day: string): Refusal =>
-  new Refusal('PeriodClosed', 409, `the period ${day.slice(0, 7)} is closed for this warehouse; date the slip into an open period`, {
-    errors: [{ pointer: '/occurredOn', detail: 'lies in a closed period', sent: day }]
-  })
+  new Refusal(
+    'PeriodClosed',
+    409,
+    `the period ${day.slice(0, 7)} is closed for this warehouse; date the slip into an open period`,
+    {
+      errors: [{ pointer: '/occurredOn', detail: 'lies in a closed period', sent: day }]
+    }
+  )
 
-const isSecondReversal = (error: unknown): boolean => (error as { constraint?: string } | null)?.constraint === 'slip_reversed_once'
+const isSecondReversal = (error: unknown): boolean =>
+  (error as { constraint?: string } | null)?.constraint === 'slip_reversed_once'
 
 /** Reverses a posted slip by a slip of its own (红字冲销), which is signed and posted like any other (R-STK-2). */
-export async function reverseSlip(ctx: Context, { number, reason, occurredOn }: { number: string; reason: string; occurredOn?: string | undefined }): Promise<SlipView> {
+export async function reverseSlip(
+  ctx: Context,
+  { number, reason, occurredOn }: { number: string; reason: string; occurredOn?: string | undefined }
+): Promise<SlipView> {
   const { warehouse } = await loadSlip(ctx, number)
-  return createSlip(ctx, { warehouse: warehouse.code, kind: 'reversal', reference: number, reason, ...(occurredOn !== undefined && { occurredOn }) })
+  return createSlip(ctx, {
+    warehouse: warehouse.code,
+    kind: 'reversal',
+    reference: number,
+    reason,
+    ...(occurredOn !== undefined && { occurredOn })
+  })
 }

@@ -34,16 +34,30 @@ export interface SlipDraft {
  * @throws Refusal `FutureDay`, `LinesMissing`, `PartUnknown`, `UnitNotOfPart`, `QuantityNotPositive`, `UnitCostMissing`, `ConditionNotIssued`,
  *   `SupplierNotAuthorised`, `SourceSlip…` and others, each 422 with the line it is about
  */
-export async function draftSlip(ctx: Context, warehouse: Warehouse, kind: SlipKind, input: AmendSlip): Promise<SlipDraft> {
+export async function draftSlip(
+  ctx: Context,
+  warehouse: Warehouse,
+  kind: SlipKind,
+  input: AmendSlip
+): Promise<SlipDraft> {
   const rules = SLIP_KIND_RULES[kind]
   const occurredOn = requireDay(ctx, input.occurredOn)
   if (warehouse.closedOn !== null && warehouse.closedOn <= occurredOn) {
-    throw new Refusal('WarehouseClosed', 409, `warehouse ${warehouse.code} was closed on ${warehouse.closedOn}; no slip of a later day is written there`)
+    throw new Refusal(
+      'WarehouseClosed',
+      409,
+      `warehouse ${warehouse.code} was closed on ${warehouse.closedOn}; no slip of a later day is written there`
+    )
   }
-  if (input.purpose !== undefined && kind !== 'issue') throw misplaced('/purpose', `only an issue has a purpose, not a ${kind}`)
-  if (input.supplier !== undefined && kind !== 'receipt' && kind !== 'supplier-return') throw misplaced('/supplier', `only receipts and supplier returns name a supplier, not a ${kind}`)
+  if (input.purpose !== undefined && kind !== 'issue')
+    throw misplaced('/purpose', `only an issue has a purpose, not a ${kind}`)
+  if (input.supplier !== undefined && kind !== 'receipt' && kind !== 'supplier-return')
+    throw misplaced('/supplier', `only receipts and supplier returns name a supplier, not a ${kind}`)
   const source = await requireSource(ctx, warehouse, kind, { occurredOn, reference: input.reference })
-  const lines = kind === 'reversal' ? reversed(source, input.lines) : await draftLines(ctx, kind, requireLines(input.lines), { source, occurredOn })
+  const lines =
+    kind === 'reversal'
+      ? reversed(source, input.lines)
+      : await draftLines(ctx, kind, requireLines(input.lines), { source, occurredOn })
   const supplier = await requireSupplier(ctx, kind, input, lines, occurredOn)
   return {
     kind,
@@ -57,12 +71,16 @@ export async function draftSlip(ctx: Context, warehouse: Warehouse, kind: SlipKi
     packagesReceived: input.packagesReceived ?? null,
     note: input.note ?? null,
     reason: input.reason ?? null,
-    source: source === null ? null : { id: source.id, number: source.number, kind: source.kind, occurredOn: source.occurredOn },
+    source:
+      source === null
+        ? null
+        : { id: source.id, number: source.number, kind: source.kind, occurredOn: source.occurredOn },
     lines: numbered(lines, rules.direction)
   }
 }
 
-const misplaced = (pointer: string, detail: string) => new Refusal('FieldMisplaced', 422, detail, { errors: [{ pointer, detail }] })
+const misplaced = (pointer: string, detail: string) =>
+  new Refusal('FieldMisplaced', 422, detail, { errors: [{ pointer, detail }] })
 
 /** The day on the paper: today unless given. */
 function requireDay(ctx: Context, day: string | undefined): string {
@@ -77,7 +95,9 @@ function requireDay(ctx: Context, day: string | undefined): string {
 
 function requireLines(lines: NewSlipLine[] | undefined): NewSlipLine[] {
   if (lines !== undefined) return lines
-  throw new Refusal('LinesMissing', 422, 'a slip has at least one line', { errors: [{ pointer: '/lines', detail: 'is missing' }] })
+  throw new Refusal('LinesMissing', 422, 'a slip has at least one line', {
+    errors: [{ pointer: '/lines', detail: 'is missing' }]
+  })
 }
 
 type DraftLine = Omit<SlipLine, 'line'> & { position: number }
@@ -85,12 +105,22 @@ type DraftLine = Omit<SlipLine, 'line'> & { position: number }
 /** The parts that the catalogue does not know, each with its line (R-ERR-1). */
 function atLines({ code, status, message, extra }: Refusal, lines: NewSlipLine[]): Refusal {
   const unknown = new Set(extra['unknown'] as string[])
-  const errors = lines.flatMap(({ part }, position) => (unknown.has(part) ? [{ pointer: `/lines/${position}/part`, detail: 'is not in the catalogue', sent: part }] : []))
+  const errors = lines.flatMap(({ part }, position) =>
+    unknown.has(part) ? [{ pointer: `/lines/${position}/part`, detail: 'is not in the catalogue', sent: part }] : []
+  )
   return new Refusal(code, status, message, { errors: errors.slice(0, 20), extra })
 }
 
-async function draftLines(ctx: Context, kind: SlipKind, lines: NewSlipLine[], { source, occurredOn }: { source: Slip | null; occurredOn: string }): Promise<DraftLine[]> {
-  const parts = await requireParts(ctx.em, lines.map(({ part }) => part)).catch((error: unknown) => {
+async function draftLines(
+  ctx: Context,
+  kind: SlipKind,
+  lines: NewSlipLine[],
+  { source, occurredOn }: { source: Slip | null; occurredOn: string }
+): Promise<DraftLine[]> {
+  const parts = await requireParts(
+    ctx.em,
+    lines.map(({ part }) => part)
+  ).catch((error: unknown) => {
     throw error instanceof Refusal ? atLines(error, lines) : error
   })
   return lines.flatMap((line, position) => {
@@ -100,34 +130,64 @@ async function draftLines(ctx: Context, kind: SlipKind, lines: NewSlipLine[], { 
       return draftLine(kind, line, { part, position, source, occurredOn })
     } catch (error) {
       if (!(error instanceof Refusal) || error.errors.length > 0) throw error
-      throw new Refusal(error.code, error.status, `line ${position + 1}: ${error.message}`, { errors: [{ pointer: `/lines/${position}`, detail: error.message }], extra: error.extra })
+      throw new Refusal(error.code, error.status, `line ${position + 1}: ${error.message}`, {
+        errors: [{ pointer: `/lines/${position}`, detail: error.message }],
+        extra: error.extra
+      })
     }
   })
 }
 
-function draftLine(kind: SlipKind, line: NewSlipLine, { part, position, source, occurredOn }: { part: PartRef; position: number; source: Slip | null; occurredOn: string }): DraftLine[] {
+function draftLine(
+  kind: SlipKind,
+  line: NewSlipLine,
+  { part, position, source, occurredOn }: { part: PartRef; position: number; source: Slip | null; occurredOn: string }
+): DraftLine[] {
   const rules = SLIP_KIND_RULES[kind]
   const refuse = (code: string, member: string, detail: string, accepted?: unknown) =>
-    new Refusal(code, 422, `line ${position + 1} (${part.number}): ${detail}`, { errors: [{ pointer: `/lines/${position}/${member}`, detail, sent: line[member as keyof NewSlipLine], accepted }] })
+    new Refusal(code, 422, `line ${position + 1} (${part.number}): ${detail}`, {
+      errors: [{ pointer: `/lines/${position}/${member}`, detail, sent: line[member as keyof NewSlipLine], accepted }]
+    })
 
   const unit = line.unit ?? part.unit
   const quantity = normalQuantity(toStockUnits(part, line.quantity, unit))
   if (quantity === '0' || (quantity.startsWith('-') && rules.direction !== 'either')) {
-    throw refuse('QuantityNotPositive', 'quantity', 'the quantity must be more than zero', 'a decimal string such as "5"')
+    throw refuse(
+      'QuantityNotPositive',
+      'quantity',
+      'the quantity must be more than zero',
+      'a decimal string such as "5"'
+    )
   }
   const incoming = rules.direction === 'in' || (rules.direction === 'either' && !quantity.startsWith('-'))
   const origin = source === null ? null : sourceLineOf(source, line, refuse)
   const ownership: Ownership = line.ownership ?? origin?.ownership ?? 'own'
   const condition: Condition = line.condition ?? 'qualified'
   if (!rules.conditions.includes(condition)) {
-    throw refuse('ConditionNotIssued', 'condition', `${condition} goods never leave by ${kind}; scrap, return or transfer them instead`, rules.conditions)
+    throw refuse(
+      'ConditionNotIssued',
+      'condition',
+      `${condition} goods never leave by ${kind}; scrap, return or transfer them instead`,
+      rules.conditions
+    )
   }
-  if (origin !== null && ownership !== origin.ownership) throw refuse('OwnershipDiffers', 'ownership', `these goods left as ${origin.ownership} and come back as that`, origin.ownership)
-  if (line.receivedOn !== undefined && !(rules.carriesAge ?? false)) throw refuse('FieldMisplaced', 'receivedOn', `only opening stock and transfers in carry an age, not a ${kind}`)
-  if (line.receivedOn !== undefined && line.receivedOn > occurredOn) throw refuse('FutureDay', 'receivedOn', `goods were received on the day of the slip (${occurredOn}) or earlier`)
-  if (line.expectedQuantity !== undefined && kind !== 'receipt') throw refuse('FieldMisplaced', 'expectedQuantity', 'only a receipt is checked against a delivery note')
-  if (line.difference !== undefined && kind !== 'receipt') throw refuse('FieldMisplaced', 'difference', 'only a receipt opens a quality report')
-  if (line.reservation !== undefined && incoming) throw refuse('FieldMisplaced', 'reservation', 'only goods that leave take from a reservation')
+  if (origin !== null && ownership !== origin.ownership)
+    throw refuse(
+      'OwnershipDiffers',
+      'ownership',
+      `these goods left as ${origin.ownership} and come back as that`,
+      origin.ownership
+    )
+  if (line.receivedOn !== undefined && !(rules.carriesAge ?? false))
+    throw refuse('FieldMisplaced', 'receivedOn', `only opening stock and transfers in carry an age, not a ${kind}`)
+  if (line.receivedOn !== undefined && line.receivedOn > occurredOn)
+    throw refuse('FutureDay', 'receivedOn', `goods were received on the day of the slip (${occurredOn}) or earlier`)
+  if (line.expectedQuantity !== undefined && kind !== 'receipt')
+    throw refuse('FieldMisplaced', 'expectedQuantity', 'only a receipt is checked against a delivery note')
+  if (line.difference !== undefined && kind !== 'receipt')
+    throw refuse('FieldMisplaced', 'difference', 'only a receipt opens a quality report')
+  if (line.reservation !== undefined && incoming)
+    throw refuse('FieldMisplaced', 'reservation', 'only goods that leave take from a reservation')
 
   const drafted: DraftLine = {
     position,
@@ -142,7 +202,8 @@ function draftLine(kind: SlipKind, line: NewSlipLine, { part, position, source, 
     unitCost: unitCostOf(),
     ownership,
     condition,
-    expectedQuantity: line.expectedQuantity === undefined ? null : normalQuantity(toStockUnits(part, line.expectedQuantity, unit)),
+    expectedQuantity:
+      line.expectedQuantity === undefined ? null : normalQuantity(toStockUnits(part, line.expectedQuantity, unit)),
     receivedOn: line.receivedOn ?? null,
     sourceLine: origin?.line ?? null,
     reservation: line.reservation ?? null,
@@ -153,15 +214,26 @@ function draftLine(kind: SlipKind, line: NewSlipLine, { part, position, source, 
 
   function unitCostOf(): string | null {
     if (!incoming || origin !== null) {
-      if (line.unitCost !== undefined) throw refuse('FieldMisplaced', 'unitCost', incoming ? 'goods come back at the cost they left with' : 'goods leave at the cost of their lots')
+      if (line.unitCost !== undefined)
+        throw refuse(
+          'FieldMisplaced',
+          'unitCost',
+          incoming ? 'goods come back at the cost they left with' : 'goods leave at the cost of their lots'
+        )
       return null
     }
     if (ownership === 'consigned') {
-      if (line.unitCost !== undefined && /[1-9]/.test(line.unitCost)) throw refuse('ConsignedHasNoCost', 'unitCost', 'consigned goods carry no cost of this department; leave the unit cost away')
+      if (line.unitCost !== undefined && /[1-9]/.test(line.unitCost))
+        throw refuse(
+          'ConsignedHasNoCost',
+          'unitCost',
+          'consigned goods carry no cost of this department; leave the unit cost away'
+        )
       return null
     }
     const cost = line.unitCost ?? part.standardCost
-    if (cost === null) throw refuse('UnitCostMissing', 'unitCost', 'the part has no standard cost, so the line needs a unit cost')
+    if (cost === null)
+      throw refuse('UnitCostMissing', 'unitCost', 'the part has no standard cost, so the line needs a unit cost')
     const [whole = '0', places = ''] = cost.split('.')
     return `${whole}.${places.padEnd(4, '0')}`
   }
@@ -176,50 +248,128 @@ function checkedAgainstNote(drafted: DraftLine, line: NewSlipLine, refuse: Refus
   if (drafted.expectedQuantity !== null && drafted.expectedQuantity !== drafted.quantity) aspects.add('quantity')
   if (faulty !== null) aspects.add('quality')
   if (aspects.size === 0) {
-    if (line.difference !== undefined) throw refuse('DifferenceEmpty', 'difference', 'say what differs: aspects, or a faulty quantity')
+    if (line.difference !== undefined)
+      throw refuse('DifferenceEmpty', 'difference', 'say what differs: aspects, or a faulty quantity')
     return [drafted]
   }
   const responsibleParty = line.difference?.responsibleParty ?? null
-  const difference: Difference = { aspects: [...aspects].sort(), responsibleParty, expectedQuantity: drafted.expectedQuantity, receivedQuantity: drafted.quantity, faultyQuantity: faulty, description: line.difference?.description ?? null }
+  const difference: Difference = {
+    aspects: [...aspects].sort(),
+    responsibleParty,
+    expectedQuantity: drafted.expectedQuantity,
+    receivedQuantity: drafted.quantity,
+    faultyQuantity: faulty,
+    description: line.difference?.description ?? null
+  }
   if (faulty === null) return [{ ...drafted, difference }]
-  if (responsibleParty === null) throw refuse('ResponsiblePartyMissing', 'difference', 'who answers for faulty goods decides whose they are; name the responsible party', ['production', 'carrier', 'own-department'])
+  if (responsibleParty === null)
+    throw refuse(
+      'ResponsiblePartyMissing',
+      'difference',
+      'who answers for faulty goods decides whose they are; name the responsible party',
+      ['production', 'carrier', 'own-department']
+    )
   const good = thousandths(drafted.quantity) - thousandths(faulty)
-  if (good < 0n) throw refuse('FaultyExceedsReceived', 'difference', `${faulty} faulty of ${drafted.quantity} received is not possible; faultyQuantity is in stock units`)
+  if (good < 0n)
+    throw refuse(
+      'FaultyExceedsReceived',
+      'difference',
+      `${faulty} faulty of ${drafted.quantity} received is not possible; faultyQuantity is in stock units`
+    )
   const ownership: Ownership = responsibleParty === 'own-department' ? drafted.ownership : 'consigned'
-  const nonconforming: DraftLine = { ...drafted, quantity: faulty, unitQuantity: faulty, unit: drafted.unit, ownership, condition: 'nonconforming', unitCost: ownership === 'consigned' ? null : drafted.unitCost, expectedQuantity: null, difference }
+  const nonconforming: DraftLine = {
+    ...drafted,
+    quantity: faulty,
+    unitQuantity: faulty,
+    unit: drafted.unit,
+    ownership,
+    condition: 'nonconforming',
+    unitCost: ownership === 'consigned' ? null : drafted.unitCost,
+    expectedQuantity: null,
+    difference
+  }
   if (good === 0n) return [{ ...nonconforming, expectedQuantity: drafted.expectedQuantity }]
   const rest = decimal(good, 3)
   return [{ ...drafted, quantity: rest, unitQuantity: rest }, nonconforming]
 }
 
 function sourceLineOf(source: Slip, line: NewSlipLine, refuse: RefuseLine): SlipLine {
-  const candidates = source.lines.filter((candidate) => candidate.part === line.part && (line.sourceLine === undefined || candidate.line === line.sourceLine))
+  const candidates = source.lines.filter(
+    (candidate) => candidate.part === line.part && (line.sourceLine === undefined || candidate.line === line.sourceLine)
+  )
   const [only, another] = candidates
-  if (only === undefined) throw refuse('SourceLineUnknown', 'part', `${source.number} has no ${line.sourceLine === undefined ? 'line' : `line ${line.sourceLine}`} with this part`, source.lines.map((candidate) => candidate.part))
-  if (another !== undefined) throw refuse('SourceLineAmbiguous', 'sourceLine', `${source.number} has this part on lines ${candidates.map((candidate) => candidate.line).join(', ')}; say which by sourceLine`, candidates.map((candidate) => candidate.line))
+  if (only === undefined)
+    throw refuse(
+      'SourceLineUnknown',
+      'part',
+      `${source.number} has no ${line.sourceLine === undefined ? 'line' : `line ${line.sourceLine}`} with this part`,
+      source.lines.map((candidate) => candidate.part)
+    )
+  if (another !== undefined)
+    throw refuse(
+      'SourceLineAmbiguous',
+      'sourceLine',
+      `${source.number} has this part on lines ${candidates.map((candidate) => candidate.line).join(', ')}; say which by sourceLine`,
+      candidates.map((candidate) => candidate.line)
+    )
   return only
 }
 
 /** The posted slip that goods return from, or that is reversed. */
-async function requireSource(ctx: Context, warehouse: Warehouse, kind: SlipKind, { occurredOn, reference }: { occurredOn: string; reference: string | undefined }): Promise<Slip | null> {
+async function requireSource(
+  ctx: Context,
+  warehouse: Warehouse,
+  kind: SlipKind,
+  { occurredOn, reference }: { occurredOn: string; reference: string | undefined }
+): Promise<Slip | null> {
   const { returnsFrom } = SLIP_KIND_RULES[kind]
   if (returnsFrom === undefined && kind !== 'reversal') return null
-  const wanted = kind === 'reversal' ? 'the posted slip it reverses' : `the posted ${returnsFrom?.join(' or ')} its goods left by`
-  const refuse = (detail: string) => new Refusal('SourceSlipRequired', 422, `a ${kind} names ${wanted} as its reference: ${detail}`, { errors: [{ pointer: '/reference', detail, sent: reference, accepted: 'a slip number such as HQ-OUT-202611-00017' }] })
+  const wanted =
+    kind === 'reversal' ? 'the posted slip it reverses' : `the posted ${returnsFrom?.join(' or ')} its goods left by`
+  const refuse = (detail: string) =>
+    new Refusal('SourceSlipRequired', 422, `a ${kind} names ${wanted} as its reference: ${detail}`, {
+      errors: [
+        { pointer: '/reference', detail, sent: reference, accepted: 'a slip number such as HQ-OUT-202611-00017' }
+      ]
+    })
   if (reference === undefined) throw refuse('the reference is missing')
-  if (!/^[A-Z0-9][A-Z0-9-]*-[A-Z]{2,3}-\d{6}-\d{5,}$/.test(reference)) throw refuse(`"${reference}" is not a slip number`)
+  if (!/^[A-Z0-9][A-Z0-9-]*-[A-Z]{2,3}-\d{6}-\d{5,}$/.test(reference))
+    throw refuse(`"${reference}" is not a slip number`)
   const { slip, warehouse: home } = await loadSlip(ctx, reference)
-  if (home.id !== warehouse.id) throw refuse(`${reference} belongs to warehouse ${home.code}; goods go back where they left`)
-  if (slip.state !== 'posted') throw new Refusal('SourceSlipNotPosted', 409, `${reference} is ${slip.state}, so nothing of it has moved; cancel it instead`)
+  if (home.id !== warehouse.id)
+    throw refuse(`${reference} belongs to warehouse ${home.code}; goods go back where they left`)
+  if (slip.state !== 'posted')
+    throw new Refusal(
+      'SourceSlipNotPosted',
+      409,
+      `${reference} is ${slip.state}, so nothing of it has moved; cancel it instead`
+    )
   if (returnsFrom !== undefined && !returnsFrom.includes(slip.kind)) throw refuse(`${reference} is a ${slip.kind}`)
-  if (kind === 'reversal' && slip.kind === 'reversal') throw new Refusal('ReversalNotReversed', 422, `${reference} is a reversal itself; write a new slip instead`)
-  if (occurredOn < slip.occurredOn) throw new Refusal('BeforeSourceSlip', 422, `a ${kind} is dated on or after ${slip.occurredOn}, the day of ${reference}`, { errors: [{ pointer: '/occurredOn', detail: 'is before the day of the slip it refers to', sent: occurredOn, accepted: `at least ${slip.occurredOn}` }] })
+  if (kind === 'reversal' && slip.kind === 'reversal')
+    throw new Refusal('ReversalNotReversed', 422, `${reference} is a reversal itself; write a new slip instead`)
+  if (occurredOn < slip.occurredOn)
+    throw new Refusal(
+      'BeforeSourceSlip',
+      422,
+      `a ${kind} is dated on or after ${slip.occurredOn}, the day of ${reference}`,
+      {
+        errors: [
+          {
+            pointer: '/occurredOn',
+            detail: 'is before the day of the slip it refers to',
+            sent: occurredOn,
+            accepted: `at least ${slip.occurredOn}`
+          }
+        ]
+      }
+    )
   return slip
 }
 
 function reversed(source: Slip | null, lines: NewSlipLine[] | undefined): DraftLine[] {
   if (source === null) throw new Error('a reversal has a source')
-  if (lines !== undefined) throw misplaced('/lines', 'a reversal takes the lines of the slip it reverses, all of them; leave lines away')
+  if (lines !== undefined)
+    throw misplaced('/lines', 'a reversal takes the lines of the slip it reverses, all of them; leave lines away')
   return source.lines.map((line, position) => ({
     ...line,
     position,
@@ -238,23 +388,45 @@ function numbered(lines: DraftLine[], direction: 'in' | 'out' | 'either'): SlipL
   return lines.map(({ position: _position, ...line }, index) => ({ ...line, line: index + 1 }))
 }
 
-const SUPPLIER = statement<{ id: number; code: string; active: boolean }>(`select id, code, active from supplier where code = $1`)
+const SUPPLIER = statement<{ id: number; code: string; active: boolean }>(
+  `select id, code, active from supplier where code = $1`
+)
 
 /** The supplier of a receipt: the one named, or the counterparty if it is a supplier's code (R-CAT-3). */
-async function requireSupplier(ctx: Context, kind: SlipKind, input: AmendSlip, lines: SlipLine[] | DraftLine[], occurredOn: string): Promise<SlipDraft['supplier']> {
+async function requireSupplier(
+  ctx: Context,
+  kind: SlipKind,
+  input: AmendSlip,
+  lines: SlipLine[] | DraftLine[],
+  occurredOn: string
+): Promise<SlipDraft['supplier']> {
   const code = input.supplier ?? (kind === 'receipt' || kind === 'supplier-return' ? input.counterparty : undefined)
   if (code === undefined) return null
   const [supplier] = await run(ctx.em, SUPPLIER, [code])
   if (supplier === undefined) {
     if (input.supplier === undefined) return null
-    throw new Refusal('SupplierUnknown', 422, `there is no supplier ${code}; GET /v1/suppliers lists them`, { errors: [{ pointer: '/supplier', detail: 'is unknown', sent: code }] })
+    throw new Refusal('SupplierUnknown', 422, `there is no supplier ${code}; GET /v1/suppliers lists them`, {
+      errors: [{ pointer: '/supplier', detail: 'is unknown', sent: code }]
+    })
   }
   if (kind === 'receipt') {
-    const authorised = supplier.active ? await supplierAuthorised(ctx.em, supplier.id, lines.map(({ partId }) => partId), occurredOn) : new Set<number>()
+    const authorised = supplier.active
+      ? await supplierAuthorised(
+          ctx.em,
+          supplier.id,
+          lines.map(({ partId }) => partId),
+          occurredOn
+        )
+      : new Set<number>()
     const refused = [...new Set(lines.filter(({ partId }) => !authorised.has(partId)).map(({ part }) => part))]
     if (refused.length > 0) {
       const more = refused.length - NAMED_OFFENDERS
-      throw new Refusal('SupplierNotAuthorised', 422, `supplier ${code} is not authorised for ${refused.slice(0, NAMED_OFFENDERS).join(', ')}${more > 0 ? ` and ${more} more` : ''} on ${occurredOn}; parts come only from authorised suppliers`, { extra: { supplier: code, parts: refused.slice(0, 50) } })
+      throw new Refusal(
+        'SupplierNotAuthorised',
+        422,
+        `supplier ${code} is not authorised for ${refused.slice(0, NAMED_OFFENDERS).join(', ')}${more > 0 ? ` and ${more} more` : ''} on ${occurredOn}; parts come only from authorised suppliers`,
+        { extra: { supplier: code, parts: refused.slice(0, 50) } }
+      )
     }
   }
   return { id: supplier.id, code: supplier.code }

@@ -1,5 +1,12 @@
 import { requireDuty, type Context, type Duty } from '../identity/actor.ts'
-import { MOVEMENT_COLUMNS, postingParameters, postingRefusal, postMovements, type Movement, type Posting } from '../ledger/post.ts'
+import {
+  MOVEMENT_COLUMNS,
+  postingParameters,
+  postingRefusal,
+  postMovements,
+  type Movement,
+  type Posting
+} from '../ledger/post.ts'
 import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
 import { requireMatch } from '../platform/etag.ts'
@@ -48,15 +55,32 @@ interface Handing {
  * Posts an approved slip: the goods are handed over and the stock moves (R-OUT-1). The keeper names who took or brought them.
  * @throws Refusal `SlipNotApproved`, `SignatureOfOtherContent`, `ReceiverMissing`, `InsufficientStock` and the rest of `post`, 403, 412
  */
-export function postSlip(ctx: Context, { number, handedTo, deliveredBy, ifMatch }: { number: string; handedTo?: string | undefined; deliveredBy?: string | undefined; ifMatch?: string | undefined }): Promise<SlipView> {
+export function postSlip(
+  ctx: Context,
+  {
+    number,
+    handedTo,
+    deliveredBy,
+    ifMatch
+  }: { number: string; handedTo?: string | undefined; deliveredBy?: string | undefined; ifMatch?: string | undefined }
+): Promise<SlipView> {
   return unchangedSince(async () => {
     const { slip, warehouse } = await loadSlip(ctx, number)
     requireDuty(ctx, 'keeper', warehouse)
     requireMatch(ifMatch, slip.version)
-    if (slip.state === 'posted') throw new Refusal('SlipAlreadyPosted', 409, `slip ${number} was posted by ${slip.postedBy}; nothing is posted twice`)
+    if (slip.state === 'posted')
+      throw new Refusal(
+        'SlipAlreadyPosted',
+        409,
+        `slip ${number} was posted by ${slip.postedBy}; nothing is posted twice`
+      )
     if (slip.state !== 'approved') {
       const awaited = slip.state === 'awaiting-signatures' ? `; awaited: ${dutiesAwaited(slip).join(', ')}` : ''
-      throw new Refusal('SlipNotApproved', 409, `slip ${number} is ${slip.state}; it is posted when all have signed${awaited}`)
+      throw new Refusal(
+        'SlipNotApproved',
+        409,
+        `slip ${number} is ${slip.state}; it is posted when all have signed${awaited}`
+      )
     }
     const hash = requireSignedContent(slip, warehouse)
     return effect(ctx, slip, warehouse, { hash, handedTo: handedTo ?? null, deliveredBy: deliveredBy ?? null })
@@ -70,26 +94,61 @@ export function postSlip(ctx: Context, { number, handedTo, deliveredBy, ifMatch 
  */
 export function releaseSlipInEmergency(
   ctx: Context,
-  { number, missingDuty, authorisedBy, reason, handedTo, ifMatch }: { number: string; missingDuty: Duty; authorisedBy: string; reason: string; handedTo: string; ifMatch?: string | undefined }
+  {
+    number,
+    missingDuty,
+    authorisedBy,
+    reason,
+    handedTo,
+    ifMatch
+  }: {
+    number: string
+    missingDuty: Duty
+    authorisedBy: string
+    reason: string
+    handedTo: string
+    ifMatch?: string | undefined
+  }
 ): Promise<SlipView> {
   return unchangedSince(async () => {
     const { slip, warehouse } = await loadSlip(ctx, number)
     requireDuty(ctx, 'keeper', warehouse)
     requireMatch(ifMatch, slip.version)
     if (slip.lines.some(({ quantity }) => !quantity.startsWith('-'))) {
-      throw new Refusal('NotOutbound', 422, `only goods that leave can be released in an emergency; ${number} is a ${slip.kind} that brings goods in`)
+      throw new Refusal(
+        'NotOutbound',
+        422,
+        `only goods that leave can be released in an emergency; ${number} is a ${slip.kind} that brings goods in`
+      )
     }
-    if (slip.state !== 'awaiting-signatures') throw new Refusal('SlipNotAwaitingSignatures', 409, `slip ${number} is ${slip.state}; ${slip.state === 'approved' ? 'post it' : 'only submitted slips are released'}`)
+    if (slip.state !== 'awaiting-signatures')
+      throw new Refusal(
+        'SlipNotAwaitingSignatures',
+        409,
+        `slip ${number} is ${slip.state}; ${slip.state === 'approved' ? 'post it' : 'only submitted slips are released'}`
+      )
     const awaited = dutiesAwaited(slip)
     if (awaited.length !== 1) {
-      throw new Refusal('NotExactlyOneMissing', 422, `at most one signature may be missing; ${number} still awaits ${awaited.join(', ')}`, { extra: { awaiting: awaited } })
+      throw new Refusal(
+        'NotExactlyOneMissing',
+        422,
+        `at most one signature may be missing; ${number} still awaits ${awaited.join(', ')}`,
+        { extra: { awaiting: awaited } }
+      )
     }
     if (awaited[0] !== missingDuty) {
-      throw new Refusal('DutyNotMissing', 422, `the missing signature is that of ${awaited[0]}, not ${missingDuty}`, { errors: [{ pointer: '/missingDuty', detail: 'is not the missing one', sent: missingDuty, accepted: awaited }] })
+      throw new Refusal('DutyNotMissing', 422, `the missing signature is that of ${awaited[0]}, not ${missingDuty}`, {
+        errors: [{ pointer: '/missingDuty', detail: 'is not the missing one', sent: missingDuty, accepted: awaited }]
+      })
     }
     const hash = requireSignedContent(slip, warehouse)
     const dueAt = ctx.clock.now().add({ hours: LATE_SIGNATURE_HOURS }).toString()
-    return effect(ctx, slip, warehouse, { hash, handedTo, deliveredBy: null, missing: { duty: missingDuty, dueAt, authorisedBy, reason } })
+    return effect(ctx, slip, warehouse, {
+      hash,
+      handedTo,
+      deliveredBy: null,
+      missing: { duty: missingDuty, dueAt, authorisedBy, reason }
+    })
   })
 }
 
@@ -98,7 +157,12 @@ function requireSignedContent(slip: Slip, warehouse: Warehouse): string {
   const hash = slipHash(slip, warehouse)
   const other = slip.signatures.find(({ contentHash }) => contentHash !== hash)
   if (other !== undefined) {
-    throw new Refusal('SignatureOfOtherContent', 409, `the signature of ${other.username} (${other.duty}) is of another content of ${slip.number}; amend the slip, so that it is signed anew`, { extra: { contentHash: hash } })
+    throw new Refusal(
+      'SignatureOfOtherContent',
+      409,
+      `the signature of ${other.username} (${other.duty}) is of another content of ${slip.number}; amend the slip, so that it is signed anew`,
+      { extra: { contentHash: hash } }
+    )
   }
   return hash
 }
@@ -114,12 +178,35 @@ async function effect(ctx: Context, slip: Slip, warehouse: Warehouse, handing: H
     : moveStock(ctx, slip, warehouse, handing)
 }
 
-async function moveStock(ctx: Context, slip: Slip, warehouse: Warehouse, { hash, handedTo, deliveredBy, missing }: Handing): Promise<SlipView | undefined> {
+async function moveStock(
+  ctx: Context,
+  slip: Slip,
+  warehouse: Warehouse,
+  { hash, handedTo, deliveredBy, missing }: Handing
+): Promise<SlipView | undefined> {
   const at = ctx.clock.now().toString()
-  const posting: Posting = { warehouseId: warehouse.id, slipId: slip.id, occurredOn: slip.occurredOn, postedAt: at, entries: entriesOf(slip), source: sourceOf(slip) }
+  const posting: Posting = {
+    warehouseId: warehouse.id,
+    slipId: slip.id,
+    occurredOn: slip.occurredOn,
+    postedAt: at,
+    entries: entriesOf(slip),
+    source: sourceOf(slip)
+  }
   const rows = await run(ctx.em, POST, [
-    warehouse.id, slip.id, slip.version, slip.kind === 'reversal', ctx.actor.personId, at, handedTo, deliveredBy,
-    missing?.duty ?? null, missing?.dueAt ?? null, missing?.authorisedBy ?? null, missing?.reason ?? null, ...postingParameters(posting)
+    warehouse.id,
+    slip.id,
+    slip.version,
+    slip.kind === 'reversal',
+    ctx.actor.personId,
+    at,
+    handedTo,
+    deliveredBy,
+    missing?.duty ?? null,
+    missing?.dueAt ?? null,
+    missing?.authorisedBy ?? null,
+    missing?.reason ?? null,
+    ...postingParameters(posting)
   ]).catch((error: unknown) => {
     throw postingRefusal(error, posting)
   })
@@ -127,7 +214,19 @@ async function moveStock(ctx: Context, slip: Slip, warehouse: Warehouse, { hash,
   if (first === undefined) return undefined
   return slipView(
     ctx,
-    { ...slip, version: first.version, state: 'posted', postedBy: ctx.actor.username, postedAt: at, handedTo, deliveredBy, lateDuty: missing?.duty ?? null, lateDueAt: missing?.dueAt ?? null, authorisedBy: missing?.authorisedBy ?? null, releasedBecause: missing?.reason ?? null },
+    {
+      ...slip,
+      version: first.version,
+      state: 'posted',
+      postedBy: ctx.actor.username,
+      postedAt: at,
+      handedTo,
+      deliveredBy,
+      lateDuty: missing?.duty ?? null,
+      lateDueAt: missing?.dueAt ?? null,
+      authorisedBy: missing?.authorisedBy ?? null,
+      releasedBecause: missing?.reason ?? null
+    },
     warehouse,
     rows,
     hash

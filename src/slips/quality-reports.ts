@@ -11,7 +11,8 @@ import { instant } from '../platform/clock.ts'
 import { type Slip } from './slip.ts'
 import { DIFFERENCE_ASPECTS, RESPONSIBLE_PARTIES, SlipNumber } from './slips.schemas.ts'
 
-const oneOf = <const Values extends readonly string[]>(values: Values, description: string) => Type.Unsafe<Values[number]>({ type: 'string', enum: [...values], description })
+const oneOf = <const Values extends readonly string[]>(values: Values, description: string) =>
+  Type.Unsafe<Values[number]>({ type: 'string', enum: [...values], description })
 
 export const QualityReportView = named(
   'QualityReport',
@@ -78,12 +79,23 @@ returning number`)
 
 /** Opens a report for every line of a receipt that differs from its delivery note (R-IN-2). Called in the transaction that posts it. */
 export async function openQualityReports(ctx: Context, slip: Slip, warehouse: Warehouse): Promise<string[]> {
-  const found = slip.lines.flatMap((line) => (line.difference === null ? [] : [{ ...line, difference: line.difference }]))
+  const found = slip.lines.flatMap((line) =>
+    line.difference === null ? [] : [{ ...line, difference: line.difference }]
+  )
   const reports = await run(ctx.em, OPEN, [
-    warehouse.id, slip.id, ctx.clock.today(),
-    found.map(({ line }) => line), found.map(({ partId }) => partId), found.map(({ difference }) => JSON.stringify(difference.aspects)),
-    found.map(({ difference }) => difference.expectedQuantity), found.map(({ difference }) => difference.receivedQuantity), found.map(({ difference }) => difference.faultyQuantity ?? '0'),
-    found.map(({ difference }) => difference.responsibleParty), ctx.clock.now().toString(), ctx.actor.personId, warehouse.code,
+    warehouse.id,
+    slip.id,
+    ctx.clock.today(),
+    found.map(({ line }) => line),
+    found.map(({ partId }) => partId),
+    found.map(({ difference }) => JSON.stringify(difference.aspects)),
+    found.map(({ difference }) => difference.expectedQuantity),
+    found.map(({ difference }) => difference.receivedQuantity),
+    found.map(({ difference }) => difference.faultyQuantity ?? '0'),
+    found.map(({ difference }) => difference.responsibleParty),
+    ctx.clock.now().toString(),
+    ctx.actor.personId,
+    warehouse.code,
     found.map(({ difference }) => difference.description)
   ])
   return reports.map(({ number }) => number).sort()
@@ -108,7 +120,11 @@ const LIST = statement<Row>(`${VIEW}
  order by q.id desc limit $9`)
 const ONE = statement<Row>(`${VIEW} where q.warehouse_id = $1 and q.number = $2`)
 
-const view = ({ id: _id, ...row }: Row): QualityReportView => ({ ...row, openedAt: instant(row.openedAt), settledAt: row.settledAt === null ? null : instant(row.settledAt) })
+const view = ({ id: _id, ...row }: Row): QualityReportView => ({
+  ...row,
+  openedAt: instant(row.openedAt),
+  settledAt: row.settledAt === null ? null : instant(row.settledAt)
+})
 
 export interface QualityReportQuery {
   warehouse?: string | undefined
@@ -120,11 +136,24 @@ export interface QualityReportQuery {
 }
 
 /** Quality reports of the warehouses the actor sees, newest first. */
-export async function listQualityReports(ctx: Context, { warehouse, settled, from, to, limit = 50, cursor }: QualityReportQuery) {
+export async function listQualityReports(
+  ctx: Context,
+  { warehouse, settled, from, to, limit = 50, cursor }: QualityReportQuery
+) {
   if (warehouse !== undefined) requireSight(ctx, await warehouseByCode(ctx, warehouse))
   const sight = sightOf(ctx)
   const after = readCursor(cursor, 1)
-  const rows = await run(ctx.em, LIST, [sight.everywhere, sight.warehouseIds, sight.regionIds, warehouse ?? null, settled ?? null, from ?? null, to ?? null, after?.[0] ?? null, limit + 1])
+  const rows = await run(ctx.em, LIST, [
+    sight.everywhere,
+    sight.warehouseIds,
+    sight.regionIds,
+    warehouse ?? null,
+    settled ?? null,
+    from ?? null,
+    to ?? null,
+    after?.[0] ?? null,
+    limit + 1
+  ])
   const page = pageFrom(rows, limit, ({ id }) => [id])
   return { items: page.items.map(view), nextCursor: page.nextCursor }
 }
@@ -158,17 +187,36 @@ returning number`)
  * The finance supervisor settles a report: who answers for it and what was agreed. Stock is not touched: whose the faulty goods
  * are was decided when they were posted; a different finding is booked by slips.
  */
-export async function settleQualityReport(ctx: Context, { number, responsibleParty, settlement }: { number: string; responsibleParty: (typeof RESPONSIBLE_PARTIES)[number]; settlement: string }): Promise<QualityReportView> {
+export async function settleQualityReport(
+  ctx: Context,
+  {
+    number,
+    responsibleParty,
+    settlement
+  }: { number: string; responsibleParty: (typeof RESPONSIBLE_PARTIES)[number]; settlement: string }
+): Promise<QualityReportView> {
   const code = number.replace(/-QR-\d{6}-\d+$/, '')
   const warehouse = await warehouseByCode(ctx, code).catch(() => {
     throw notFound('quality report', number)
   })
   requireDuty(ctx, 'finance-supervisor', warehouse)
   return inTransaction(ctx, async (inner) => {
-    const [settled] = await run(inner.em, SETTLE, [warehouse.id, number, responsibleParty, settlement, ctx.clock.now().toString(), ctx.actor.personId])
+    const [settled] = await run(inner.em, SETTLE, [
+      warehouse.id,
+      number,
+      responsibleParty,
+      settlement,
+      ctx.clock.now().toString(),
+      ctx.actor.personId
+    ])
     const [row] = await run(inner.em, ONE, [warehouse.id, number])
     if (row === undefined) throw notFound('quality report', number)
-    if (settled === undefined) throw new Refusal('QualityReportSettled', 409, `${number} was settled by ${row.settledBy}; a settled report is not changed`)
+    if (settled === undefined)
+      throw new Refusal(
+        'QualityReportSettled',
+        409,
+        `${number} was settled by ${row.settledBy}; a settled report is not changed`
+      )
     await recordAudit(inner, 'quality-report.settled', number, { responsibleParty, settlement })
     return view(row)
   })
@@ -176,6 +224,21 @@ export async function settleQualityReport(ctx: Context, { number, responsiblePar
 
 export const SettleBody = named(
   'QualitySettlement',
-  Type.Object({ responsibleParty: oneOf(RESPONSIBLE_PARTIES, 'Who answers for it (责任方)'), settlement: Type.String({ minLength: 1, maxLength: 1000, pattern: '\\S', description: 'What was agreed', examples: ['the carrier pays for two pieces'] }) }, { additionalProperties: false, examples: [{ responsibleParty: 'carrier', settlement: 'the carrier pays for two pieces' }] })
+  Type.Object(
+    {
+      responsibleParty: oneOf(RESPONSIBLE_PARTIES, 'Who answers for it (责任方)'),
+      settlement: Type.String({
+        minLength: 1,
+        maxLength: 1000,
+        pattern: '\\S',
+        description: 'What was agreed',
+        examples: ['the carrier pays for two pieces']
+      })
+    },
+    {
+      additionalProperties: false,
+      examples: [{ responsibleParty: 'carrier', settlement: 'the carrier pays for two pieces' }]
+    }
+  )
 )
 export const QualityReportRef = ref(QualityReportView)

@@ -45,43 +45,101 @@ select version from signed`)
  * preparer (R-SIG-3). After an emergency release it is the late signature (补签).
  * @throws Refusal `SlipNotAwaitingSignatures`, `PreparerMaySign`, `AlreadySigned`, `DutyAlreadySigned`, `ContentChanged`, `ReasonMissing`, 403, 412
  */
-export function signSlip(ctx: Context, { number, duty, decision, comment, contentHash, ifMatch }: SignSlip): Promise<SlipView> {
+export function signSlip(
+  ctx: Context,
+  { number, duty, decision, comment, contentHash, ifMatch }: SignSlip
+): Promise<SlipView> {
   return unchangedSince(async () => {
     const { slip, warehouse } = await loadSlip(ctx, number)
     const isLate = slip.state === 'posted' && slip.lateDuty === duty && slip.lateSettledAt === null
     const signer = requireSigner(ctx, slip, { duty, warehouse })
     requireMatch(ifMatch, slip.version)
     if (slip.state !== 'awaiting-signatures' && !isLate) {
-      throw new Refusal('SlipNotAwaitingSignatures', 409, `slip ${number} is ${slip.state}; only submitted slips are signed`)
+      throw new Refusal(
+        'SlipNotAwaitingSignatures',
+        409,
+        `slip ${number} is ${slip.state}; only submitted slips are signed`
+      )
     }
     if (decision === 'refuse' && comment === undefined) {
-      throw new Refusal('ReasonMissing', 422, 'a refusal says why; the preparer has to know what to mend', { errors: [{ pointer: '/comment', detail: 'is missing' }] })
+      throw new Refusal('ReasonMissing', 422, 'a refusal says why; the preparer has to know what to mend', {
+        errors: [{ pointer: '/comment', detail: 'is missing' }]
+      })
     }
     if (decision === 'refuse' && isLate) {
-      throw new Refusal('GoodsAreGone', 409, `the goods of ${number} have left; if they should not have, have the slip reversed, which settles the late signature`)
+      throw new Refusal(
+        'GoodsAreGone',
+        409,
+        `the goods of ${number} have left; if they should not have, have the slip reversed, which settles the late signature`
+      )
     }
     const hash = slipHash(slip, warehouse)
     if (contentHash !== undefined && contentHash !== hash) {
-      throw new Refusal('ContentChanged', 409, `slip ${number} has changed since you read it; read it again before you sign`, { extra: { contentHash: hash } })
+      throw new Refusal(
+        'ContentChanged',
+        409,
+        `slip ${number} has changed since you read it; read it again before you sign`,
+        { extra: { contentHash: hash } }
+      )
     }
     const at = ctx.clock.now().toString()
-    const signature: Signature = { duty, personId: signer.personId, username: ctx.actor.username, onBehalfOf: null, decision, comment: comment ?? null, contentHash: hash, signedAt: at }
+    const signature: Signature = {
+      duty,
+      personId: signer.personId,
+      username: ctx.actor.username,
+      onBehalfOf: null,
+      decision,
+      comment: comment ?? null,
+      contentHash: hash,
+      signedAt: at
+    }
     const signatures = decision === 'refuse' ? [] : [...slip.signatures, signature]
-    const state: SlipState = isLate ? 'posted' : decision === 'refuse' ? 'refused' : dutiesAwaited({ ...slip, signatures }).length === 0 ? 'approved' : 'awaiting-signatures'
-    const [signed] = await run(ctx.em, SIGN, [warehouse.id, slip.id, slip.version, state, at, duty, signer.personId, signer.onBehalfOf, decision, comment ?? null, hash]).catch(
-      (error: unknown) => {
-        throw signingRefusal(error, number)
-      }
-    )
+    const state: SlipState = isLate
+      ? 'posted'
+      : decision === 'refuse'
+        ? 'refused'
+        : dutiesAwaited({ ...slip, signatures }).length === 0
+          ? 'approved'
+          : 'awaiting-signatures'
+    const [signed] = await run(ctx.em, SIGN, [
+      warehouse.id,
+      slip.id,
+      slip.version,
+      state,
+      at,
+      duty,
+      signer.personId,
+      signer.onBehalfOf,
+      decision,
+      comment ?? null,
+      hash
+    ]).catch((error: unknown) => {
+      throw signingRefusal(error, number)
+    })
     if (signed === undefined) return undefined
     // Standing in for somebody is rare enough to read the name again.
     if (signer.onBehalfOf !== null) return readSlip(ctx, { number })
-    return viewOf(ctx, { ...slip, ...signed, state, signatures, approvedAt: state === 'approved' ? at : slip.approvedAt, lateSettledAt: isLate ? at : slip.lateSettledAt }, warehouse, hash)
+    return viewOf(
+      ctx,
+      {
+        ...slip,
+        ...signed,
+        state,
+        signatures,
+        approvedAt: state === 'approved' ? at : slip.approvedAt,
+        lateSettledAt: isLate ? at : slip.lateSettledAt
+      },
+      warehouse,
+      hash
+    )
   })
 }
 
 /** One signer, many slips: each is signed on its own, and one that cannot be signed holds up none of the others. */
-export async function signSlips(ctx: Context, { slips, ...decision }: Omit<SignSlip, 'number' | 'contentHash' | 'ifMatch'> & { slips: string[] }) {
+export async function signSlips(
+  ctx: Context,
+  { slips, ...decision }: Omit<SignSlip, 'number' | 'contentHash' | 'ifMatch'> & { slips: string[] }
+) {
   const results: { number: string; state: SlipState | null; problem: { code: string; detail: string } | null }[] = []
   // With an Idempotency-Key all of it is one transaction: in the order of their numbers, two signers wait for each other instead of blocking each other.
   for (const number of slips.toSorted()) {
@@ -94,5 +152,9 @@ export async function signSlips(ctx: Context, { slips, ...decision }: Omit<SignS
     }
   }
   const signed = results.filter(({ problem }) => problem === null).length
-  return { signed, refused: results.length - signed, results: results.sort((a, b) => slips.indexOf(a.number) - slips.indexOf(b.number)) }
+  return {
+    signed,
+    refused: results.length - signed,
+    results: results.sort((a, b) => slips.indexOf(a.number) - slips.indexOf(b.number))
+  }
 }

@@ -1,6 +1,20 @@
 import type { Condition } from '../ledger/post.ts'
 
-export const SLIP_KINDS = ['receipt', 'return', 'issue', 'sale', 'transfer-out', 'transfer-in', 'supplier-return', 'scrap', 'loan-out', 'loan-in', 'adjustment', 'opening', 'reversal'] as const
+export const SLIP_KINDS = [
+  'receipt',
+  'return',
+  'issue',
+  'sale',
+  'transfer-out',
+  'transfer-in',
+  'supplier-return',
+  'scrap',
+  'loan-out',
+  'loan-in',
+  'adjustment',
+  'opening',
+  'reversal'
+] as const
 export type SlipKind = (typeof SLIP_KINDS)[number]
 
 export const PURPOSES = ['repair-order', 'technician', 'outlet'] as const

@@ -28,26 +28,39 @@ export const SlipPackage = named(
     signatures: Type.Array(anything),
     posting: Type.Union([anything, Type.Null()]),
     history: Type.Array(anything),
-    seal: Type.Object({ algorithm: Type.Literal('Ed25519'), publicKey: Type.String({ description: 'SPKI, base64' }), hash: Type.String({ description: 'SHA-256 of the package without its seal' }), signature: Type.String({ description: 'base64' }) })
+    seal: Type.Object({
+      algorithm: Type.Literal('Ed25519'),
+      publicKey: Type.String({ description: 'SPKI, base64' }),
+      hash: Type.String({ description: 'SHA-256 of the package without its seal' }),
+      signature: Type.String({ description: 'base64' })
+    })
   })
 )
 export type SlipPackage = Static<typeof SlipPackage>
 
 const KEY = statement<{ value: { privateKey: string } }>(`select value from setting where name = 'slip-package-key'`)
-const KEEP_KEY = statement<never>(`insert into setting (name, value) values ('slip-package-key', $1::jsonb) on conflict do nothing`)
+const KEEP_KEY = statement<never>(
+  `insert into setting (name, value) values ('slip-package-key', $1::jsonb) on conflict do nothing`
+)
 
 async function sealingKey(ctx: Context): Promise<KeyObject> {
   const [kept] = await run(ctx.em, KEY, [])
-  if (kept !== undefined) return createPrivateKey({ key: Buffer.from(kept.value.privateKey, 'base64'), format: 'der', type: 'pkcs8' })
+  if (kept !== undefined)
+    return createPrivateKey({ key: Buffer.from(kept.value.privateKey, 'base64'), format: 'der', type: 'pkcs8' })
   const { privateKey } = generateKeyPairSync('ed25519')
-  await run(ctx.em, KEEP_KEY, [JSON.stringify({ privateKey: privateKey.export({ format: 'der', type: 'pkcs8' }).toString('base64') })])
+  await run(ctx.em, KEEP_KEY, [
+    JSON.stringify({ privateKey: privateKey.export({ format: 'der', type: 'pkcs8' }).toString('base64') })
+  ])
   return sealingKey(ctx)
 }
 
 const publicText = (key: KeyObject): string => key.export({ format: 'der', type: 'spki' }).toString('base64')
 
 /** The public key that this service's packages are sealed with; pin it before you trust a package. */
-export const readPackageKey = async (ctx: Context) => ({ algorithm: 'Ed25519' as const, publicKey: publicText(createPublicKey(await sealingKey(ctx))) })
+export const readPackageKey = async (ctx: Context) => ({
+  algorithm: 'Ed25519' as const,
+  publicKey: publicText(createPublicKey(await sealingKey(ctx)))
+})
 
 /** A slip as a signed package. */
 export async function exportSlip(ctx: Context, { number }: { number: string }): Promise<SlipPackage> {
@@ -65,12 +78,28 @@ export async function exportSlip(ctx: Context, { number }: { number: string }): 
     posting:
       view.postedAt === null
         ? null
-        : { postedBy: view.postedBy, postedAt: view.postedAt, handedTo: view.handedTo, deliveredBy: view.deliveredBy, authorisedBy: view.authorisedBy, releasedBecause: view.releasedBecause, lines: view.lines.map(({ line, movements }) => ({ line, movements })) },
+        : {
+            postedBy: view.postedBy,
+            postedAt: view.postedAt,
+            handedTo: view.handedTo,
+            deliveredBy: view.deliveredBy,
+            authorisedBy: view.authorisedBy,
+            releasedBecause: view.releasedBecause,
+            lines: view.lines.map(({ line, movements }) => ({ line, movements }))
+          },
     history
   } as const
   const key = await sealingKey(ctx)
   const hash = contentHash(sealed)
-  return { ...sealed, seal: { algorithm: 'Ed25519', publicKey: publicText(createPublicKey(key)), hash, signature: sign(null, Buffer.from(hash, 'hex'), key).toString('base64') } }
+  return {
+    ...sealed,
+    seal: {
+      algorithm: 'Ed25519',
+      publicKey: publicText(createPublicKey(key)),
+      hash,
+      signature: sign(null, Buffer.from(hash, 'hex'), key).toString('base64')
+    }
+  }
 }
 
 const isPackage = Compile(SlipPackage)
@@ -88,16 +117,25 @@ export function verifySlipPackage(text: string, publicKey?: string): string[] {
   } catch (error) {
     return [`it is not JSON: ${(error as Error).message}`]
   }
-  if (!isPackage.Check(parsed)) return [`it is not a ${FORMAT} document: ${isPackage.Errors(parsed)[0]?.instancePath ?? ''} is missing or malformed`]
+  if (!isPackage.Check(parsed))
+    return [
+      `it is not a ${FORMAT} document: ${isPackage.Errors(parsed)[0]?.instancePath ?? ''} is missing or malformed`
+    ]
   const { seal, ...sealed } = parsed
   const faults: string[] = []
   if (Object.keys(seal).length !== 4) faults.push('the seal has other members than it should')
-  if (contentHash(sealed) !== seal.hash) faults.push('the hash of the seal is not that of the package: something in it was changed')
-  if (publicKey !== undefined && publicKey !== seal.publicKey) faults.push('it is sealed with another key than the one given')
+  if (contentHash(sealed) !== seal.hash)
+    faults.push('the hash of the seal is not that of the package: something in it was changed')
+  if (publicKey !== undefined && publicKey !== seal.publicKey)
+    faults.push('it is sealed with another key than the one given')
   if (!isSealed(seal)) faults.push('the signature of the seal does not verify')
-  if (contentHash(parsed.content) !== parsed.contentHash) faults.push('the content does not have the hash that is stated')
+  if (contentHash(parsed.content) !== parsed.contentHash)
+    faults.push('the content does not have the hash that is stated')
   for (const signature of parsed.signatures) {
-    if (signature['contentHash'] !== parsed.contentHash) faults.push(`the signature of ${String(signature['signedBy'])} (${String(signature['duty'])}) is of another content`)
+    if (signature['contentHash'] !== parsed.contentHash)
+      faults.push(
+        `the signature of ${String(signature['signedBy'])} (${String(signature['duty'])}) is of another content`
+      )
   }
   return faults
 }
@@ -107,7 +145,11 @@ function isSealed({ publicKey, hash, signature }: SlipPackage['seal']): boolean 
     const key = createPublicKey({ key: Buffer.from(publicKey, 'base64'), format: 'der', type: 'spki' })
     const given = Buffer.from(signature, 'base64')
     // Base64 and DER have more than one way to write the same thing; only the one we write is ours.
-    return publicText(key) === publicKey && given.toString('base64') === signature && verify(null, Buffer.from(hash, 'hex'), key, given)
+    return (
+      publicText(key) === publicKey &&
+      given.toString('base64') === signature &&
+      verify(null, Buffer.from(hash, 'hex'), key, given)
+    )
   } catch {
     return false
   }

@@ -159,7 +159,9 @@ export const slipContent = (slip: Slip, warehouse: { code: string }) => ({
   sourceSlip: slip.source?.number ?? null,
   duties: slip.duties,
   preparedBy: slip.preparedBy,
-  lines: slip.lines.map(({ partId: _partId, name: _name, nameZh: _nameZh, specification: _specification, ...line }) => line)
+  lines: slip.lines.map(
+    ({ partId: _partId, name: _name, nameZh: _nameZh, specification: _specification, ...line }) => line
+  )
 })
 
 export const slipHash = (slip: Slip, warehouse: { code: string }): string => contentHash(slipContent(slip, warehouse))
@@ -179,12 +181,19 @@ export const entriesOf = (slip: Slip): Entry[] =>
     reservationId: line.reservation
   }))
 
-export const sourceOf = (slip: Slip) => (slip.source === null ? undefined : { slipId: slip.source.id, day: slip.source.occurredOn })
+export const sourceOf = (slip: Slip) =>
+  slip.source === null ? undefined : { slipId: slip.source.id, day: slip.source.occurredOn }
 
 const instantOrNull = (value: string | null): string | null => (value === null ? null : instant(value))
 
 /** The slip as the API shows it; `movements` are what was posted, `hash` that of its content if it was worked out already. */
-export function slipView(ctx: Context, slip: Slip, warehouse: { code: string }, movements: readonly Movement[] = [], hash = slipHash(slip, warehouse)): SlipView {
+export function slipView(
+  ctx: Context,
+  slip: Slip,
+  warehouse: { code: string },
+  movements: readonly Movement[] = [],
+  hash = slipHash(slip, warehouse)
+): SlipView {
   const moved = Map.groupBy(movements, ({ line }) => line)
   return {
     number: slip.number,
@@ -215,19 +224,32 @@ export function slipView(ctx: Context, slip: Slip, warehouse: { code: string }, 
       direction: line.quantity.startsWith('-') ? ('out' as const) : ('in' as const),
       quantity: line.quantity.replace('-', ''),
       difference: line.difference as Record<string, unknown> | null,
-      movements: (moved.get(line.line) ?? []).map(({ lotId, quantity, cost, charge, onHandAfter }) => ({ lot: lotId, quantity, cost, charge, onHandAfter }))
+      movements: (moved.get(line.line) ?? []).map(({ lotId, quantity, cost, charge, onHandAfter }) => ({
+        lot: lotId,
+        quantity,
+        cost,
+        charge,
+        onHandAfter
+      }))
     })),
     duties: slip.duties,
-    signatures: slip.signatures.map(({ duty, username, onBehalfOf, decision, comment, contentHash, signedAt }) => ({
-      duty,
-      signedBy: username,
-      onBehalfOf,
-      decision,
-      comment,
-      contentHash,
-      signedAt: instant(signedAt)
-    })),
-    awaiting: slip.state === 'awaiting-signatures' ? dutiesAwaited(slip) : slip.lateDuty !== null && slip.lateSettledAt === null ? [slip.lateDuty] : [],
+    signatures: slip.signatures.map(
+      ({ duty, username, onBehalfOf, decision, comment, contentHash: signedHash, signedAt }) => ({
+        duty,
+        signedBy: username,
+        onBehalfOf,
+        decision,
+        comment,
+        contentHash: signedHash,
+        signedAt: instant(signedAt)
+      })
+    ),
+    awaiting:
+      slip.state === 'awaiting-signatures'
+        ? dutiesAwaited(slip)
+        : slip.lateDuty !== null && slip.lateSettledAt === null
+          ? [slip.lateDuty]
+          : [],
     submittedAt: instantOrNull(slip.submittedAt),
     approvedAt: instantOrNull(slip.approvedAt),
     handedTo: slip.handedTo,
@@ -238,7 +260,10 @@ export function slipView(ctx: Context, slip: Slip, warehouse: { code: string }, 
   }
 }
 
-export function lateSignature(ctx: Context, { lateDuty, lateDueAt, lateSettledAt }: Pick<Slip, 'lateDuty' | 'lateDueAt' | 'lateSettledAt'>) {
+export function lateSignature(
+  ctx: Context,
+  { lateDuty, lateDueAt, lateSettledAt }: Pick<Slip, 'lateDuty' | 'lateDueAt' | 'lateSettledAt'>
+) {
   if (lateDuty === null || lateDueAt === null || lateSettledAt !== null) return null
   const dueAt = Temporal.Instant.from(instant(lateDueAt))
   return { duty: lateDuty, dueAt: dueAt.toString(), overdue: Temporal.Instant.compare(ctx.clock.now(), dueAt) > 0 }

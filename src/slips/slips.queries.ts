@@ -20,7 +20,25 @@ export interface SlipQuery {
   cursor?: string | undefined
 }
 
-type Row = Pick<Slip, 'id' | 'number' | 'kind' | 'purpose' | 'state' | 'version' | 'occurredOn' | 'reference' | 'counterparty' | 'preparedBy' | 'preparedAt' | 'postedBy' | 'postedAt' | 'lateDuty' | 'lateDueAt' | 'lateSettledAt'> & {
+type Row = Pick<
+  Slip,
+  | 'id'
+  | 'number'
+  | 'kind'
+  | 'purpose'
+  | 'state'
+  | 'version'
+  | 'occurredOn'
+  | 'reference'
+  | 'counterparty'
+  | 'preparedBy'
+  | 'preparedAt'
+  | 'postedBy'
+  | 'postedAt'
+  | 'lateDuty'
+  | 'lateDueAt'
+  | 'lateSettledAt'
+> & {
   lineCount: number
   awaiting: SlipSummary['awaiting']
 }
@@ -45,11 +63,25 @@ select s.id, s.number, s.kind, s.purpose, s.state, s.version, s.occurred_on as "
  order by s.occurred_on desc, s.id desc limit $10`)
 
 /** Slips of a warehouse, newest day first. */
-export async function listSlips(ctx: Context, { warehouse: code, state, kind, from, to, reference, lateSignature: isLate, limit = 50, cursor }: SlipQuery): Promise<{ items: SlipSummary[]; nextCursor: string | null }> {
+export async function listSlips(
+  ctx: Context,
+  { warehouse: code, state, kind, from, to, reference, lateSignature: isLate, limit = 50, cursor }: SlipQuery
+): Promise<{ items: SlipSummary[]; nextCursor: string | null }> {
   const warehouse = await warehouseByCode(ctx, code)
   requireSight(ctx, warehouse)
   const after = readCursor(cursor, 2)
-  const rows = await run(ctx.em, LIST, [warehouse.id, state ?? null, kind ?? null, from ?? null, to ?? null, reference ?? null, isLate ?? null, after?.[0] ?? null, after?.[1] ?? null, limit + 1])
+  const rows = await run(ctx.em, LIST, [
+    warehouse.id,
+    state ?? null,
+    kind ?? null,
+    from ?? null,
+    to ?? null,
+    reference ?? null,
+    isLate ?? null,
+    after?.[0] ?? null,
+    after?.[1] ?? null,
+    limit + 1
+  ])
   const page = pageFrom(rows, limit, ({ occurredOn, id }) => [occurredOn, id])
   return {
     items: page.items.map(({ id: _id, lateDuty, lateDueAt, lateSettledAt, ...row }) => ({
@@ -134,7 +166,10 @@ export const POSTED_LINE_COLUMNS: Record<keyof PostedLine, string> = {
 }
 
 /** The posted slips of a warehouse and month, one row per line and lot, streamed. */
-export async function postedLines(ctx: Context, { warehouse: code, period }: { warehouse: string; period: string }): Promise<AsyncGenerator<PostedLine>> {
+export async function postedLines(
+  ctx: Context,
+  { warehouse: code, period }: { warehouse: string; period: string }
+): Promise<AsyncGenerator<PostedLine>> {
   const warehouse = await warehouseByCode(ctx, code)
   requireSight(ctx, warehouse)
   return named()

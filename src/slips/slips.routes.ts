@@ -11,22 +11,60 @@ import { amendSlip, submitSlip } from './amend-slip.ts'
 import { createSlip, reverseSlip } from './create-slip.ts'
 import { importOpeningStock, OPENING_STOCK_COLUMNS } from './import-opening-stock.ts'
 import { postSlip, releaseSlipInEmergency } from './post-slip.ts'
-import { listQualityReports, QualityReportPage, QualityReportView, QualitySummaryView, readQualitySummary, SettleBody, settleQualityReport } from './quality-reports.ts'
+import {
+  listQualityReports,
+  QualityReportPage,
+  QualityReportView,
+  QualitySummaryView,
+  readQualitySummary,
+  SettleBody,
+  settleQualityReport
+} from './quality-reports.ts'
 import { signSlip, signSlips } from './sign-slip.ts'
 import { SLIP_KINDS, SLIP_STATES } from './slip-kinds.ts'
 import { exportSlip, readPackageKey, SlipPackage } from './slip-package.ts'
 import { readSlip } from './slip.ts'
 import { listSlipEvents, listSlips, POSTED_LINE_COLUMNS, postedLines } from './slips.queries.ts'
-import { AmendSlipBody, CreateSlipBody, PostSlipBody, ReasonBody, ReleaseBody, ReversalBody, SignSlipBody, SignSlipsBody, SignSlipsResult, SlipEvent, SlipParams, SlipSummaryPage, SlipView, type SlipView as Slip } from './slips.schemas.ts'
+import {
+  AmendSlipBody,
+  CreateSlipBody,
+  PostSlipBody,
+  ReasonBody,
+  ReleaseBody,
+  ReversalBody,
+  SignSlipBody,
+  SignSlipsBody,
+  SignSlipsResult,
+  SlipEvent,
+  SlipParams,
+  SlipSummaryPage,
+  SlipView,
+  type SlipView as Slip
+} from './slips.schemas.ts'
 import { cancelSlip, refuseRelease } from './withdraw-slip.ts'
 
 const WarehouseParams = Type.Object({ warehouse: WarehouseCode })
 const Duty = Type.Unsafe<(typeof DUTIES)[number]>({ type: 'string', enum: [...DUTIES] })
 const SlipEvents = named('SlipEvents', Type.Object({ items: Type.Array(ref(SlipEvent)) }))
-const SigningPolicyView = named('SigningPolicy', Type.Object({ documentKind: Type.String({ description: 'Kind of slip, or * for every kind without a policy of its own' }), duties: Type.Array(Duty) }))
+const SigningPolicyView = named(
+  'SigningPolicy',
+  Type.Object({
+    documentKind: Type.String({ description: 'Kind of slip, or * for every kind without a policy of its own' }),
+    duties: Type.Array(Duty)
+  })
+)
 const SigningPolicies = named('SigningPolicies', Type.Object({ items: Type.Array(ref(SigningPolicyView)) }))
-const PackageKey = named('PackageKey', Type.Object({ algorithm: Type.Literal('Ed25519'), publicKey: Type.String({ description: 'SPKI, base64' }) }))
-const OpeningStockResult = named('OpeningStockResult', Type.Object({ ...ImportResultView.properties, slips: Type.Array(Type.String({ description: 'Numbers of the opening slips' })) }))
+const PackageKey = named(
+  'PackageKey',
+  Type.Object({ algorithm: Type.Literal('Ed25519'), publicKey: Type.String({ description: 'SPKI, base64' }) })
+)
+const OpeningStockResult = named(
+  'OpeningStockResult',
+  Type.Object({
+    ...ImportResultView.properties,
+    slips: Type.Array(Type.String({ description: 'Numbers of the opening slips' }))
+  })
+)
 
 const tagged = (reply: FastifyReply, slip: Slip): Slip => {
   reply.header('etag', etagOf(slip.version))
@@ -41,7 +79,8 @@ export const slipRoutes: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'createSlip',
         tags: ['slips'],
         summary: 'Write a slip and submit it (开单)',
-        description: 'Duty: keeper. A receipt checks expected against received quantities; a difference opens a quality report when it is posted. At most 500 lines.',
+        description:
+          'Duty: keeper. A receipt checks expected against received quantities; a difference opens a quality report when it is posted. At most 500 lines.',
         params: WarehouseParams,
         body: ref(CreateSlipBody),
         response: { 201: ref(SlipView), ...problems }
@@ -69,7 +108,9 @@ export const slipRoutes: FastifyPluginAsyncTypebox = async (app) => {
             from: Type.Optional(Day),
             to: Type.Optional(Day),
             reference: Type.Optional(Type.String({ maxLength: 100 })),
-            lateSignature: Type.Optional(Type.Boolean({ description: 'Only slips that still lack a late signature (补签), or only others' })),
+            lateSignature: Type.Optional(
+              Type.Boolean({ description: 'Only slips that still lack a late signature (补签), or only others' })
+            ),
             ...limitAndCursor
           },
           closed
@@ -82,7 +123,15 @@ export const slipRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/slips/:number',
-    { schema: { operationId: 'readSlip', tags: ['slips'], summary: 'One slip (单据)', params: SlipParams, response: { 200: ref(SlipView), ...problems } } },
+    {
+      schema: {
+        operationId: 'readSlip',
+        tags: ['slips'],
+        summary: 'One slip (单据)',
+        params: SlipParams,
+        response: { 200: ref(SlipView), ...problems }
+      }
+    },
     async (request, reply) => tagged(reply, await readSlip(request.ctx, request.params))
   )
 
@@ -100,13 +149,28 @@ export const slipRoutes: FastifyPluginAsyncTypebox = async (app) => {
         response: { 200: ref(SlipView), ...problems }
       }
     },
-    async (request, reply) => tagged(reply, await amendSlip(request.ctx, { ...request.params, ...request.body, ifMatch: request.headers['if-match'] }))
+    async (request, reply) =>
+      tagged(
+        reply,
+        await amendSlip(request.ctx, { ...request.params, ...request.body, ifMatch: request.headers['if-match'] })
+      )
   )
 
   app.post(
     '/slips/:number/submission',
-    { schema: { operationId: 'submitSlip', tags: ['slips'], summary: 'Submit a draft or refused slip (提交)', description: 'Duty: keeper.', params: SlipParams, headers: IfMatch, response: { 200: ref(SlipView), ...problems } } },
-    async (request, reply) => tagged(reply, await submitSlip(request.ctx, { ...request.params, ifMatch: request.headers['if-match'] }))
+    {
+      schema: {
+        operationId: 'submitSlip',
+        tags: ['slips'],
+        summary: 'Submit a draft or refused slip (提交)',
+        description: 'Duty: keeper.',
+        params: SlipParams,
+        headers: IfMatch,
+        response: { 200: ref(SlipView), ...problems }
+      }
+    },
+    async (request, reply) =>
+      tagged(reply, await submitSlip(request.ctx, { ...request.params, ifMatch: request.headers['if-match'] }))
   )
 
   app.post(
@@ -116,14 +180,19 @@ export const slipRoutes: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'signSlip',
         tags: ['slips'],
         summary: 'Sign a slip, or refuse it with a reason (签字)',
-        description: 'Three different people sign, none of whom prepared the slip. The signature binds to the content. After an emergency release this is the late signature (补签).',
+        description:
+          'Three different people sign, none of whom prepared the slip. The signature binds to the content. After an emergency release this is the late signature (补签).',
         params: SlipParams,
         headers: IfMatch,
         body: ref(SignSlipBody),
         response: { 200: ref(SlipView), ...problems }
       }
     },
-    async (request, reply) => tagged(reply, await signSlip(request.ctx, { ...request.params, ...request.body, ifMatch: request.headers['if-match'] }))
+    async (request, reply) =>
+      tagged(
+        reply,
+        await signSlip(request.ctx, { ...request.params, ...request.body, ifMatch: request.headers['if-match'] })
+      )
   )
 
   app.post(
@@ -155,7 +224,11 @@ export const slipRoutes: FastifyPluginAsyncTypebox = async (app) => {
         response: { 200: ref(SlipView), ...problems }
       }
     },
-    async (request, reply) => tagged(reply, await postSlip(request.ctx, { ...request.params, ...request.body, ifMatch: request.headers['if-match'] }))
+    async (request, reply) =>
+      tagged(
+        reply,
+        await postSlip(request.ctx, { ...request.params, ...request.body, ifMatch: request.headers['if-match'] })
+      )
   )
 
   app.post(
@@ -172,19 +245,58 @@ export const slipRoutes: FastifyPluginAsyncTypebox = async (app) => {
         response: { 200: ref(SlipView), ...problems }
       }
     },
-    async (request, reply) => tagged(reply, await releaseSlipInEmergency(request.ctx, { ...request.params, ...request.body, ifMatch: request.headers['if-match'] }))
+    async (request, reply) =>
+      tagged(
+        reply,
+        await releaseSlipInEmergency(request.ctx, {
+          ...request.params,
+          ...request.body,
+          ifMatch: request.headers['if-match']
+        })
+      )
   )
 
   app.post(
     '/slips/:number/release-refusal',
-    { schema: { operationId: 'refuseRelease', tags: ['slips'], summary: 'Refuse to hand goods out: papers are incomplete (拒绝发货)', description: 'Duty: keeper. The slip goes back to its preparer; the finance supervisor finds it among the refused ones.', params: SlipParams, headers: IfMatch, body: ref(ReasonBody), response: { 200: ref(SlipView), ...problems } } },
-    async (request, reply) => tagged(reply, await refuseRelease(request.ctx, { ...request.params, ...request.body, ifMatch: request.headers['if-match'] }))
+    {
+      schema: {
+        operationId: 'refuseRelease',
+        tags: ['slips'],
+        summary: 'Refuse to hand goods out: papers are incomplete (拒绝发货)',
+        description:
+          'Duty: keeper. The slip goes back to its preparer; the finance supervisor finds it among the refused ones.',
+        params: SlipParams,
+        headers: IfMatch,
+        body: ref(ReasonBody),
+        response: { 200: ref(SlipView), ...problems }
+      }
+    },
+    async (request, reply) =>
+      tagged(
+        reply,
+        await refuseRelease(request.ctx, { ...request.params, ...request.body, ifMatch: request.headers['if-match'] })
+      )
   )
 
   app.post(
     '/slips/:number/cancellation',
-    { schema: { operationId: 'cancelSlip', tags: ['slips'], summary: 'Cancel a slip that never took effect (作废)', description: 'Duty: keeper. Its number stays taken.', params: SlipParams, headers: IfMatch, body: ref(ReasonBody), response: { 200: ref(SlipView), ...problems } } },
-    async (request, reply) => tagged(reply, await cancelSlip(request.ctx, { ...request.params, ...request.body, ifMatch: request.headers['if-match'] }))
+    {
+      schema: {
+        operationId: 'cancelSlip',
+        tags: ['slips'],
+        summary: 'Cancel a slip that never took effect (作废)',
+        description: 'Duty: keeper. Its number stays taken.',
+        params: SlipParams,
+        headers: IfMatch,
+        body: ref(ReasonBody),
+        response: { 200: ref(SlipView), ...problems }
+      }
+    },
+    async (request, reply) =>
+      tagged(
+        reply,
+        await cancelSlip(request.ctx, { ...request.params, ...request.body, ifMatch: request.headers['if-match'] })
+      )
   )
 
   app.post(
@@ -194,7 +306,8 @@ export const slipRoutes: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'reverseSlip',
         tags: ['slips'],
         summary: 'Reverse a posted slip by a slip of its own (红字冲销)',
-        description: 'Duty: keeper. The reversal is signed and posted like any other slip; it moves what the original moved, at the same cost.',
+        description:
+          'Duty: keeper. The reversal is signed and posted like any other slip; it moves what the original moved, at the same cost.',
         params: SlipParams,
         body: ref(ReversalBody),
         response: { 201: ref(SlipView), ...problems }
@@ -209,19 +322,42 @@ export const slipRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/slips/:number/history',
-    { schema: { operationId: 'listSlipEvents', tags: ['slips'], summary: 'Everything that happened to a slip (单据历史)', params: SlipParams, response: { 200: ref(SlipEvents), ...problems } } },
+    {
+      schema: {
+        operationId: 'listSlipEvents',
+        tags: ['slips'],
+        summary: 'Everything that happened to a slip (单据历史)',
+        params: SlipParams,
+        response: { 200: ref(SlipEvents), ...problems }
+      }
+    },
     (request) => listSlipEvents(request.ctx, request.params)
   )
 
   app.get(
     '/slips/:number/package',
-    { schema: { operationId: 'exportSlip', tags: ['slips'], summary: 'The slip as a sealed package that verifies offline (电子凭证)', params: SlipParams, response: { 200: ref(SlipPackage), ...problems } } },
+    {
+      schema: {
+        operationId: 'exportSlip',
+        tags: ['slips'],
+        summary: 'The slip as a sealed package that verifies offline (电子凭证)',
+        params: SlipParams,
+        response: { 200: ref(SlipPackage), ...problems }
+      }
+    },
     (request) => exportSlip(request.ctx, request.params)
   )
 
   app.get(
     '/slip-package-key',
-    { schema: { operationId: 'readPackageKey', tags: ['slips'], summary: 'Public key of the slip packages (公钥)', response: { 200: ref(PackageKey), ...problems } } },
+    {
+      schema: {
+        operationId: 'readPackageKey',
+        tags: ['slips'],
+        summary: 'Public key of the slip packages (公钥)',
+        response: { 200: ref(PackageKey), ...problems }
+      }
+    },
     (request) => readPackageKey(request.ctx)
   )
 
@@ -238,7 +374,13 @@ export const slipRoutes: FastifyPluginAsyncTypebox = async (app) => {
         response: { 200: { description: 'CSV', content: { 'text/csv': { schema: Type.String() } } }, ...problems }
       }
     },
-    async (request, reply) => sendCsv(reply, `${request.params.warehouse}-${request.params.period}-posted-slips.csv`, POSTED_LINE_COLUMNS, await postedLines(request.ctx, request.params)) as never
+    async (request, reply) =>
+      sendCsv(
+        reply,
+        `${request.params.warehouse}-${request.params.period}-posted-slips.csv`,
+        POSTED_LINE_COLUMNS,
+        await postedLines(request.ctx, request.params)
+      ) as never
   )
 
   app.get(
@@ -248,7 +390,16 @@ export const slipRoutes: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'listQualityReports',
         tags: ['quality'],
         summary: 'Quality reports (质量反馈表)',
-        querystring: Type.Object({ warehouse: Type.Optional(WarehouseCode), settled: Type.Optional(Type.Boolean()), from: Type.Optional(Day), to: Type.Optional(Day), ...limitAndCursor }, closed),
+        querystring: Type.Object(
+          {
+            warehouse: Type.Optional(WarehouseCode),
+            settled: Type.Optional(Type.Boolean()),
+            from: Type.Optional(Day),
+            to: Type.Optional(Day),
+            ...limitAndCursor
+          },
+          closed
+        ),
         response: { 200: ref(QualityReportPage), ...problems }
       }
     },
@@ -263,7 +414,10 @@ export const slipRoutes: FastifyPluginAsyncTypebox = async (app) => {
         tags: ['quality'],
         summary: 'Semi-monthly quality summary (质量半月报)',
         description: 'The 1st to 15th (half=1) or the 16th to the end of the month (half=2).',
-        querystring: Type.Object({ period: Month, half: Type.Unsafe<1 | 2>({ type: 'integer', enum: [1, 2] }) }, closed),
+        querystring: Type.Object(
+          { period: Month, half: Type.Unsafe<1 | 2>({ type: 'integer', enum: [1, 2] }) },
+          closed
+        ),
         response: { 200: ref(QualitySummaryView), ...problems }
       }
     },
@@ -288,7 +442,14 @@ export const slipRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/signing-policies',
-    { schema: { operationId: 'listSigningPolicies', tags: ['slips'], summary: 'Which duties sign which slips (签字规则)', response: { 200: ref(SigningPolicies), ...problems } } },
+    {
+      schema: {
+        operationId: 'listSigningPolicies',
+        tags: ['slips'],
+        summary: 'Which duties sign which slips (签字规则)',
+        response: { 200: ref(SigningPolicies), ...problems }
+      }
+    },
     async (request) => ({ items: await listSigningPolicies(request.ctx) })
   )
 
@@ -300,8 +461,13 @@ export const slipRoutes: FastifyPluginAsyncTypebox = async (app) => {
         tags: ['slips'],
         summary: 'Set which duties sign a kind of slip (设定签字规则)',
         description: 'Duty: administrator everywhere. Three different duties are the floor.',
-        params: Type.Object({ documentKind: Type.Unsafe<(typeof SLIP_KINDS)[number] | '*'>({ type: 'string', enum: [...SLIP_KINDS, '*'] }) }),
-        body: Type.Object({ duties: Type.Array(Duty, { minItems: 1, maxItems: DUTIES.length }) }, { ...closed, examples: [{ duties: ['department-head', 'operations-supervisor', 'finance-supervisor'] }] }),
+        params: Type.Object({
+          documentKind: Type.Unsafe<(typeof SLIP_KINDS)[number] | '*'>({ type: 'string', enum: [...SLIP_KINDS, '*'] })
+        }),
+        body: Type.Object(
+          { duties: Type.Array(Duty, { minItems: 1, maxItems: DUTIES.length }) },
+          { ...closed, examples: [{ duties: ['department-head', 'operations-supervisor', 'finance-supervisor'] }] }
+        ),
         response: { 200: ref(SigningPolicyView), ...problems }
       }
     },
@@ -323,7 +489,13 @@ export const openingStockRoutes: FastifyPluginAsyncTypebox = async (app) => {
         summary: 'Import opening stock from CSV as slips (导入期初库存)',
         description: `${csvBody.describe(OPENING_STOCK_COLUMNS)} Applied, the rows become opening slips that await their signatures. Duty: keeper there or stock-controller.`,
         consumes: csvBody.consumes,
-        querystring: Type.Object({ apply: Type.Optional(Type.Boolean({ default: false, description: 'false: dry run, nothing is changed' })), occurredOn: Type.Optional(Type.String({ ...Day, description: 'Day of the slips; today unless given' })) }, closed),
+        querystring: Type.Object(
+          {
+            apply: Type.Optional(Type.Boolean({ default: false, description: 'false: dry run, nothing is changed' })),
+            occurredOn: Type.Optional(Type.String({ ...Day, description: 'Day of the slips; today unless given' }))
+          },
+          closed
+        ),
         body: csvBody.body('warehouse,part,quantity,unitCost,receivedOn\nHQ,BK-M82B-38,10,12.50,2026-07-14\n'),
         response: { 200: ref(OpeningStockResult), ...problems }
       }

@@ -1,12 +1,34 @@
 import { Type, type Static } from 'typebox'
 import { DUTIES } from '../identity/actor.ts'
 import { CONDITIONS, OWNERSHIPS } from '../ledger/post.ts'
-import { closed, Day, Instant, Money, named, nullable, pageOf, PartNumber, PositiveQuantity, Quantity, ref, SignedQuantity, UnitCost, WarehouseCode } from '../platform/schemas.ts'
+import {
+  closed,
+  Day,
+  Instant,
+  Money,
+  named,
+  nullable,
+  pageOf,
+  PartNumber,
+  PositiveQuantity,
+  Quantity,
+  ref,
+  SignedQuantity,
+  UnitCost,
+  WarehouseCode
+} from '../platform/schemas.ts'
 import { PURPOSES, SLIP_KINDS, SLIP_STATES } from './slip-kinds.ts'
 
-const oneOf = <const Values extends readonly string[]>(values: Values, description: string) => Type.Unsafe<Values[number]>({ type: 'string', enum: [...values], description })
+const oneOf = <const Values extends readonly string[]>(values: Values, description: string) =>
+  Type.Unsafe<Values[number]>({ type: 'string', enum: [...values], description })
 const text = (maxLength: number, description: string, example?: string) =>
-  Type.String({ minLength: 1, maxLength, pattern: '\\S', description, ...(example !== undefined && { examples: [example] }) })
+  Type.String({
+    minLength: 1,
+    maxLength,
+    pattern: '\\S',
+    description,
+    ...(example !== undefined && { examples: [example] })
+  })
 
 /** A slip has at most this many lines; a longer delivery is split. */
 export const MAX_LINES = 500
@@ -14,7 +36,11 @@ export const MAX_LINES = 500
 export const DIFFERENCE_ASPECTS = ['name', 'specification', 'colour', 'quantity', 'quality'] as const
 export const RESPONSIBLE_PARTIES = ['production', 'carrier', 'own-department'] as const
 
-export const SlipNumber = Type.String({ pattern: '^[A-Z0-9][A-Z0-9-]*-[A-Z]{2,3}-[0-9]{6}-[0-9]{5,}$', description: 'Slip number (单号)', examples: ['HQ-OUT-202611-00017'] })
+export const SlipNumber = Type.String({
+  pattern: '^[A-Z0-9][A-Z0-9-]*-[A-Z]{2,3}-[0-9]{6}-[0-9]{5,}$',
+  description: 'Slip number (单号)',
+  examples: ['HQ-OUT-202611-00017']
+})
 export const SlipParams = Type.Object({ number: SlipNumber })
 export const SigningDuty = oneOf(DUTIES, 'The duty that is signed for')
 
@@ -23,12 +49,23 @@ const Condition = oneOf(CONDITIONS, 'qualified (合格) or nonconforming (不合
 
 const Difference = Type.Object(
   {
-    aspects: Type.Optional(Type.Array(oneOf(DIFFERENCE_ASPECTS, 'what differs from the delivery note'), { minItems: 1, maxItems: 5, description: 'What differs; a difference in quantity is found by itself' })),
-    responsibleParty: Type.Optional(oneOf(RESPONSIBLE_PARTIES, 'Who answers for it (责任方): production, carrier or own department')),
+    aspects: Type.Optional(
+      Type.Array(oneOf(DIFFERENCE_ASPECTS, 'what differs from the delivery note'), {
+        minItems: 1,
+        maxItems: 5,
+        description: 'What differs; a difference in quantity is found by itself'
+      })
+    ),
+    responsibleParty: Type.Optional(
+      oneOf(RESPONSIBLE_PARTIES, 'Who answers for it (责任方): production, carrier or own department')
+    ),
     faultyQuantity: Type.Optional(PositiveQuantity),
     description: Type.Optional(text(1000, 'What was found'))
   },
-  { ...closed, description: 'Difference from the delivery note; opens a quality report (质量反馈表) when the receipt is posted' }
+  {
+    ...closed,
+    description: 'Difference from the delivery note; opens a quality report (质量反馈表) when the receipt is posted'
+  }
 )
 
 export const SlipLineBody = named(
@@ -36,16 +73,35 @@ export const SlipLineBody = named(
   Type.Object(
     {
       part: PartNumber,
-      quantity: Type.String({ ...SignedQuantity, description: 'Quantity that really moves, more than zero, in `unit`; an adjustment takes a minus sign for a loss', examples: ['5'] }),
+      quantity: Type.String({
+        ...SignedQuantity,
+        description:
+          'Quantity that really moves, more than zero, in `unit`; an adjustment takes a minus sign for a loss',
+        examples: ['5']
+      }),
       unit: Type.Optional(text(20, 'Unit of the quantity: the part’s own or one of its packing units', 'box')),
       unitCost: Type.Optional(UnitCost),
       ownership: Type.Optional(Ownership),
       condition: Type.Optional(Condition),
-      expectedQuantity: Type.Optional(Type.String({ ...Quantity, description: 'Quantity on the delivery note (送货单数量), in `unit`' })),
+      expectedQuantity: Type.Optional(
+        Type.String({ ...Quantity, description: 'Quantity on the delivery note (送货单数量), in `unit`' })
+      ),
       difference: Type.Optional(Difference),
-      receivedOn: Type.Optional(Type.String({ ...Day, description: 'Day the goods were first received, for opening stock and transfers in: they keep their age' })),
-      sourceLine: Type.Optional(Type.Integer({ minimum: 1, description: 'Line of the slip that these goods left by, for returns; needed if the part stands there twice' })),
-      reservation: Type.Optional(Type.String({ pattern: '^[0-9]{1,18}$', description: 'Reservation this line takes from' })),
+      receivedOn: Type.Optional(
+        Type.String({
+          ...Day,
+          description: 'Day the goods were first received, for opening stock and transfers in: they keep their age'
+        })
+      ),
+      sourceLine: Type.Optional(
+        Type.Integer({
+          minimum: 1,
+          description: 'Line of the slip that these goods left by, for returns; needed if the part stands there twice'
+        })
+      ),
+      reservation: Type.Optional(
+        Type.String({ pattern: '^[0-9]{1,18}$', description: 'Reservation this line takes from' })
+      ),
       note: Type.Optional(text(500, 'Remark (备注)'))
     },
     closed
@@ -53,12 +109,24 @@ export const SlipLineBody = named(
 )
 
 const head = {
-  occurredOn: Type.Optional(Type.String({ ...Day, description: 'Day on the paper; today unless given, never in the future' })),
-  reference: Type.Optional(text(100, 'Repair order, technician, outlet, customer’s paper; for returns the slip the goods left by', 'RO-2026-0815')),
-  counterparty: Type.Optional(text(200, 'Who delivers or receives (往来单位); a supplier’s code makes it that supplier')),
+  occurredOn: Type.Optional(
+    Type.String({ ...Day, description: 'Day on the paper; today unless given, never in the future' })
+  ),
+  reference: Type.Optional(
+    text(
+      100,
+      'Repair order, technician, outlet, customer’s paper; for returns the slip the goods left by',
+      'RO-2026-0815'
+    )
+  ),
+  counterparty: Type.Optional(
+    text(200, 'Who delivers or receives (往来单位); a supplier’s code makes it that supplier')
+  ),
   supplier: Type.Optional(text(40, 'Supplier code of a receipt; must be authorised for every part (正规渠道)')),
   deliveryNote: Type.Optional(text(100, 'Number of the delivery note (送货单号)')),
-  packagesExpected: Type.Optional(Type.Integer({ minimum: 0, maximum: 100000, description: 'Packages on the delivery note (件数)' })),
+  packagesExpected: Type.Optional(
+    Type.Integer({ minimum: 0, maximum: 100000, description: 'Packages on the delivery note (件数)' })
+  ),
   packagesReceived: Type.Optional(Type.Integer({ minimum: 0, maximum: 100000, description: 'Packages that arrived' })),
   note: Type.Optional(text(1000, 'Remark (备注)')),
   reason: Type.Optional(text(500, 'Why: for returns, scrap, adjustments and reversals')),
@@ -74,13 +142,26 @@ export const CreateSlipBody = named(
       ...head,
       submit: Type.Optional(Type.Boolean({ default: true, description: 'false keeps it as a draft' }))
     },
-    { ...closed, examples: [{ kind: 'issue', reference: 'RO-2026-0815', lines: [{ part: 'BK-M82B-38', quantity: '2' }] }] }
+    {
+      ...closed,
+      examples: [{ kind: 'issue', reference: 'RO-2026-0815', lines: [{ part: 'BK-M82B-38', quantity: '2' }] }]
+    }
   )
 )
 export type CreateSlip = Static<typeof CreateSlipBody>
 export type NewSlipLine = Static<typeof SlipLineBody>
 
-export const AmendSlipBody = named('AmendedSlip', Type.Object({ purpose: Type.Optional(oneOf(PURPOSES, 'Of an issue')), ...head, submit: Type.Optional(Type.Boolean({ default: true })) }, { ...closed, examples: [{ reference: 'RO-2026-0815', lines: [{ part: 'BK-M82B-38', quantity: '1' }] }] }))
+export const AmendSlipBody = named(
+  'AmendedSlip',
+  Type.Object(
+    {
+      purpose: Type.Optional(oneOf(PURPOSES, 'Of an issue')),
+      ...head,
+      submit: Type.Optional(Type.Boolean({ default: true }))
+    },
+    { ...closed, examples: [{ reference: 'RO-2026-0815', lines: [{ part: 'BK-M82B-38', quantity: '1' }] }] }
+  )
+)
 export type AmendSlip = Static<typeof AmendSlipBody>
 
 const SlipLineView = named(
@@ -146,7 +227,10 @@ const headView = {
   postedBy: nullable(Type.String()),
   postedAt: nullable(Instant),
   lateSignature: nullable(
-    Type.Object({ duty: SigningDuty, dueAt: Instant, overdue: Type.Boolean() }, { description: 'Signature still due after an emergency release (补签)' })
+    Type.Object(
+      { duty: SigningDuty, dueAt: Instant, overdue: Type.Boolean() },
+      { description: 'Signature still due after an emergency release (补签)' }
+    )
   )
 }
 
@@ -177,13 +261,21 @@ export const SlipView = named(
 )
 export type SlipView = Static<typeof SlipView>
 
-export const SlipSummary = named('SlipSummary', Type.Object({ ...headView, lineCount: Type.Integer(), awaiting: Type.Array(SigningDuty) }))
+export const SlipSummary = named(
+  'SlipSummary',
+  Type.Object({ ...headView, lineCount: Type.Integer(), awaiting: Type.Array(SigningDuty) })
+)
 export type SlipSummary = Static<typeof SlipSummary>
 export const SlipSummaryPage = pageOf(SlipSummary)
 
 export const SlipEvent = named(
   'SlipEvent',
-  Type.Object({ at: Instant, by: Type.String(), event: Type.String(), details: nullable(Type.Unsafe<Record<string, unknown>>({ type: 'object', additionalProperties: true })) })
+  Type.Object({
+    at: Instant,
+    by: Type.String(),
+    event: Type.String(),
+    details: nullable(Type.Unsafe<Record<string, unknown>>({ type: 'object', additionalProperties: true }))
+  })
 )
 
 const decision = {
@@ -191,14 +283,59 @@ const decision = {
   decision: oneOf(['approve', 'refuse'], 'A refusal needs a comment and sends the slip back to the preparer'),
   comment: Type.Optional(text(1000, 'Reason of a refusal, or a remark'))
 }
-export const SignSlipBody = named('SlipDecision', Type.Object({ ...decision, contentHash: Type.Optional(Type.String({ pattern: '^[0-9a-f]{64}$', description: 'Hash of the content the signer has read; another content is refused' })) }, { ...closed, examples: [{ duty: 'finance-supervisor', decision: 'approve' }] }))
-export const SignSlipsBody = named('SlipDecisions', Type.Object({ ...decision, slips: Type.Array(SlipNumber, { minItems: 1, maxItems: 200, uniqueItems: true }) }, { ...closed, examples: [{ duty: 'finance-supervisor', decision: 'approve', slips: ['HQ-OUT-202611-00017'] }] }))
+export const SignSlipBody = named(
+  'SlipDecision',
+  Type.Object(
+    {
+      ...decision,
+      contentHash: Type.Optional(
+        Type.String({
+          pattern: '^[0-9a-f]{64}$',
+          description: 'Hash of the content the signer has read; another content is refused'
+        })
+      )
+    },
+    { ...closed, examples: [{ duty: 'finance-supervisor', decision: 'approve' }] }
+  )
+)
+export const SignSlipsBody = named(
+  'SlipDecisions',
+  Type.Object(
+    { ...decision, slips: Type.Array(SlipNumber, { minItems: 1, maxItems: 200, uniqueItems: true }) },
+    { ...closed, examples: [{ duty: 'finance-supervisor', decision: 'approve', slips: ['HQ-OUT-202611-00017'] }] }
+  )
+)
 export const SignSlipsResult = named(
   'SlipDecisionsResult',
-  Type.Object({ signed: Type.Integer(), refused: Type.Integer({ description: 'Slips that could not be signed' }), results: Type.Array(Type.Object({ number: SlipNumber, state: nullable(oneOf(SLIP_STATES, 'State after the signature')), problem: nullable(Type.Unsafe<{ code: string; detail: string }>({ type: 'object', properties: { code: { type: 'string' }, detail: { type: 'string' } }, required: ['code', 'detail'] })) })) })
+  Type.Object({
+    signed: Type.Integer(),
+    refused: Type.Integer({ description: 'Slips that could not be signed' }),
+    results: Type.Array(
+      Type.Object({
+        number: SlipNumber,
+        state: nullable(oneOf(SLIP_STATES, 'State after the signature')),
+        problem: nullable(
+          Type.Unsafe<{ code: string; detail: string }>({
+            type: 'object',
+            properties: { code: { type: 'string' }, detail: { type: 'string' } },
+            required: ['code', 'detail']
+          })
+        )
+      })
+    )
+  })
 )
 
-export const PostSlipBody = named('SlipPosting', Type.Object({ handedTo: Type.Optional(text(200, 'Who took the goods (收货人)')), deliveredBy: Type.Optional(text(200, 'Who brought the goods (送货人)')) }, { ...closed, examples: [{ handedTo: '王师傅' }] }))
+export const PostSlipBody = named(
+  'SlipPosting',
+  Type.Object(
+    {
+      handedTo: Type.Optional(text(200, 'Who took the goods (收货人)')),
+      deliveredBy: Type.Optional(text(200, 'Who brought the goods (送货人)'))
+    },
+    { ...closed, examples: [{ handedTo: '王师傅' }] }
+  )
+)
 export const ReleaseBody = named(
   'EmergencyRelease',
   Type.Object(
@@ -208,8 +345,27 @@ export const ReleaseBody = named(
       reason: text(1000, 'Why it cannot wait'),
       handedTo: text(200, 'Who took the goods (收货人)')
     },
-    { ...closed, examples: [{ missingDuty: 'finance-supervisor', authorisedBy: '李敏', reason: 'customer waits at the counter', handedTo: '王师傅' }] }
+    {
+      ...closed,
+      examples: [
+        {
+          missingDuty: 'finance-supervisor',
+          authorisedBy: '李敏',
+          reason: 'customer waits at the counter',
+          handedTo: '王师傅'
+        }
+      ]
+    }
   )
 )
-export const ReasonBody = named('Reason', Type.Object({ reason: text(1000, 'Why', 'the repair order is missing') }, closed))
-export const ReversalBody = named('SlipReversal', Type.Object({ reason: text(500, 'Why it is reversed', 'wrong part was taken'), occurredOn: Type.Optional(Day) }, closed))
+export const ReasonBody = named(
+  'Reason',
+  Type.Object({ reason: text(1000, 'Why', 'the repair order is missing') }, closed)
+)
+export const ReversalBody = named(
+  'SlipReversal',
+  Type.Object(
+    { reason: text(500, 'Why it is reversed', 'wrong part was taken'), occurredOn: Type.Optional(Day) },
+    closed
+  )
+)

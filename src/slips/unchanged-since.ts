@@ -12,5 +12,9 @@ export async function unchangedSince<Result>(attempt: () => Promise<Result | und
     const result = await attempt()
     if (result !== undefined) return result
   }
-  throw new Refusal('DocumentBusy', 409, 'others are changing this document at the same moment; read it again and repeat')
+  throw new Refusal(
+    'DocumentBusy',
+    409,
+    'others are changing this document at the same moment; read it again and repeat'
+  )
 }

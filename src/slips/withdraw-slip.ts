@@ -27,24 +27,51 @@ interface Withdrawal {
 
 /** Drops a slip that never took effect. Its number stays taken, so that the series has no gap. */
 export const cancelSlip = (ctx: Context, withdrawal: Withdrawal): Promise<SlipView> =>
-  withdraw(ctx, withdrawal, { from: ['draft', 'awaiting-signatures', 'approved', 'refused'], to: 'cancelled', event: 'cancelled', code: 'SlipNotCancellable' })
+  withdraw(ctx, withdrawal, {
+    from: ['draft', 'awaiting-signatures', 'approved', 'refused'],
+    to: 'cancelled',
+    event: 'cancelled',
+    code: 'SlipNotCancellable'
+  })
 
 /**
  * The keeper refuses to hand goods out because the papers are incomplete (R-OUT-3). The slip goes back to its preparer with
  * the reason, and the finance supervisor finds it among the refused ones.
  */
 export const refuseRelease = (ctx: Context, withdrawal: Withdrawal): Promise<SlipView> =>
-  withdraw(ctx, withdrawal, { from: ['approved', 'awaiting-signatures'], to: 'refused', event: 'release-refused', code: 'SlipNotReleasable' })
+  withdraw(ctx, withdrawal, {
+    from: ['approved', 'awaiting-signatures'],
+    to: 'refused',
+    event: 'release-refused',
+    code: 'SlipNotReleasable'
+  })
 
-function withdraw(ctx: Context, { number, reason, ifMatch }: Withdrawal, { from, to, event, code }: { from: SlipState[]; to: SlipState; event: string; code: string }): Promise<SlipView> {
+function withdraw(
+  ctx: Context,
+  { number, reason, ifMatch }: Withdrawal,
+  { from, to, event, code }: { from: SlipState[]; to: SlipState; event: string; code: string }
+): Promise<SlipView> {
   return unchangedSince(async () => {
     const { slip, warehouse } = await loadSlip(ctx, number)
     requireDuty(ctx, 'keeper', warehouse)
     requireMatch(ifMatch, slip.version)
     if (!from.includes(slip.state)) {
-      throw new Refusal(code, 409, `slip ${number} is ${slip.state}; this is possible while it is ${from.join(' or ')}${slip.state === 'posted' ? '. A posted slip is reversed' : ''}`)
+      throw new Refusal(
+        code,
+        409,
+        `slip ${number} is ${slip.state}; this is possible while it is ${from.join(' or ')}${slip.state === 'posted' ? '. A posted slip is reversed' : ''}`
+      )
     }
-    const [withdrawn] = await run(ctx.em, WITHDRAW, [warehouse.id, slip.id, slip.version, to, ctx.clock.now().toString(), ctx.actor.personId, event, reason])
+    const [withdrawn] = await run(ctx.em, WITHDRAW, [
+      warehouse.id,
+      slip.id,
+      slip.version,
+      to,
+      ctx.clock.now().toString(),
+      ctx.actor.personId,
+      event,
+      reason
+    ])
     return withdrawn && slipView(ctx, { ...slip, ...withdrawn, state: to, signatures: [], approvedAt: null }, warehouse)
   })
 }

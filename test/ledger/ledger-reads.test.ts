@@ -17,26 +17,34 @@ test('stock pages through by part number, ownership and condition, each row once
   const lines = []
   for (let count = 0; count < 7; count++) {
     const part = await h.make.part({ number: `Z-${count}-${own.warehouse}`, standardCost: '1' })
-    lines.push({ part: part.number, quantity: '1' }, { part: part.number, quantity: '2', ownership: 'consigned', condition: 'nonconforming' })
+    lines.push(
+      { part: part.number, quantity: '1' },
+      { part: part.number, quantity: '2', ownership: 'consigned', condition: 'nonconforming' }
+    )
   }
   await own.posted({ kind: 'receipt', lines })
   const rows: { part: string; ownership: string }[] = []
   let cursor: string | null = null
   do {
-    const page = await own.keeper.get(`/v1/warehouses/${own.warehouse}/stock?limit=3${cursor === null ? '' : `&cursor=${cursor}`}`)
+    const page = await own.keeper.get(
+      `/v1/warehouses/${own.warehouse}/stock?limit=3${cursor === null ? '' : `&cursor=${cursor}`}`
+    )
     rows.push(...page.body.items)
     cursor = page.body.nextCursor
   } while (cursor !== null)
   const keys = rows.map(({ part, ownership }) => `${part} ${ownership}`)
   expect(keys).toHaveLength(14)
   expect(keys).toEqual([...new Set(keys)].sort((a, b) => a.localeCompare(b, 'en').valueOf()).sort())
-  const filtered = await own.keeper.get(`/v1/warehouses/${own.warehouse}/stock?ownership=consigned&condition=nonconforming&limit=200`)
+  const filtered = await own.keeper.get(
+    `/v1/warehouses/${own.warehouse}/stock?ownership=consigned&condition=nonconforming&limit=200`
+  )
   expect(filtered.body.items).toHaveLength(7)
 })
 
 test('the ledger of a part runs its balance by the day on the paper, over pages (R-STK-3)', async () => {
   const part = await h.make.part({ standardCost: '1' })
-  const receipt = (quantity: string, occurredOn: string) => counter.posted({ kind: 'receipt', occurredOn, lines: [{ part: part.number, quantity }] })
+  const receipt = (quantity: string, occurredOn: string) =>
+    counter.posted({ kind: 'receipt', occurredOn, lines: [{ part: part.number, quantity }] })
   await receipt('10', '2026-10-01')
   await counter.posted({ kind: 'issue', occurredOn: '2026-11-05', lines: [{ part: part.number, quantity: '4' }] })
   // Paper that arrives late is posted last and stands on its own day.
@@ -44,7 +52,9 @@ test('the ledger of a part runs its balance by the day on the paper, over pages 
 
   const first = await counter.keeper.get(path(`ledger?part=${part.number}&limit=2`))
   const second = await counter.keeper.get(path(`ledger?part=${part.number}&limit=2&cursor=${first.body.nextCursor}`))
-  const rows = [...first.body.items, ...second.body.items].map(({ occurredOn, quantity, balance, onHandAfter }: any) => [occurredOn, quantity, balance, onHandAfter])
+  const rows = [...first.body.items, ...second.body.items].map(
+    ({ occurredOn, quantity, balance, onHandAfter }: any) => [occurredOn, quantity, balance, onHandAfter]
+  )
   expect(rows).toEqual([
     ['2026-10-01', '10', '10', '10'],
     ['2026-10-20', '-1', '9', '5'],
@@ -66,7 +76,11 @@ test('the ledger streams as CSV that a spreadsheet opens, in both languages', as
 
 test('posted slips of a month go to finance as one CSV per warehouse and period (R-OUT-5)', async () => {
   const part = await counter.stocked({ quantity: '5', unitCost: '2.00' })
-  const issue = await counter.posted({ kind: 'issue', reference: 'RO-77', lines: [{ part: part.number, quantity: '2' }] })
+  const issue = await counter.posted({
+    kind: 'issue',
+    reference: 'RO-77',
+    lines: [{ part: part.number, quantity: '2' }]
+  })
   const csv = await counter.keeper.get(path('periods/2026-11/posted-slips'))
   expect(csv.text.split('\n').filter((line) => line.includes(issue.number))).toEqual([expect.stringContaining(`RO-77`)])
   expect(csv.text).toContain(',-2,-4.00,0.00,-4.00')
@@ -77,22 +91,43 @@ test('a region sees its warehouses; stock past three months is seen by all (R-AG
   const region = (await h.make.region()).code
   const near = await h.make.warehouse({ region })
   const part = await h.make.part()
-  await counter.posted({ kind: 'opening', lines: [{ part: part.number, quantity: '4', unitCost: '10', receivedOn: '2026-06-15' }] })
+  await counter.posted({
+    kind: 'opening',
+    lines: [{ part: part.number, quantity: '4', unitCost: '10', receivedOn: '2026-06-15' }]
+  })
   await counter.posted({ kind: 'opening', lines: [{ part: part.number, quantity: '6', unitCost: '10' }] })
   const elsewhere = callerFor(h, await h.make.person({ grants: [{ duty: 'keeper', warehouse: near.code }] }))
   const everywhere = callerFor(h, await h.make.person({ grants: [{ duty: 'hq-finance' }] }))
 
   expect((await elsewhere.get(`/v1/stock?part=${part.number}`)).body.items).toEqual([])
-  expect((await everywhere.get(`/v1/stock?part=${part.number}`)).body.items).toMatchObject([{ warehouse: counter.warehouse, onHand: '10', cost: '100.00', oldestReceivedOn: '2026-06-15' }])
-  expect((await elsewhere.get(`/v1/stock?part=${part.number}&agedOver=3`)).body.items).toMatchObject([{ warehouse: counter.warehouse, onHand: '4', cost: '40.00', accumulatedDepreciation: '6.40', value: '33.60' }])
-  expect(await elsewhere.get(`/v1/stock?part=${part.number}&agedOver=2`)).toMatchObject({ status: 422, body: { code: 'AgeBelowHoldingPeriod' } })
+  expect((await everywhere.get(`/v1/stock?part=${part.number}`)).body.items).toMatchObject([
+    { warehouse: counter.warehouse, onHand: '10', cost: '100.00', oldestReceivedOn: '2026-06-15' }
+  ])
+  expect((await elsewhere.get(`/v1/stock?part=${part.number}&agedOver=3`)).body.items).toMatchObject([
+    { warehouse: counter.warehouse, onHand: '4', cost: '40.00', accumulatedDepreciation: '6.40', value: '33.60' }
+  ])
+  expect(await elsewhere.get(`/v1/stock?part=${part.number}&agedOver=2`)).toMatchObject({
+    status: 422,
+    body: { code: 'AgeBelowHoldingPeriod' }
+  })
 })
 
 test('the self-check names what does not agree, and only where one may look', async () => {
   const own = await openCounter(h)
   const part = await own.stocked({ quantity: '5' })
   await h.sql('update balance set on_hand = 4 where part_id = $1', [part.id])
-  expect(await own.verify()).toMatchObject({ ok: false, findings: [{ check: 'balance-equals-lots-equals-movements', warehouse: own.warehouse, subject: `${part.number} own qualified`, expected: 'movements 5', found: 'balance 4, lots 5' }] })
+  expect(await own.verify()).toMatchObject({
+    ok: false,
+    findings: [
+      {
+        check: 'balance-equals-lots-equals-movements',
+        warehouse: own.warehouse,
+        subject: `${part.number} own qualified`,
+        expected: 'movements 5',
+        found: 'balance 4, lots 5'
+      }
+    ]
+  })
   await h.sql('update balance set on_hand = 5 where part_id = $1', [part.id])
   await h.sql('update lot set unit_cost = unit_cost + 1 where part_id = $1', [part.id])
   expect((await own.verify()).findings).toMatchObject([{ check: 'cost-in-equals-cost-out-and-on-hand' }])

@@ -43,7 +43,11 @@ describe('what goes out', () => {
     const outcomes = await Promise.allSettled(Array.from({ length: 20 }, () => ledger.issue(shelf, '2')))
 
     expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(2)
-    expect(outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [(outcome.reason as Refusal).code] : [])).every((code) => code === 'InsufficientStock')).toBe(true)
+    expect(
+      outcomes
+        .flatMap((outcome) => (outcome.status === 'rejected' ? [(outcome.reason as Refusal).code] : []))
+        .every((code) => code === 'InsufficientStock')
+    ).toBe(true)
     expect(await ledger.onHand(shelf)).toBe('1')
   })
 
@@ -67,9 +71,15 @@ describe('what goes out', () => {
     const shelf = await ledger.shelf()
     await ledger.receive(shelf, '5', '1.00')
 
-    const refusal = await ledger.refusal(ledger.post([ledger.entry(shelf, '-3', { line: 1 }), ledger.entry(shelf, '-3', { line: 2 })]))
+    const refusal = await ledger.refusal(
+      ledger.post([ledger.entry(shelf, '-3', { line: 1 }), ledger.entry(shelf, '-3', { line: 2 })])
+    )
 
-    expect(refusal).toMatchObject({ code: 'InsufficientStock', status: 409, extra: { lines: [{ line: 2, part: shelf.part, wanted: '3', available: '5' }] } })
+    expect(refusal).toMatchObject({
+      code: 'InsufficientStock',
+      status: 409,
+      extra: { lines: [{ line: 2, part: shelf.part, wanted: '3', available: '5' }] }
+    })
     expect(await ledger.onHand(shelf)).toBe('5')
   })
 
@@ -81,7 +91,9 @@ describe('what goes out', () => {
     await ledger.receive(consigned, '6', null)
 
     expect(await ledger.refusal(ledger.issue(shelf, '1'))).toMatchObject({ code: 'InsufficientStock' })
-    expect(await ledger.issue(consigned, '2')).toMatchObject([{ quantity: '-2', cost: '0.00', charge: '0.00', onHandAfter: '4' }])
+    expect(await ledger.issue(consigned, '2')).toMatchObject([
+      { quantity: '-2', cost: '0.00', charge: '0.00', onHandAfter: '4' }
+    ])
     expect(await ledger.onHand(faulty)).toBe('4')
   })
 
@@ -90,7 +102,8 @@ describe('what goes out', () => {
     await ledger.receive(shelf, '7', '0.3333')
 
     const costs: number[] = []
-    for (let piece = 0; piece < 7; piece++) costs.push(...(await ledger.issue(shelf, '1')).map(({ cost }) => Math.round(Number(cost) * -100)))
+    for (let piece = 0; piece < 7; piece++)
+      costs.push(...(await ledger.issue(shelf, '1')).map(({ cost }) => Math.round(Number(cost) * -100)))
 
     expect(costs.reduce((sum, cents) => sum + cents, 0)).toBe(233)
     expect(await ledger.onHand(shelf)).toBe('0')
@@ -115,12 +128,15 @@ describe('what depreciation went with it', () => {
     ['2025-09-10', '220.00'],
     ['2025-08-10', '240.00'],
     ['2019-01-01', '240.00']
-  ])('goods first received %s have %s of 250.00 charged before November 2026, and the rest always remains', async (receivedOn, charged) => {
-    const shelf = await ledger.shelf()
-    const [came] = await ledger.receive(shelf, '10', '25.00', { on: '2026-11-01', receivedOn })
-    const [left] = await ledger.issue(shelf, '10', { on: '2026-11-20' })
-    expect([came?.charge, left?.charge]).toEqual([charged, `-${charged}`])
-  })
+  ])(
+    'goods first received %s have %s of 250.00 charged before November 2026, and the rest always remains',
+    async (receivedOn, charged) => {
+      const shelf = await ledger.shelf()
+      const [came] = await ledger.receive(shelf, '10', '25.00', { on: '2026-11-01', receivedOn })
+      const [left] = await ledger.issue(shelf, '10', { on: '2026-11-20' })
+      expect([came?.charge, left?.charge]).toEqual([charged, `-${charged}`])
+    }
+  )
 
   test('a late slip places the cents that the pending charge loses on itself (R-AGE-3)', async () => {
     const shelf = await ledger.shelf()
@@ -135,7 +151,10 @@ describe('what depreciation went with it', () => {
   test('a late slip only takes lots that were there on its day', async () => {
     const shelf = await ledger.shelf()
     await ledger.receive(shelf, '5', '1.00', { on: '2026-11-10' })
-    expect(await ledger.refusal(ledger.issue(shelf, '1', { on: '2026-11-09' }))).toMatchObject({ code: 'LotNotThereYet', status: 409 })
+    expect(await ledger.refusal(ledger.issue(shelf, '1', { on: '2026-11-09' }))).toMatchObject({
+      code: 'LotNotThereYet',
+      status: 409
+    })
   })
 })
 
@@ -159,10 +178,16 @@ describe('what is undone', () => {
     await ledger.receive(shelf, '3', '0.3350')
     const issued = await ledger.postSlip([ledger.entry(shelf, '-3')])
 
-    const parts = [await ledger.undo(issued, [ledger.entry(shelf, '1', { sourceLine: 1 })]), await ledger.undo(issued, [ledger.entry(shelf, '2', { sourceLine: 1 })])].flat()
+    const parts = [
+      await ledger.undo(issued, [ledger.entry(shelf, '1', { sourceLine: 1 })]),
+      await ledger.undo(issued, [ledger.entry(shelf, '2', { sourceLine: 1 })])
+    ].flat()
 
     expect(parts.reduce((sum, { cost }) => sum + Math.round(Number(cost) * 100), 0)).toBe(101)
-    expect(await ledger.refusal(ledger.undo(issued, [ledger.entry(shelf, '1', { sourceLine: 1 })]))).toMatchObject({ code: 'ReturnExceedsIssue', extra: { lines: [{ wanted: '1', returnable: '0' }] } })
+    expect(await ledger.refusal(ledger.undo(issued, [ledger.entry(shelf, '1', { sourceLine: 1 })]))).toMatchObject({
+      code: 'ReturnExceedsIssue',
+      extra: { lines: [{ wanted: '1', returnable: '0' }] }
+    })
   })
 
   test('a receipt takes its own lots back, however many are older', async () => {
@@ -170,7 +195,9 @@ describe('what is undone', () => {
     await ledger.receive(shelf, '5', '1.00', { on: '2026-10-01' })
     const wrong = await ledger.postSlip([ledger.entry(shelf, '7', { unitCost: '2.00' })])
 
-    expect(await ledger.undo(wrong, [ledger.entry(shelf, '-7', { sourceLine: 1 })])).toMatchObject([{ quantity: '-7', cost: '-14.00' }])
+    expect(await ledger.undo(wrong, [ledger.entry(shelf, '-7', { sourceLine: 1 })])).toMatchObject([
+      { quantity: '-7', cost: '-14.00' }
+    ])
     expect(await ledger.onHand(shelf)).toBe('5')
   })
 
@@ -179,7 +206,9 @@ describe('what is undone', () => {
     const receipt = await ledger.postSlip([ledger.entry(shelf, '5', { unitCost: '2.00' })])
     const issue = await ledger.postSlip([ledger.entry(shelf, '-2')])
 
-    expect(await ledger.refusal(ledger.undo(receipt, [ledger.entry(shelf, '-5', { sourceLine: 1 })]))).toMatchObject({ code: 'GoodsAlreadyGone' })
+    expect(await ledger.refusal(ledger.undo(receipt, [ledger.entry(shelf, '-5', { sourceLine: 1 })]))).toMatchObject({
+      code: 'GoodsAlreadyGone'
+    })
     await ledger.undo(issue, [ledger.entry(shelf, '2', { sourceLine: 1 })])
     await ledger.undo(receipt, [ledger.entry(shelf, '-5', { sourceLine: 1 })])
     expect(await ledger.onHand(shelf)).toBe('0')
@@ -201,7 +230,11 @@ describe('what is undone', () => {
     await ledger.receive(shelf, '5', '2.00')
     const issue = await ledger.postSlip([ledger.entry(shelf, '-5')])
     const outcomes = await Promise.allSettled(
-      Array.from({ length: 8 }, (_, index) => ledger.undo(issue, [ledger.entry(index % 2 === 0 ? shelf : { ...shelf, condition: 'nonconforming' }, '2', { sourceLine: 1 })]))
+      Array.from({ length: 8 }, (_, index) =>
+        ledger.undo(issue, [
+          ledger.entry(index % 2 === 0 ? shelf : { ...shelf, condition: 'nonconforming' }, '2', { sourceLine: 1 })
+        ])
+      )
     )
     expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(2)
   })
@@ -213,9 +246,14 @@ describe('reservations', () => {
     await ledger.receive(shelf, '5', '1.00')
     const id = await reserve(ctx, { key: ledger.keyOf(shelf), quantity: '4', reservedFor: 'REQ-1' })
 
-    expect(await ledger.refusal(ledger.issue(shelf, '2'))).toMatchObject({ code: 'InsufficientStock', extra: { lines: [{ available: '1' }] } })
+    expect(await ledger.refusal(ledger.issue(shelf, '2'))).toMatchObject({
+      code: 'InsufficientStock',
+      extra: { lines: [{ available: '1' }] }
+    })
     await ledger.post([ledger.entry(shelf, '-3', { reservationId: id })])
-    expect(await ledger.refusal(ledger.post([ledger.entry(shelf, '-2', { reservationId: id })]))).toMatchObject({ code: 'ReservationDoesNotCover' })
+    expect(await ledger.refusal(ledger.post([ledger.entry(shelf, '-2', { reservationId: id })]))).toMatchObject({
+      code: 'ReservationDoesNotCover'
+    })
     expect(await releaseReservation(ctx, { warehouseId: ledger.warehouse.id, id })).toBe('1')
     expect(await releaseReservation(ctx, { warehouseId: ledger.warehouse.id, id })).toBe('0')
     await ledger.issue(shelf, '2')
@@ -225,7 +263,9 @@ describe('reservations', () => {
   test('many reserve at once: only what is there is promised', async () => {
     const shelf = await ledger.shelf()
     await ledger.receive(shelf, '5', '1.00')
-    const outcomes = await Promise.allSettled(Array.from({ length: 12 }, () => reserve(ctx, { key: ledger.keyOf(shelf), quantity: '2', reservedFor: 'REQ-2' })))
+    const outcomes = await Promise.allSettled(
+      Array.from({ length: 12 }, () => reserve(ctx, { key: ledger.keyOf(shelf), quantity: '2', reservedFor: 'REQ-2' }))
+    )
     expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(2)
   })
 })
@@ -246,15 +286,35 @@ describe('the database itself', () => {
     await other.receive(shelf, '5', '1.00', { on: '2026-09-10' })
     await h.sql(`insert into stock_period values ($1, '2026-09-01', 'closed', now())`, [other.warehouse.id])
 
-    expect(await other.refusal(other.issue(shelf, '1', { on: '2026-09-30' }))).toMatchObject({ code: 'PeriodClosed', status: 409 })
+    expect(await other.refusal(other.issue(shelf, '1', { on: '2026-09-30' }))).toMatchObject({
+      code: 'PeriodClosed',
+      status: 409
+    })
     await expect(
-      h.sql(`insert into movement select warehouse_id, nextval('movement_id_seq'), slip_id, line_no, lot_id, part_id, ownership, condition, quantity, occurred_on, now(), cost, charge, on_hand_after from movement where warehouse_id = $1 limit 1`, [other.warehouse.id])
+      h.sql(
+        `insert into movement select warehouse_id, nextval('movement_id_seq'), slip_id, line_no, lot_id, part_id, ownership, condition, quantity, occurred_on, now(), cost, charge, on_hand_after from movement where warehouse_id = $1 limit 1`,
+        [other.warehouse.id]
+      )
     ).rejects.toThrow(/closed/)
-    await expect(h.sql(`update stock_period set state = 'open' where warehouse_id = $1`, [other.warehouse.id])).rejects.toThrow(/never reopened/)
+    await expect(
+      h.sql(`update stock_period set state = 'open' where warehouse_id = $1`, [other.warehouse.id])
+    ).rejects.toThrow(/never reopened/)
   })
 
   test('leads every key of a stock table with the warehouse, so that the ledger can be sharded by it', async () => {
-    const tables = ['balance', 'lot', 'movement', 'reservation', 'stock_period', 'slip', 'slip_line', 'signature', 'document_event', 'document_number', 'quality_report']
+    const tables = [
+      'balance',
+      'lot',
+      'movement',
+      'reservation',
+      'stock_period',
+      'slip',
+      'slip_line',
+      'signature',
+      'document_event',
+      'document_number',
+      'quality_report'
+    ]
     const keys = await h.sql<{ table: string; key: string; first: string }>(
       `select c.relname as table, i.relname as key, a.attname as first
          from pg_index x join pg_class c on c.oid = x.indrelid join pg_class i on i.oid = x.indexrelid join pg_attribute a on a.attrelid = c.oid and a.attnum = x.indkey[0]
@@ -275,12 +335,20 @@ test('partitions are made on demand, by many at once, and only once', async () =
 test('one call is one round trip, whatever the number of lines', async () => {
   const shelves = []
   for (let index = 0; index < 40; index++) shelves.push(await ledger.shelf())
-  const entries: Entry[] = shelves.map((shelf, index) => ledger.entry(shelf, '1', { line: index + 1, unitCost: '1.00' }))
+  const entries: Entry[] = shelves.map((shelf, index) =>
+    ledger.entry(shelf, '1', { line: index + 1, unitCost: '1.00' })
+  )
   const slip = await ledger.slip(entries)
   let statements = 0
   const count = () => statements++
   h.runtime.database.pool.on('acquire', count)
-  await post(ctx, { warehouseId: ledger.warehouse.id, slipId: slip, occurredOn: h.clock.today(), postedAt: h.clock.now().toString(), entries })
+  await post(ctx, {
+    warehouseId: ledger.warehouse.id,
+    slipId: slip,
+    occurredOn: h.clock.today(),
+    postedAt: h.clock.now().toString(),
+    entries
+  })
   h.runtime.database.pool.off('acquire', count)
   await h.sql(`update slip set state = 'posted', posted_at = now(), posted_by = 0 where id = $1`, [slip])
   expect(statements).toBe(1)

@@ -11,7 +11,10 @@ beforeAll(async () => {
 afterAll(() => h.close())
 
 const upload = (csv: string, query = '') =>
-  h.api.post(`/v1/imports/opening-stock${query}`).set({ authorization: `Bearer ${counter.keeper.person.token}`, 'content-type': 'text/csv' }).send(csv)
+  h.api
+    .post(`/v1/imports/opening-stock${query}`)
+    .set({ authorization: `Bearer ${counter.keeper.person.token}`, 'content-type': 'text/csv' })
+    .send(csv)
 
 test('opening stock is tried, imported as slips, signed and posted; the same file never counts twice', async () => {
   const [plain, boxed] = [await h.make.part({ standardCost: '2.5' }), await h.make.part({ units: { box: '12' } })]
@@ -21,7 +24,11 @@ test('opening stock is tried, imported as slips, signed and posted; the same fil
   expect(tried.body).toMatchObject({ applied: false, counts: { create: 2, refused: 0 }, slips: [] })
   expect(await counter.onHand(plain.number)).toBe('0')
   const applied = await upload(csv, '?apply=true')
-  expect(applied.body).toMatchObject({ applied: true, rows: tried.body.rows, slips: [expect.stringContaining('-OPN-202611-')] })
+  expect(applied.body).toMatchObject({
+    applied: true,
+    rows: tried.body.rows,
+    slips: [expect.stringContaining('-OPN-202611-')]
+  })
   await counter.signers['department-head'].get(`/v1/slips/${applied.body.slips[0]}`)
   await counter.signAndPost(applied.body.slips[0])
   expect([await counter.onHand(plain.number), await counter.onHand(boxed.number)]).toEqual(['10', '24'])
@@ -37,14 +44,22 @@ test('one refused row keeps the whole file out, and every row says why', async (
   const csv = `warehouse,part,quantity,unitCost,receivedOn\n${counter.warehouse},${part.number},1,2,\n${counter.warehouse},NOPE,1,2,\n${other.warehouse},${part.number},1,2,\n${counter.warehouse},${part.number},1,,\n${counter.warehouse},${part.number},1.2345,2,2099-01-01\n`
   const answer = await upload(csv, '?apply=true')
   expect(answer.status).toBe(422)
-  expect(answer.body.rows.map(({ outcome }: { outcome: string }) => outcome)).toEqual(['create', 'refused', 'refused', 'refused', 'refused'])
+  expect(answer.body.rows.map(({ outcome }: { outcome: string }) => outcome)).toEqual([
+    'create',
+    'refused',
+    'refused',
+    'refused',
+    'refused'
+  ])
   expect(answer.body.rows[1].problems).toEqual(['the catalogue has no part NOPE'])
   expect(await counter.onHand(part.number)).toBe('0')
 })
 
 test('a long file becomes slips of at most 500 lines', async () => {
   const numbers: string[] = []
-  await h.sql(`insert into part (number, name, standard_cost) select 'LONG-' || g, 'part', 1 from generate_series(1, 1001) g`)
+  await h.sql(
+    `insert into part (number, name, standard_cost) select 'LONG-' || g, 'part', 1 from generate_series(1, 1001) g`
+  )
   for (let count = 1; count <= 1001; count++) numbers.push(`${counter.warehouse},LONG-${count},1`)
   const answer = await upload(`warehouse,part,quantity\n${numbers.join('\n')}\n`, '?apply=true')
   expect(answer.body.slips).toHaveLength(3)

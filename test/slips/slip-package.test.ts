@@ -17,7 +17,12 @@ beforeAll(async () => {
   h = await openHarness()
   counter = await openCounter(h)
   const part = await counter.stocked()
-  const slip = await counter.posted({ kind: 'issue', reference: 'RO-1', note: '急件', lines: [{ part: part.number, quantity: '2' }] })
+  const slip = await counter.posted({
+    kind: 'issue',
+    reference: 'RO-1',
+    note: '急件',
+    lines: [{ part: part.number, quantity: '2' }]
+  })
   text = (await counter.keeper.get(`/v1/slips/${slip.number}/package`)).text
   key = (await counter.keeper.get('/v1/slip-package-key')).body.publicKey
 })
@@ -50,7 +55,9 @@ test('one changed byte, anywhere, is found', () => {
 })
 
 test('a package sealed by somebody else fails against the pinned key', () => {
-  expect(verifySlipPackage(text, key.replace(/.{4}=*$/, 'AAA='))).toContain('it is sealed with another key than the one given')
+  expect(verifySlipPackage(text, key.replace(/.{4}=*$/, 'AAA='))).toContain(
+    'it is sealed with another key than the one given'
+  )
   expect(verifySlipPackage('no JSON at all')).toHaveLength(1)
   expect(verifySlipPackage('{}')).toHaveLength(1)
 })
@@ -61,7 +68,8 @@ test('the command line says so with its exit code', { timeout: 30_000 }, async (
   const forged = path.join(folder, 'forged.json')
   await writeFile(genuine, text)
   await writeFile(forged, text.replace('"RO-1"', '"RO-2"'))
-  const cli = (file: string) => promisify(execFile)(process.execPath, ['src/cli.ts', 'verify-package', file, '--key', key])
+  const cli = (file: string) =>
+    promisify(execFile)(process.execPath, ['src/cli.ts', 'verify-package', file, '--key', key])
   expect((await cli(genuine)).stdout).toContain('is genuine')
   await expect(cli(forged)).rejects.toMatchObject({ code: 1, stdout: expect.stringContaining('does not verify') })
 })

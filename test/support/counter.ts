@@ -7,9 +7,20 @@ export const SIGNERS = ['department-head', 'operations-supervisor', 'finance-sup
 /** Somebody at an HTTP client: every call carries their token. */
 export interface Caller {
   person: MadePerson
-  get(path: string, headers?: Record<string, string>): Promise<{ status: number; body: any; text: string; headers: Record<string, string> }>
-  post(path: string, body?: object, headers?: Record<string, string>): Promise<{ status: number; body: any; text: string; headers: Record<string, string> }>
-  put(path: string, body?: object, headers?: Record<string, string>): Promise<{ status: number; body: any; text: string; headers: Record<string, string> }>
+  get(
+    path: string,
+    headers?: Record<string, string>
+  ): Promise<{ status: number; body: any; text: string; headers: Record<string, string> }>
+  post(
+    path: string,
+    body?: object,
+    headers?: Record<string, string>
+  ): Promise<{ status: number; body: any; text: string; headers: Record<string, string> }>
+  put(
+    path: string,
+    body?: object,
+    headers?: Record<string, string>
+  ): Promise<{ status: number; body: any; text: string; headers: Record<string, string> }>
 }
 
 /** A warehouse with its people: a keeper and the three who sign. */
@@ -25,19 +36,46 @@ export interface Counter {
   /** Writes, signs and posts in one go; answers the posted slip. */
   posted(body: object): Promise<any>
   /** A part with stock. */
-  stocked(line?: { quantity?: string; unitCost?: string; ownership?: string; condition?: string }): Promise<{ number: string; id: number }>
+  stocked(line?: {
+    quantity?: string
+    unitCost?: string
+    ownership?: string
+    condition?: string
+  }): Promise<{ number: string; id: number }>
   onHand(part: string, ownership?: string, condition?: string): Promise<string>
   verify(): Promise<{ ok: boolean; findings: unknown[] }>
 }
 
 export function callerFor(h: Harness, person: MadePerson): Caller {
   const authorised = { authorization: `Bearer ${person.token}` }
-  const shape = ({ status, body, text, headers }: { status: number; body: unknown; text: string; headers: unknown }) => ({ status, body: body as any, text, headers: headers as Record<string, string> })
+  const shape = ({
+    status,
+    body,
+    text,
+    headers
+  }: {
+    status: number
+    body: unknown
+    text: string
+    headers: unknown
+  }) => ({ status, body: body as any, text, headers: headers as Record<string, string> })
   return {
     person,
     get: async (path, headers = {}) => shape(await h.api.get(path).set({ ...authorised, ...headers })),
-    post: async (path, body = {}, headers = {}) => shape(await h.api.post(path).set({ ...authorised, ...headers }).send(body)),
-    put: async (path, body = {}, headers = {}) => shape(await h.api.put(path).set({ ...authorised, ...headers }).send(body))
+    post: async (path, body = {}, headers = {}) =>
+      shape(
+        await h.api
+          .post(path)
+          .set({ ...authorised, ...headers })
+          .send(body)
+      ),
+    put: async (path, body = {}, headers = {}) =>
+      shape(
+        await h.api
+          .put(path)
+          .set({ ...authorised, ...headers })
+          .send(body)
+      )
   }
 }
 
@@ -45,7 +83,11 @@ export async function openCounter(h: Harness, { warehouse }: { warehouse?: strin
   const { code, id } = await h.make.warehouse(warehouse === undefined ? {} : { code: warehouse })
   const callerWith = async (duty: Duty) => callerFor(h, await h.make.person({ grants: [{ duty, warehouse: code }] }))
   const keeper = await callerWith('keeper')
-  const signers = { 'department-head': await callerWith('department-head'), 'operations-supervisor': await callerWith('operations-supervisor'), 'finance-supervisor': await callerWith('finance-supervisor') }
+  const signers = {
+    'department-head': await callerWith('department-head'),
+    'operations-supervisor': await callerWith('operations-supervisor'),
+    'finance-supervisor': await callerWith('finance-supervisor')
+  }
   const must = (answer: { status: number; text: string; body: any }, status: number) => {
     if (answer.status !== status) throw new Error(`${answer.status}: ${answer.text}`)
     return answer.body
@@ -57,7 +99,8 @@ export async function openCounter(h: Harness, { warehouse }: { warehouse?: strin
     signers,
     slip: async (body) => must(await keeper.post(`/v1/warehouses/${code}/slips`, body), 201),
     sign: async (number, duties = SIGNERS) => {
-      for (const duty of duties) must(await signers[duty].post(`/v1/slips/${number}/signatures`, { duty, decision: 'approve' }), 200)
+      for (const duty of duties)
+        must(await signers[duty].post(`/v1/slips/${number}/signatures`, { duty, decision: 'approve' }), 200)
     },
     signAndPost: async (number, posting = {}) => {
       await counter.sign(number)
@@ -66,12 +109,19 @@ export async function openCounter(h: Harness, { warehouse }: { warehouse?: strin
     posted: async (body) => must(await counter.signAndPost((await counter.slip(body)).number), 200),
     stocked: async ({ quantity = '10', unitCost = '12.50', ownership = 'own', condition = 'qualified' } = {}) => {
       const part = await h.make.part()
-      await counter.posted({ kind: 'receipt', lines: [{ part: part.number, quantity, ownership, condition, ...(ownership === 'own' && { unitCost }) }] })
+      await counter.posted({
+        kind: 'receipt',
+        lines: [{ part: part.number, quantity, ownership, condition, ...(ownership === 'own' && { unitCost }) }]
+      })
       return part
     },
     onHand: async (part, ownership = 'own', condition = 'qualified') => {
       const { items } = must(await keeper.get(`/v1/warehouses/${code}/stock?part=${encodeURIComponent(part)}`), 200)
-      return items.find((row: { ownership: string; condition: string }) => row.ownership === ownership && row.condition === condition)?.onHand ?? '0'
+      return (
+        items.find(
+          (row: { ownership: string; condition: string }) => row.ownership === ownership && row.condition === condition
+        )?.onHand ?? '0'
+      )
     },
     verify: async () => must(await keeper.get(`/v1/ledger/verification?warehouse=${code}`), 200)
   }
