@@ -81,9 +81,9 @@ select row_number() over (order by occurred_on, warehouse_id, incoming, bundle) 
   from (select distinct warehouse_id, occurred_on, quantity > 0 as incoming, position / 5 as bundle from bench_movement) slip`
 
 const WRITE_LOTS = `
-insert into lot (warehouse_id, id, part_id, ownership, condition, received_on, opened_on, aged_from, unit_cost, quantity_in, on_hand, origin_lot_id, last_moved_on, exhausted)
+insert into lot (warehouse_id, id, part_id, ownership, condition, received_on, opened_on, aged_from, unit_cost, quantity_in, cost_in, charge_in, on_hand, last_moved_on, exhausted)
 select l.warehouse_id, l.id, l.part_id, 'own', 'qualified', l.received_on, l.received_on, date_trunc('month', l.received_on)::date, l.unit_cost, l.quantity_in,
-       m.left_over, l.id, m.occurred_on, m.left_over = 0
+       lot_cost(l.unit_cost, l.quantity_in, 0), 0, m.left_over, m.occurred_on, m.left_over = 0
   from bench_lot l
   join (select distinct on (lot_id) lot_id, left_over, occurred_on from bench_movement order by lot_id, turn desc) m on m.lot_id = l.id
  order by l.id`

@@ -75,11 +75,13 @@ create table lot (
   aged_month int not null generated always as ((extract(year from aged_from) * 12 + extract(month from aged_from))::int) stored,
   unit_cost numeric(18,4) not null,
   quantity_in numeric(15,3) not null,
+  cost_in numeric(18,2) not null,
+  charge_in numeric(18,2) not null,
   on_hand numeric(15,3) not null,
   cost_residue numeric(18,2) not null default 0,
   charge_residue numeric(18,2) not null default 0,
   rate_skipped numeric(9,4) not null default 0,
-  origin_lot_id bigint not null,
+  parent_lot_id bigint,
   source_movement_id bigint,
   last_moved_on date not null,
   exhausted boolean not null default false,
@@ -94,7 +96,7 @@ create table lot (
 ) with (fillfactor = 70);
 create index lot_oldest_first on lot (warehouse_id, part_id, ownership, condition, received_on, id) where not exhausted;
 create index lot_by_source on lot (warehouse_id, source_movement_id) where source_movement_id is not null;
-create index lot_by_origin on lot (warehouse_id, origin_lot_id) where source_movement_id is not null;
+create index lot_by_parent on lot (warehouse_id, parent_lot_id) where parent_lot_id is not null;
 create index lot_by_age on lot (aged_from, warehouse_id) where not exhausted;
 
 create sequence movement_id_seq;
@@ -247,7 +249,7 @@ end $$;
 const POST = `
 create type moving as (
   line_no int, lot_id bigint, part_id int, ownership text, condition text, quantity numeric, received_on date, unit_cost numeric,
-  cost_residue numeric, charge_residue numeric, rate_skipped numeric, origin_lot_id bigint, source_movement_id bigint,
+  cost_residue numeric, charge_residue numeric, rate_skipped numeric, parent_lot_id bigint, source_movement_id bigint,
   cost numeric, charge numeric, on_hand_before numeric
 );
 
@@ -403,10 +405,10 @@ begin
     return query
     with moving as materialized (select * from unnest(v_moving)),
     opened as (
-      insert into lot (warehouse_id, id, part_id, ownership, condition, received_on, opened_on, aged_from, unit_cost, quantity_in, on_hand,
-                       cost_residue, charge_residue, rate_skipped, origin_lot_id, source_movement_id, last_moved_on)
-      select p_warehouse, lot_id, part_id, ownership, condition, received_on, p_occurred_on, date_trunc('month', received_on::timestamp)::date, unit_cost, quantity, quantity,
-             cost_residue, charge_residue, rate_skipped, coalesce(origin_lot_id, lot_id), source_movement_id, p_occurred_on
+      insert into lot (warehouse_id, id, part_id, ownership, condition, received_on, opened_on, aged_from, unit_cost, quantity_in, cost_in, charge_in, on_hand,
+                       cost_residue, charge_residue, rate_skipped, parent_lot_id, source_movement_id, last_moved_on)
+      select p_warehouse, lot_id, part_id, ownership, condition, received_on, p_occurred_on, date_trunc('month', received_on::timestamp)::date, unit_cost, quantity, cost, charge, quantity,
+             cost_residue, charge_residue, rate_skipped, parent_lot_id, source_movement_id, p_occurred_on
         from moving
     ), moved_balance as (
       update balance b
@@ -427,21 +429,28 @@ begin
   end if;
 end $$;
 
--- A reversed receipt takes back the very lots it opened, and what came back of them since.
+-- A reversed slip takes back the very lots it opened, and what came back of them since, and of those.
 create function lots_to_undo(p_warehouse int, p_source_slip bigint, p_source_day date, p_lines int[], p_source_lines int[])
 returns table (line_no int, lot_id bigint) language sql stable as $$
-  select e.line_no, l.id
-    from unnest(p_lines, p_source_lines) as e (line_no, source_line)
-    join movement m on m.warehouse_id = p_warehouse and m.occurred_on = p_source_day and m.slip_id = p_source_slip
-                   and m.line_no = e.source_line and m.quantity > 0
-    join lot l on l.warehouse_id = m.warehouse_id
-              and (l.id = m.lot_id or (l.source_movement_id is not null and l.origin_lot_id = m.lot_id))
-              and (l.part_id, l.ownership, l.condition) = (m.part_id, m.ownership, m.condition)
+  with recursive undone as (
+    select e.line_no, l.id, l.part_id, l.ownership, l.condition
+      from unnest(p_lines, p_source_lines) as e (line_no, source_line)
+      join movement m on m.warehouse_id = p_warehouse and m.occurred_on = p_source_day and m.slip_id = p_source_slip
+                     and m.line_no = e.source_line and m.quantity > 0
+      join lot l on l.warehouse_id = m.warehouse_id and l.id = m.lot_id
+    union
+    select u.line_no, l.id, l.part_id, l.ownership, l.condition
+      from undone u
+      join lot l on l.warehouse_id = p_warehouse and l.parent_lot_id = u.id
+                and (l.part_id, l.ownership, l.condition) = (u.part_id, u.ownership, u.condition)
+  )
+  select line_no, id from undone
 $$;
 
--- What the source lines took and did not get back yet; what was taken last comes back first. A movement that comes back in
--- parts is prorated so that the parts add up to what left, to the cent (R-IN-3). The lot keeps its age; months it was not
--- here were not charged, so its rate starts where it stopped.
+-- What the source lines took and did not get back yet; what was taken last comes back first. A part of a movement comes back
+-- with its share of what is still out, so that all the parts add up to what left, to the cent, in whatever order and however
+-- often a return is itself reversed (R-IN-3). The lot keeps its age; months it was not here were not charged, so its rate
+-- starts where it stopped.
 create function goods_coming_back(
   p_warehouse int, p_month int, p_source_slip bigint, p_source_day date,
   p_lines int[], p_parts int[], p_ownerships text[], p_conditions text[], p_quantities numeric[], p_source_lines int[]
@@ -458,29 +467,30 @@ begin
      where e.quantity > 0
   ), gone as (
     select e.line_no, e.part_id, e.ownership, e.condition, e.base, e.quantity as wanted,
-           m.id as movement_id, -m.quantity as quantity, -m.cost as cost, -m.charge as charge, back.quantity as back,
-           l.unit_cost, l.received_on, l.aged_month, l.origin_lot_id,
+           m.id as movement_id, m.lot_id, -m.quantity - back.quantity as out, -m.cost - back.cost as cost, -m.charge - back.charge as charge,
+           l.unit_cost, l.received_on, l.aged_month,
            depreciation_rate(l.aged_month, month_index(m.occurred_on) - 1) - l.rate_skipped as rate_taken,
            sum(-m.quantity - back.quantity) over (partition by e.line_no order by m.id desc) as upto
       from entry e
       join movement m on m.warehouse_id = p_warehouse and m.occurred_on = p_source_day and m.slip_id = p_source_slip
                      and m.line_no = e.source_line and m.quantity < 0 and m.part_id = e.part_id and m.ownership = e.ownership
       join lot l on l.warehouse_id = p_warehouse and l.id = m.lot_id
-      cross join lateral (select coalesce(sum(r.quantity_in), 0) as quantity from lot r
+      cross join lateral (select coalesce(sum(r.quantity_in), 0) as quantity, coalesce(sum(r.cost_in), 0) as cost, coalesce(sum(r.charge_in), 0) as charge
+                            from lot r
                            where r.warehouse_id = p_warehouse and r.source_movement_id = m.id and not r.undone) back
-  ), returned as materialized (
-    select g.line_no, g.part_id, g.ownership, g.condition, g.movement_id, g.unit_cost, g.received_on, g.aged_month, g.origin_lot_id, g.rate_taken, taken,
-           round(g.cost * (g.back + prior + taken) / g.quantity, 2) - round(g.cost * (g.back + prior) / g.quantity, 2) as cost,
-           round(g.charge * (g.back + prior + taken) / g.quantity, 2) - round(g.charge * (g.back + prior) / g.quantity, 2) as charge
+  ), spread as (
+    select g.*, least(g.base + g.wanted, g.upto) - greatest(g.base, g.upto - g.out) as taken, greatest(g.base - (g.upto - g.out), 0) as prior
       from gone g
-      cross join lateral (select g.upto - (g.quantity - g.back) as from_unit) span
-      cross join lateral (select least(g.base + g.wanted, g.upto) - greatest(g.base, from_unit) as taken,
-                                 greatest(g.base - from_unit, 0) as prior) part
-     where g.quantity > g.back and g.upto > g.base and from_unit < g.base + g.wanted
+     where g.out > 0 and g.upto > g.base and g.upto - g.out < g.base + g.wanted
+  ), returned as materialized (
+    select s.*,
+           round(s.cost * (s.prior + s.taken) / s.out, 2) - round(s.cost * s.prior / s.out, 2) as cost_back,
+           round(s.charge * (s.prior + s.taken) / s.out, 2) - round(s.charge * s.prior / s.out, 2) as charge_back
+      from spread s
   )
   select (select array_agg(row(r.line_no, nextval('lot_id_seq'), r.part_id, r.ownership, r.condition, r.taken, r.received_on, r.unit_cost,
-                               r.cost - round(r.unit_cost * r.taken, 2), r.charge - round(r.unit_cost * r.taken * r.rate_taken, 2),
-                               depreciation_rate(r.aged_month, p_month - 1) - r.rate_taken, r.origin_lot_id, r.movement_id, r.cost, r.charge, null)::moving)
+                               r.cost_back - round(r.unit_cost * r.taken, 2), r.charge_back - round(r.unit_cost * r.taken * r.rate_taken, 2),
+                               depreciation_rate(r.aged_month, p_month - 1) - r.rate_taken, r.lot_id, r.movement_id, r.cost_back, r.charge_back, null)::moving)
             from (select * from returned order by line_no, movement_id) r),
          (select jsonb_agg(jsonb_build_object('line', e.line_no, 'wanted', e.quantity, 'returnable', coalesce(r.taken, 0)) order by e.line_no)
             from entry e

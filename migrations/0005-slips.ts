@@ -54,6 +54,7 @@ create table signature (
 );
 create unique index signature_one_per_duty on signature (warehouse_id, document_id, duty) where voided_at is null;
 create unique index signature_one_per_person on signature (warehouse_id, document_id, person_id) where voided_at is null;
+create unique index signature_one_per_principal on signature (warehouse_id, document_id, coalesce(on_behalf_of, person_id)) where voided_at is null;
 
 create table slip (
   warehouse_id int not null references warehouse (id),
@@ -87,6 +88,7 @@ create table slip (
   late_settled_at timestamptz,
   released_because text,
   authorised_by text,
+  refusal jsonb,
   constraint slip_pkey primary key (warehouse_id, id),
   constraint slip_number_unique unique (warehouse_id, number),
   constraint slip_source_fkey foreign key (warehouse_id, source_slip_id) references slip (warehouse_id, id),
@@ -96,8 +98,12 @@ create table slip (
 ) with (fillfactor = 70);
 create unique index slip_reversed_once on slip (warehouse_id, source_slip_id) where kind = 'reversal' and state not in ('cancelled');
 create index slip_by_day on slip (warehouse_id, occurred_on desc, id desc);
-create index slip_unfinished on slip (warehouse_id, state, id) where state not in ('posted', 'cancelled');
-create index slip_late on slip (late_due_at) where late_duty is not null and late_settled_at is null;
+create index slip_unfinished on slip (warehouse_id, state, occurred_on desc, id desc) where state not in ('posted', 'cancelled');
+create index slip_late on slip (warehouse_id, occurred_on desc, id desc) where late_duty is not null and late_settled_at is null;
+-- The same across warehouses, for whoever signs for a region or the whole network.
+create index slip_by_day_anywhere on slip (occurred_on desc, id desc);
+create index slip_unfinished_anywhere on slip (state, occurred_on desc, id desc) where state not in ('posted', 'cancelled');
+create index slip_by_reference on slip (reference, occurred_on desc, id desc) where reference is not null;
 create index slip_by_source on slip (warehouse_id, source_slip_id) where source_slip_id is not null;
 
 create table slip_line (
@@ -119,7 +125,7 @@ create table slip_line (
   note text,
   constraint slip_line_pkey primary key (warehouse_id, slip_id, line_no),
   constraint slip_line_slip_fkey foreign key (warehouse_id, slip_id) references slip (warehouse_id, id),
-  constraint slip_line_moves_something check (quantity <> 0),
+  constraint slip_line_moves_something check (quantity <> 0 or difference is not null),
   constraint slip_line_ownership_known check (ownership in ('own', 'consigned')),
   constraint slip_line_condition_known check (condition in ('qualified', 'nonconforming'))
 );
@@ -131,8 +137,8 @@ create table quality_report (
   id bigint not null default nextval('document_id_seq'),
   number text not null,
   slip_id bigint not null,
-  line_no int not null,
-  part_id int not null references part (id),
+  line_no int,
+  part_id int references part (id),
   aspects text[] not null,
   expected_quantity numeric(15,3),
   received_quantity numeric(15,3) not null,
@@ -147,11 +153,15 @@ create table quality_report (
   settlement text,
   constraint quality_report_pkey primary key (warehouse_id, id),
   constraint quality_report_number_unique unique (warehouse_id, number),
+  constraint quality_report_slip_fkey foreign key (warehouse_id, slip_id) references slip (warehouse_id, id),
   constraint quality_report_line_fkey foreign key (warehouse_id, slip_id, line_no) references slip_line (warehouse_id, slip_id, line_no),
+  constraint quality_report_names_line_and_part check ((line_no is null) = (part_id is null)),
   constraint quality_report_party_known check (responsible_party in ('production', 'carrier', 'own-department')),
   constraint quality_report_settled_says_who check ((settled_at is null) = (settled_by is null))
 );
 create index quality_report_by_day on quality_report (opened_on, warehouse_id);
+create index quality_report_by_slip on quality_report (warehouse_id, slip_id);
+create index quality_report_newest on quality_report (id desc);
 `)
   }
 }

@@ -95,13 +95,24 @@ export function requireSight(ctx: Context, warehouse: WarehouseRef): void {
 
 /**
  * The grant by which the actor holds one of `duties` for a warehouse today, the own one before a delegated one.
+ * @param isPreferred which grant to take where several would do, e.g. standing in for one person rather than another
  * @throws Refusal 404 for a warehouse the actor may not see, 403 `DutyRequired` for a visible one
  */
-export function requireDuty(ctx: Context, duties: Duty | readonly Duty[], warehouse: WarehouseRef): Grant {
+export function requireDuty(
+  ctx: Context,
+  duties: Duty | readonly Duty[],
+  warehouse: WarehouseRef,
+  isPreferred: (grant: Grant) => boolean = () => true
+): Grant {
   const wanted: readonly Duty[] = typeof duties === 'string' ? [duties] : duties
   const here = grantsToday(ctx).filter((grant) => covers(grant, warehouse))
   if (here.length === 0) throw notFound('warehouse', warehouse.code)
-  return requireWriting(ctx, choose(here, wanted) ?? missingDuty(wanted, `for warehouse ${warehouse.code}`, here))
+  return requireWriting(
+    ctx,
+    choose(here.filter(isPreferred), wanted) ??
+      choose(here, wanted) ??
+      missingDuty(wanted, `for warehouse ${warehouse.code}`, here)
+  )
 }
 
 /**

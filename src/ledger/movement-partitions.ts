@@ -4,30 +4,34 @@ import type { Context } from '../identity/actor.ts'
 
 const ENSURE = statement<{ made: boolean }>(`select ensure_movement_partition($1) as made`)
 
-/** Months known to exist, per database. */
+/** Months known to be there, committed, per database. */
 const known = new WeakMap<object, Set<string>>()
 
 /**
  * Makes sure that movements of the month of `day` have their partition. Costs nothing once a month is known.
- * It works in a transaction of its own: call it before a transaction writes slips.
+ *
+ * It stays on the connection of the context: a burst of requests that each hold a transaction and wait for a second connection
+ * would wait for each other. Within a transaction nothing is remembered, because it may be rolled back.
  */
 export async function ensureMonth(ctx: Context, day: string): Promise<void> {
   const month = day.slice(0, 7)
   const months = monthsOf(ctx.em)
   if (months.has(month)) return
-  await run(ctx.em.fork({ clear: true }), ENSURE, [`${month}-01`])
-  months.add(month)
+  await run(ctx.em, ENSURE, [`${month}-01`])
+  if (ctx.em.getTransactionContext() === undefined) months.add(month)
 }
 
 function monthsOf(em: EntityManager): Set<string> {
-  const connection = em.getConnection()
-  const months = known.get(connection) ?? new Set()
-  known.set(connection, months)
+  const months = known.get(em.config) ?? new Set()
+  known.set(em.config, months)
   return months
 }
 
-/** Partitions of this month and the two after it. A second run finds them there. */
+/**
+ * Partitions of the months that slips are dated into: the two before this one, which may still be open, and the two after it.
+ * A second run finds them there.
+ */
 export async function prepareMonths(ctx: Context): Promise<void> {
   const today = Temporal.PlainDate.from(ctx.clock.today())
-  for (const months of [0, 1, 2]) await ensureMonth(ctx, today.add({ months }).toString())
+  for (const months of [-2, -1, 0, 1, 2]) await ensureMonth(ctx, today.add({ months }).toString())
 }

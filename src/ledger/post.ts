@@ -52,9 +52,10 @@ export interface Movement {
 
 /**
  * The call as SQL, so that a document can change its own state in the same statement.
- * @param first number of the first of its parameters; `entryParameters` gives their values in this order
+ * @param first number of the first of its parameters; `postingParameters` gives their values in this order
+ * @param after a column of the row that must be there first: the call then depends on it, and no plan runs it without
  */
-export const postMovements = (first: number): string => {
+export const postMovements = (first: number, after?: string): string => {
   const types = [
     'int',
     'bigint',
@@ -72,7 +73,9 @@ export const postMovements = (first: number): string => {
     'int[]',
     'bigint[]'
   ]
-  return `post_movements(${types.map((type, index) => `$${first + index}::${type}`).join(', ')})`
+  const parameters = types.map((type, index) => `$${first + index}::${type}`)
+  if (after !== undefined) parameters[0] = `case when ${after} is not null then ${parameters[0]} end`
+  return `post_movements(${parameters.join(', ')})`
 }
 
 /** The columns of `postMovements` as a `Movement`. */
@@ -160,7 +163,9 @@ export function postingRefusal(error: unknown, { entries, source }: Pick<Posting
             ({ line, wanted, returnable }) =>
               `line ${line} (${partOf(line)}) returns ${wanted}, ${returnable} can still come back`
           )
-          .join('; ')}`,
+          .join(
+            '; '
+          )}. What came back by other slips is listed in the slip it left by; reverse those first if this is to undo the whole`,
         {
           extra: {
             lines: lines.map(({ line, wanted, returnable }) => ({

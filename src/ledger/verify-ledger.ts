@@ -4,7 +4,8 @@
 // 2. nothing is negative; reserved = Σ open reservations ≤ on hand
 // 3. cost in = cost out + cost on hand, and charges = charges relieved + charges on hand, per lot, to the cent
 // 4. no movement was posted into a period after it was closed
-// 5. every posted slip line moved its whole quantity, and no movement belongs to a slip that is not posted
+// 5. what came back of a movement is at most what left by it, and all of it came back at exactly what it left with
+// 6. every posted slip line moved its whole quantity, and no movement belongs to a slip that is not posted
 // The whole check runs in one repeatable-read snapshot, so that postings meanwhile do not look like faults.
 import { IsolationLevel } from '@mikro-orm/postgresql'
 import { grantsToday, type Context } from '../identity/actor.ts'
@@ -71,6 +72,13 @@ const CHECKS = [
      from stock_period p
      join movement m on m.warehouse_id = p.warehouse_id and m.occurred_on >= p.period and m.occurred_on < p.period + interval '1 month'
     where p.state = 'closed' and ($1::int is null or p.warehouse_id = $1) and m.posted_at > p.closed_at`,
+  `select 'comes-back-at-what-it-left-with', m.warehouse_id, 'movement ' || m.id,
+          'left ' || trim_scale(-m.quantity) || ' at ' || -m.cost || ', charged ' || -m.charge,
+          'came back ' || trim_scale(r.quantity) || ' at ' || r.cost || ', charged ' || r.charge
+     from (select warehouse_id, source_movement_id, sum(quantity_in) as quantity, sum(cost_in) as cost, sum(charge_in) as charge
+             from lot where source_movement_id is not null and not undone and ($1::int is null or warehouse_id = $1) group by 1, 2) r
+     join movement m on (m.warehouse_id, m.id) = (r.warehouse_id, r.source_movement_id)
+    where r.quantity > -m.quantity or r.cost > -m.cost or (r.quantity = -m.quantity and (r.cost <> -m.cost or r.charge <> -m.charge))`,
   `select 'posted-line-moved-its-quantity', l.warehouse_id, s.number || ' line ' || l.line_no,
           'line ' || trim_scale(l.quantity) || ' of a slip ' || s.state, 'moved ' || trim_scale(coalesce(m.quantity, 0))
      from slip_line l

@@ -6,7 +6,9 @@ export interface Signature {
   duty: Duty
   personId: number
   username: string
+  /** Who was stood in for. */
   onBehalfOf: string | null
+  onBehalfOfId: number | null
   decision: 'approve' | 'refuse'
   comment: string | null
   contentHash: string
@@ -29,15 +31,28 @@ export const dutiesAwaited = ({ duties, signatures }: Pick<Signable, 'duties' | 
 
 /**
  * Whether the actor may sign a document for a duty now: holds the duty there, is a person, did not prepare the document,
- * has not signed it for another duty, and the duty is still awaited (R-SIG-1).
+ * has not signed it for another duty, and the duty is still awaited (R-SIG-1). Whoever is stood in for counts like the signer:
+ * neither a preparer nor somebody whose authority was used already signs through a deputy, and no act counts twice (R-ORG-2).
+ * @param barred further people who may not sign this one, with the reason
  * @returns who signs, and for whom while standing in
  */
 export function requireSigner(
   ctx: Context,
   document: Signable,
-  { duty, warehouse }: { duty: Duty; warehouse: WarehouseRef }
+  {
+    duty,
+    warehouse,
+    barred
+  }: { duty: Duty; warehouse: WarehouseRef; barred?: { personId: number; because: string } | undefined }
 ) {
-  const grant = requireDuty(ctx, duty, warehouse)
+  const { personId } = ctx.actor
+  const spent = new Map(
+    document.signatures.flatMap((signature) =>
+      [signature.personId, signature.onBehalfOfId ?? signature.personId].map((id) => [id, signature] as const)
+    )
+  )
+  const isFree = (id: number): boolean => !document.preparers.includes(id) && !spent.has(id) && id !== barred?.personId
+  const grant = requireDuty(ctx, duty, warehouse, ({ onBehalfOf }) => isFree(onBehalfOf ?? personId))
   if (ctx.actor.isMachine) throw new Refusal('PersonMustSign', 403, 'an API key never signs; sign in as a person')
   if (!document.duties.includes(duty)) {
     throw new Refusal(
@@ -46,20 +61,25 @@ export function requireSigner(
       `${document.number} is not signed by ${duty}; it is signed by ${document.duties.join(', ')}`
     )
   }
-  if (document.preparers.includes(ctx.actor.personId)) {
-    throw new Refusal(
-      'PreparerMaySign',
-      422,
-      `the person who prepared ${document.number} never signs it; ask somebody else with the duty ${duty}`
-    )
-  }
-  const earlier = document.signatures.find(({ personId }) => personId === ctx.actor.personId)
-  if (earlier !== undefined) {
-    throw new Refusal(
-      'AlreadySigned',
-      409,
-      `you signed ${document.number} as ${earlier.duty}; three different people sign, so somebody else signs as ${duty}`
-    )
+  for (const id of new Set([personId, grant.onBehalfOf ?? personId])) {
+    const who = id === personId ? 'you' : 'whom you stand in for'
+    if (document.preparers.includes(id)) {
+      throw new Refusal(
+        'PreparerMaySign',
+        422,
+        `the person who prepared ${document.number}, ${who}, never signs it; ask somebody else with the duty ${duty}`
+      )
+    }
+    if (id === barred?.personId)
+      throw new Refusal('SignerBarred', 422, `${barred.because}; ask somebody else with the duty ${duty}`)
+    const earlier = spent.get(id)
+    if (earlier !== undefined) {
+      throw new Refusal(
+        'AlreadySigned',
+        409,
+        `${document.number} is signed as ${earlier.duty} by ${id === personId ? 'you, or on your behalf' : 'the person you stand in for, or on their behalf'}; three different people sign, so somebody else signs as ${duty}`
+      )
+    }
   }
   if (!dutiesAwaited(document).includes(duty)) {
     throw new Refusal(
@@ -68,13 +88,14 @@ export function requireSigner(
       `${document.number} is already signed as ${duty}; awaited: ${dutiesAwaited(document).join(', ') || 'nobody'}`
     )
   }
-  return { personId: ctx.actor.personId, onBehalfOf: grant.onBehalfOf }
+  return { personId, onBehalfOf: grant.onBehalfOf }
 }
 
 /** What the unique keys of `signature` forbid, when two signatures arrive at once; any other error is handed back as it is. */
 export function signingRefusal(error: unknown, number: string): unknown {
   switch ((error as { constraint?: string } | null)?.constraint) {
     case 'signature_one_per_person':
+    case 'signature_one_per_principal':
       return new Refusal('AlreadySigned', 409, `you signed ${number} a moment ago; one person signs once`)
     case 'signature_one_per_duty':
       return new Refusal('DutyAlreadySigned', 409, `${number} was signed for this duty a moment ago`)

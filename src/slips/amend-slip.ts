@@ -1,11 +1,10 @@
-import { requireDuty, type Context } from '../identity/actor.ts'
-import { ensureMonth } from '../ledger/movement-partitions.ts'
+import { requireDuty, type Context, type Duty } from '../identity/actor.ts'
 import { run, statement } from '../platform/database.ts'
 import { requireMatch } from '../platform/etag.ts'
 import { Refusal } from '../platform/errors.ts'
-import { LINE_COLUMNS, lineParameters, linesFrom, periodClosed } from './create-slip.ts'
+import { dutiesFor, LINE_COLUMNS, lineParameters, linesFrom, periodClosed } from './create-slip.ts'
 import { draftSlip } from './draft-slip.ts'
-import { loadSlip, slipView } from './slip.ts'
+import { loadSlip, slipContent, slipView } from './slip.ts'
 import type { SlipState } from './slip-kinds.ts'
 import type { AmendSlip, SlipView } from './slips.schemas.ts'
 import { unchangedSince } from './unchanged-since.ts'
@@ -14,16 +13,16 @@ const AMENDABLE: readonly SlipState[] = ['draft', 'awaiting-signatures', 'approv
 
 // The lines are replaced as a whole. Old ones go in the statement that finds the slip unchanged; the new ones are numbered
 // from 1 again, which the deletion, done by the same statement, would collide with: they are updated where they exist.
-const AMEND = statement<{ version: number; preparers: number[] }>(`
+const AMEND = statement<{ version: number; preparers: number[]; duties: Duty[] }>(`
 with amended as (
   update slip
      set version = version + 1, state = $4, purpose = $5, occurred_on = $6::date, reference = $7, counterparty = $8, supplier_id = $9, delivery_note = $10,
          packages_expected = $11, packages_received = $12, note = $13, reason = $14, source_slip_id = $15,
-         preparers = array_remove(preparers, $16::int) || $16::int, approved_at = null,
+         preparers = array_remove(preparers, $16::int) || $16::int, approved_at = null, refusal = null, duties = ${dutiesFor('kind')},
          submitted_at = case when $4 = 'draft' then null else $17::timestamptz end
    where warehouse_id = $1 and id = $2 and version = $3
      and not exists (select 1 from stock_period where warehouse_id = $1 and period = date_trunc('month', $6::date::timestamp)::date and state = 'closed')
-  returning version, preparers
+  returning version, preparers, duties
 ), voided as (
   update signature set voided_at = $17 from amended where warehouse_id = $1 and document_id = $2 and voided_at is null
   returning signature.id
@@ -39,13 +38,13 @@ with amended as (
   delete from slip_line using amended where warehouse_id = $1 and slip_id = $2 and line_no > cardinality($18::int[])
 ), noted as (
   insert into document_event (warehouse_id, document_id, occurred_at, person_id, event, details)
-  select $1, $2, $17, $16, 'amended', jsonb_build_object('version', version, 'signaturesVoided', (select count(*) from voided)) from amended
+  select $1, $2, $17, $16, 'amended', jsonb_build_object('version', version, 'signaturesVoided', (select count(*) from voided), 'content', $32::jsonb) from amended
 )
-select version, preparers from amended`)
+select version, preparers, duties from amended`)
 
 /**
- * Rewrites a slip that is not posted. What it said before stays in the history as a version number; signatures given so far are
- * void, and it awaits new ones (R-SIG-2). The number and the kind stay.
+ * Rewrites a slip that is not posted. What it said before stays in its history; signatures given so far are void, and it awaits
+ * new ones (R-SIG-2), of the duties that sign such slips now. The number, the kind and what a reversal reverses stay.
  * @param ifMatch ETag of the version that was read
  * @throws Refusal those of `createSlip`, 412 `VersionStale`, 409 `SlipNotAmendable`
  */
@@ -64,7 +63,21 @@ export function amendSlip(
         `slip ${number} is ${slip.state}; ${slip.state === 'posted' ? 'reverse it and write a new one' : 'write a new one'}`
       )
     }
-    const draft = await draftSlip(ctx, warehouse, slip.kind, input)
+    if (slip.kind === 'reversal' && input.reference !== undefined && input.reference !== slip.source?.number) {
+      throw new Refusal(
+        'ReversalOfAnother',
+        422,
+        `${number} reverses ${slip.source?.number}; cancel it and reverse ${input.reference} by a slip of its own`,
+        { errors: [{ pointer: '/reference', detail: 'is another slip than the one reversed', sent: input.reference }] }
+      )
+    }
+    if (input.submit === false && slip.state !== 'draft') {
+      throw new Refusal('NotADraft', 422, `slip ${number} is ${slip.state} already; only a draft can be kept as one`, {
+        errors: [{ pointer: '/submit', detail: 'is only possible while it is a draft', sent: false, accepted: true }]
+      })
+    }
+    const said = slip.kind === 'reversal' ? { ...input, reference: slip.source?.number } : input
+    const draft = await draftSlip(ctx, warehouse, slip.kind, said, slip.id)
     if (draft.occurredOn.slice(0, 7) !== slip.occurredOn.slice(0, 7)) {
       throw new Refusal(
         'MonthOfNumberDiffers',
@@ -75,10 +88,9 @@ export function amendSlip(
         }
       )
     }
-    await ensureMonth(ctx, draft.occurredOn)
     const state = input.submit === false && slip.state === 'draft' ? 'draft' : 'awaiting-signatures'
     const at = ctx.clock.now().toString()
-    const { supplier, source, ...said } = draft
+    const { supplier, source, ...content } = draft
     const [amended] = await run(ctx.em, AMEND, [
       warehouse.id,
       slip.id,
@@ -97,7 +109,8 @@ export function amendSlip(
       source?.id ?? null,
       ctx.actor.personId,
       at,
-      ...lineParameters(draft.lines)
+      ...lineParameters(draft.lines),
+      JSON.stringify(slipContent(slip, warehouse))
     ])
     if (amended === undefined) {
       await refuseClosedPeriod(ctx, warehouse.id, draft.occurredOn)
@@ -107,7 +120,7 @@ export function amendSlip(
       ctx,
       {
         ...slip,
-        ...said,
+        ...content,
         ...amended,
         state,
         supplier: supplier?.code ?? null,
@@ -115,6 +128,7 @@ export function amendSlip(
         source,
         preparedBy: ctx.actor.username,
         signatures: [],
+        refusal: null,
         approvedAt: null,
         submittedAt: state === 'draft' ? null : at
       },
@@ -132,17 +146,17 @@ async function refuseClosedPeriod(ctx: Context, warehouseId: number, day: string
   if (found !== undefined) throw periodClosed(day)
 }
 
-const SUBMIT = statement<{ version: number }>(`
+const SUBMIT = statement<{ version: number; duties: Duty[] }>(`
 with submitted as (
-  update slip set version = version + 1, state = 'awaiting-signatures', submitted_at = $4
+  update slip set version = version + 1, state = 'awaiting-signatures', submitted_at = $4, refusal = null, duties = ${dutiesFor('kind')}
    where warehouse_id = $1 and id = $2 and version = $3
-  returning version
+  returning version, duties
 ), voided as (
   update signature set voided_at = $4 from submitted where warehouse_id = $1 and document_id = $2 and voided_at is null
 ), noted as (
   insert into document_event (warehouse_id, document_id, occurred_at, person_id, event) select $1, $2, $4, $5, 'submitted' from submitted
 )
-select version from submitted`)
+select version, duties from submitted`)
 
 /** Submits a draft, or a refused slip once more as it stands, for its signatures. */
 export function submitSlip(
@@ -163,7 +177,11 @@ export function submitSlip(
     const [submitted] = await run(ctx.em, SUBMIT, [warehouse.id, slip.id, slip.version, at, ctx.actor.personId])
     return (
       submitted &&
-      slipView(ctx, { ...slip, ...submitted, state: 'awaiting-signatures', submittedAt: at, signatures: [] }, warehouse)
+      slipView(
+        ctx,
+        { ...slip, ...submitted, state: 'awaiting-signatures', submittedAt: at, signatures: [], refusal: null },
+        warehouse
+      )
     )
   })
 }

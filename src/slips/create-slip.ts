@@ -28,6 +28,10 @@ export const lineParameters = (lines: readonly SlipLine[]): unknown[] => [
 
 export const LINE_COLUMNS =
   'line_no, part_id, quantity, unit, unit_quantity, unit_cost, ownership, condition, expected_quantity, received_on, source_line, reservation_id, difference, note'
+/** Which duties sign a slip of a kind now, as SQL: the kind's own policy or the common one. */
+export const dutiesFor = (kind: string): string =>
+  `(select duties from signing_policy where document_kind in (${kind}, '*') order by document_kind desc limit 1)`
+
 export const linesFrom = (first: number): string => {
   const types = [
     'int',
@@ -63,7 +67,7 @@ with numbered as (
                     packages_expected, packages_received, note, reason, source_slip_id, duties, preparers, prepared_at, submitted_at)
   select $1, $4 || '-' || $2 || '-' || to_char($3::date, 'YYYYMM') || '-' || lpad(last::text, greatest(5, length(last::text)), '0'),
          $5, $6, $7, $3::date, $8, $9, $10, $11, $12, $13, $14, $15, $16,
-         (select duties from signing_policy where document_kind in ($5, '*') order by document_kind desc limit 1),
+         ${dutiesFor('$5')},
          array[$17::int], $18::timestamptz, case when $7 = 'draft' then null else $18::timestamptz end
     from numbered
   returning id, number, duties
@@ -149,6 +153,10 @@ export async function insertSlip(
     lateSettledAt: null,
     releasedBecause: null,
     authorisedBy: null,
+    refusal: null,
+    postedById: null,
+    reversal: null,
+    returns: [],
     signatures: [],
     qualityReports: []
   }

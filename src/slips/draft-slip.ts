@@ -38,7 +38,8 @@ export async function draftSlip(
   ctx: Context,
   warehouse: Warehouse,
   kind: SlipKind,
-  input: AmendSlip
+  input: AmendSlip,
+  amended?: string
 ): Promise<SlipDraft> {
   const rules = SLIP_KIND_RULES[kind]
   const occurredOn = requireDay(ctx, input.occurredOn)
@@ -46,19 +47,20 @@ export async function draftSlip(
     throw new Refusal(
       'WarehouseClosed',
       409,
-      `warehouse ${warehouse.code} was closed on ${warehouse.closedOn}; no slip of a later day is written there`
+      `warehouse ${warehouse.code} was closed on ${warehouse.closedOn}; no slip of that or a later day is written there`
     )
   }
   if (input.purpose !== undefined && kind !== 'issue')
     throw misplaced('/purpose', `only an issue has a purpose, not a ${kind}`)
   if (input.supplier !== undefined && kind !== 'receipt' && kind !== 'supplier-return')
     throw misplaced('/supplier', `only receipts and supplier returns name a supplier, not a ${kind}`)
-  const source = await requireSource(ctx, warehouse, kind, { occurredOn, reference: input.reference })
+  const source = await requireSource(ctx, warehouse, kind, { occurredOn, reference: input.reference, amended })
   const lines =
     kind === 'reversal'
       ? reversed(source, input.lines)
       : await draftLines(ctx, kind, requireLines(input.lines), { source, occurredOn })
   const supplier = await requireSupplier(ctx, kind, input, lines, occurredOn)
+  await requireReservations(ctx, warehouse, lines)
   return {
     kind,
     purpose: kind === 'issue' ? (input.purpose ?? 'repair-order') : null,
@@ -90,7 +92,19 @@ function requireDay(ctx: Context, day: string | undefined): string {
       errors: [{ pointer: '/occurredOn', detail: 'lies in the future', sent: day, accepted: `at most ${today}` }]
     })
   }
-  return day ?? today
+  return requireLikelyDay(day ?? today, '/occurredOn')
+}
+
+/** A day before this is a slip of the pen, and goods of it would count as worth nothing. */
+const EARLIEST_DAY = '2000-01-01'
+
+function requireLikelyDay(day: string, pointer: string): string {
+  if (day >= EARLIEST_DAY) return day
+  throw new Refusal('DayTooEarly', 422, `${day} is before ${EARLIEST_DAY}; check the year`, {
+    errors: [
+      { pointer, detail: 'is before anything could have happened', sent: day, accepted: `at least ${EARLIEST_DAY}` }
+    ]
+  })
 }
 
 function requireLines(lines: NewSlipLine[] | undefined): NewSlipLine[] {
@@ -151,11 +165,17 @@ function draftLine(
 
   const unit = line.unit ?? part.unit
   const quantity = normalQuantity(toStockUnits(part, line.quantity, unit))
-  if (quantity === '0' || (quantity.startsWith('-') && rules.direction !== 'either')) {
+  const expected =
+    line.expectedQuantity === undefined ? null : normalQuantity(toStockUnits(part, line.expectedQuantity, unit))
+  // Goods that are on the delivery note and did not arrive at all are a line too: it moves nothing and opens a report.
+  const isMissing = quantity === '0' && kind === 'receipt' && expected !== null && expected !== '0'
+  if ((quantity === '0' && !isMissing) || (quantity.startsWith('-') && rules.direction !== 'either')) {
     throw refuse(
       'QuantityNotPositive',
       'quantity',
-      'the quantity must be more than zero',
+      kind === 'receipt'
+        ? 'the quantity must be more than zero, or zero beside an expected quantity of which nothing arrived'
+        : 'the quantity must be more than zero',
       'a decimal string such as "5"'
     )
   }
@@ -180,12 +200,15 @@ function draftLine(
     )
   if (line.receivedOn !== undefined && !(rules.carriesAge ?? false))
     throw refuse('FieldMisplaced', 'receivedOn', `only opening stock and transfers in carry an age, not a ${kind}`)
+  if (line.receivedOn !== undefined) requireLikelyDay(line.receivedOn, `/lines/${position}/receivedOn`)
   if (line.receivedOn !== undefined && line.receivedOn > occurredOn)
     throw refuse('FutureDay', 'receivedOn', `goods were received on the day of the slip (${occurredOn}) or earlier`)
   if (line.expectedQuantity !== undefined && kind !== 'receipt')
     throw refuse('FieldMisplaced', 'expectedQuantity', 'only a receipt is checked against a delivery note')
   if (line.difference !== undefined && kind !== 'receipt')
     throw refuse('FieldMisplaced', 'difference', 'only a receipt opens a quality report')
+  if (kind === 'receipt' && !part.active)
+    throw refuse('PartInactive', 'part', 'the part is no longer bought; receive its successor, or make it active again')
   if (line.reservation !== undefined && incoming)
     throw refuse('FieldMisplaced', 'reservation', 'only goods that leave take from a reservation')
 
@@ -196,21 +219,21 @@ function draftLine(
     name: part.name,
     nameZh: part.nameZh,
     specification: part.specification,
+    colour: part.colour,
     quantity: incoming || quantity.startsWith('-') ? quantity : `-${quantity}`,
     unit,
     unitQuantity: normalQuantity(line.quantity).replace('-', ''),
     unitCost: unitCostOf(),
     ownership,
     condition,
-    expectedQuantity:
-      line.expectedQuantity === undefined ? null : normalQuantity(toStockUnits(part, line.expectedQuantity, unit)),
+    expectedQuantity: expected,
     receivedOn: line.receivedOn ?? null,
     sourceLine: origin?.line ?? null,
     reservation: line.reservation ?? null,
     difference: null,
     note: line.note ?? null
   }
-  return kind === 'receipt' ? checkedAgainstNote(drafted, line, refuse) : [drafted]
+  return kind === 'receipt' ? checkedAgainstNote(drafted, part, line, refuse) : [drafted]
 
   function unitCostOf(): string | null {
     if (!incoming || origin !== null) {
@@ -241,12 +264,18 @@ function draftLine(
 
 type RefuseLine = (code: string, member: string, detail: string, accepted?: unknown) => Refusal
 
-/** Expected and received, and what is faulty: faulty goods become a line of their own (R-IN-2). */
-function checkedAgainstNote(drafted: DraftLine, line: NewSlipLine, refuse: RefuseLine): DraftLine[] {
-  const faulty = line.difference?.faultyQuantity === undefined ? null : normalQuantity(line.difference.faultyQuantity)
+/**
+ * Expected and received, and what is faulty: faulty goods become a line of their own (R-IN-2), in stock units, because a box
+ * cannot be split in boxes. Goods entered as nonconforming from the start differ in quality too; whose fault it was is then
+ * found out when the report is settled.
+ */
+function checkedAgainstNote(drafted: DraftLine, part: PartRef, line: NewSlipLine, refuse: RefuseLine): DraftLine[] {
+  const stated = line.difference?.faultyQuantity
+  const faulty = stated === undefined ? null : normalQuantity(toStockUnits(part, stated, drafted.unit))
+  const isFaultyWhole = faulty === null && drafted.condition === 'nonconforming' && drafted.quantity !== '0'
   const aspects = new Set<string>(line.difference?.aspects)
   if (drafted.expectedQuantity !== null && drafted.expectedQuantity !== drafted.quantity) aspects.add('quantity')
-  if (faulty !== null) aspects.add('quality')
+  if (faulty !== null || isFaultyWhole) aspects.add('quality')
   if (aspects.size === 0) {
     if (line.difference !== undefined)
       throw refuse('DifferenceEmpty', 'difference', 'say what differs: aspects, or a faulty quantity')
@@ -258,7 +287,7 @@ function checkedAgainstNote(drafted: DraftLine, line: NewSlipLine, refuse: Refus
     responsibleParty,
     expectedQuantity: drafted.expectedQuantity,
     receivedQuantity: drafted.quantity,
-    faultyQuantity: faulty,
+    faultyQuantity: isFaultyWhole ? drafted.quantity : faulty,
     description: line.difference?.description ?? null
   }
   if (faulty === null) return [{ ...drafted, difference }]
@@ -274,14 +303,14 @@ function checkedAgainstNote(drafted: DraftLine, line: NewSlipLine, refuse: Refus
     throw refuse(
       'FaultyExceedsReceived',
       'difference',
-      `${faulty} faulty of ${drafted.quantity} received is not possible; faultyQuantity is in stock units`
+      `${stated} faulty of ${line.quantity} ${drafted.unit} received is not possible`
     )
   const ownership: Ownership = responsibleParty === 'own-department' ? drafted.ownership : 'consigned'
   const nonconforming: DraftLine = {
     ...drafted,
     quantity: faulty,
     unitQuantity: faulty,
-    unit: drafted.unit,
+    unit: part.unit,
     ownership,
     condition: 'nonconforming',
     unitCost: ownership === 'consigned' ? null : drafted.unitCost,
@@ -290,7 +319,7 @@ function checkedAgainstNote(drafted: DraftLine, line: NewSlipLine, refuse: Refus
   }
   if (good === 0n) return [{ ...nonconforming, expectedQuantity: drafted.expectedQuantity }]
   const rest = decimal(good, 3)
-  return [{ ...drafted, quantity: rest, unitQuantity: rest }, nonconforming]
+  return [{ ...drafted, quantity: rest, unitQuantity: rest, unit: part.unit }, nonconforming]
 }
 
 function sourceLineOf(source: Slip, line: NewSlipLine, refuse: RefuseLine): SlipLine {
@@ -320,7 +349,7 @@ async function requireSource(
   ctx: Context,
   warehouse: Warehouse,
   kind: SlipKind,
-  { occurredOn, reference }: { occurredOn: string; reference: string | undefined }
+  { occurredOn, reference, amended }: { occurredOn: string; reference: string | undefined; amended: string | undefined }
 ): Promise<Slip | null> {
   const { returnsFrom } = SLIP_KIND_RULES[kind]
   if (returnsFrom === undefined && kind !== 'reversal') return null
@@ -335,7 +364,9 @@ async function requireSource(
   if (reference === undefined) throw refuse('the reference is missing')
   if (!/^[A-Z0-9][A-Z0-9-]*-[A-Z]{2,3}-\d{6}-\d{5,}$/.test(reference))
     throw refuse(`"${reference}" is not a slip number`)
-  const { slip, warehouse: home } = await loadSlip(ctx, reference)
+  const { slip, warehouse: home } = await loadSlip(ctx, reference).catch((error: unknown) => {
+    throw error instanceof Refusal && error.status === 404 ? refuse(`there is no slip ${reference} here`) : error
+  })
   if (home.id !== warehouse.id)
     throw refuse(`${reference} belongs to warehouse ${home.code}; goods go back where they left`)
   if (slip.state !== 'posted')
@@ -347,6 +378,7 @@ async function requireSource(
   if (returnsFrom !== undefined && !returnsFrom.includes(slip.kind)) throw refuse(`${reference} is a ${slip.kind}`)
   if (kind === 'reversal' && slip.kind === 'reversal')
     throw new Refusal('ReversalNotReversed', 422, `${reference} is a reversal itself; write a new slip instead`)
+  if (kind === 'reversal') await refuseSecondReversal(ctx, warehouse, slip, amended)
   if (occurredOn < slip.occurredOn)
     throw new Refusal(
       'BeforeSourceSlip',
@@ -370,17 +402,59 @@ function reversed(source: Slip | null, lines: NewSlipLine[] | undefined): DraftL
   if (source === null) throw new Error('a reversal has a source')
   if (lines !== undefined)
     throw misplaced('/lines', 'a reversal takes the lines of the slip it reverses, all of them; leave lines away')
-  return source.lines.map((line, position) => ({
-    ...line,
-    position,
-    quantity: line.quantity.startsWith('-') ? line.quantity.slice(1) : `-${line.quantity}`,
-    unitCost: null,
-    expectedQuantity: null,
-    receivedOn: null,
-    sourceLine: line.line,
-    reservation: null,
-    difference: null
-  }))
+  return source.lines
+    .filter(({ quantity }) => quantity !== '0')
+    .map((line, position) => ({
+      ...line,
+      position,
+      quantity: line.quantity.startsWith('-') ? line.quantity.slice(1) : `-${line.quantity}`,
+      unitCost: null,
+      expectedQuantity: null,
+      receivedOn: null,
+      sourceLine: line.line,
+      reservation: null,
+      difference: null
+    }))
+}
+
+const REVERSAL = statement<{ id: string; number: string; state: string }>(`
+select id, number, state from slip where warehouse_id = $1 and source_slip_id = $2 and kind = 'reversal' and state <> 'cancelled'`)
+
+async function refuseSecondReversal(ctx: Context, warehouse: Warehouse, slip: Slip, amended: string | undefined) {
+  const [reversal] = await run(ctx.em, REVERSAL, [warehouse.id, slip.id])
+  if (reversal === undefined || reversal.id === amended) return
+  const wayOut = reversal.state === 'posted' ? '' : '; sign and post that one, amend it, or cancel it first'
+  throw new Refusal(
+    'AlreadyReversed',
+    409,
+    `${slip.number} is reversed by ${reversal.number}, which is ${reversal.state}; a slip is reversed once${wayOut}`,
+    { extra: { reversal: reversal.number, state: reversal.state } }
+  )
+}
+
+const RESERVATIONS = statement<{ id: string; partId: number; ownership: string; condition: string; open: string }>(`
+select id::text as id, part_id as "partId", ownership, condition, trim_scale(quantity - consumed)::text as open
+  from reservation where warehouse_id = $1 and id = any ($2::bigint[]) and released_at is null`)
+
+/** A line that takes from a reservation names an open one for the same goods; whether it is large enough is seen when it is posted. */
+async function requireReservations(ctx: Context, warehouse: Warehouse, lines: DraftLine[]): Promise<void> {
+  const named = lines.filter(({ reservation }) => reservation !== null)
+  if (named.length === 0) return
+  const open = await run(ctx.em, RESERVATIONS, [warehouse.id, named.map(({ reservation }) => reservation)])
+  for (const { position, part, partId, ownership, condition, reservation } of named) {
+    const found = open.find(({ id }) => id === reservation)
+    if (found?.partId === partId && found.ownership === ownership && found.condition === condition) continue
+    throw new Refusal(
+      'ReservationUnknown',
+      422,
+      `line ${position + 1}: there is no open reservation ${reservation} for ${ownership}, ${condition} ${part} here; leave it away or name an open one`,
+      {
+        errors: [
+          { pointer: `/lines/${position}/reservation`, detail: 'is not an open one for these goods', sent: reservation }
+        ]
+      }
+    )
+  }
 }
 
 function numbered(lines: DraftLine[], direction: 'in' | 'out' | 'either'): SlipLine[] {
@@ -389,7 +463,7 @@ function numbered(lines: DraftLine[], direction: 'in' | 'out' | 'either'): SlipL
 }
 
 const SUPPLIER = statement<{ id: number; code: string; active: boolean }>(
-  `select id, code, active from supplier where code = $1`
+  `select id, code, active from supplier where code = upper($1)`
 )
 
 /** The supplier of a receipt: the one named, or the counterparty if it is a supplier's code (R-CAT-3). */
@@ -397,7 +471,7 @@ async function requireSupplier(
   ctx: Context,
   kind: SlipKind,
   input: AmendSlip,
-  lines: SlipLine[] | DraftLine[],
+  lines: DraftLine[],
   occurredOn: string
 ): Promise<SlipDraft['supplier']> {
   const code = input.supplier ?? (kind === 'receipt' || kind === 'supplier-return' ? input.counterparty : undefined)

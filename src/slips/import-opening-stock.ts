@@ -17,8 +17,8 @@ import {
 import { run, statement } from '../platform/database.ts'
 import { Refusal } from '../platform/errors.ts'
 import { Day, PartNumber, PositiveQuantity, UnitCost, WarehouseCode } from '../platform/schemas.ts'
-import { warehouseByCode, type Warehouse } from '../warehouses/directory.ts'
-import { insertSlip } from './create-slip.ts'
+import { requireOpen, warehouseByCode, type Warehouse } from '../warehouses/directory.ts'
+import { insertSlip, periodClosed } from './create-slip.ts'
 import { draftSlip } from './draft-slip.ts'
 import { MAX_LINES, type NewSlipLine } from './slips.schemas.ts'
 
@@ -66,6 +66,10 @@ select distinct w.code as warehouse, part.number as part, s.number as slip
   join part on part.id = l.part_id
  where s.kind = 'opening' and s.state <> 'cancelled' and w.code = any ($1::text[])
    and not exists (select 1 from slip r where r.warehouse_id = s.warehouse_id and r.source_slip_id = s.id and r.kind = 'reversal' and r.state = 'posted')`)
+
+const CLOSED = statement<{ code: string }>(`
+select w.code from stock_period p join warehouse w on w.id = p.warehouse_id
+ where w.code = any ($1::text[]) and p.period = date_trunc('month', $2::date::timestamp)::date and p.state = 'closed'`)
 
 /**
  * Imports the stock a warehouse starts with. It enters as slips like everything else: applied, the rows of each warehouse become
@@ -123,12 +127,15 @@ async function judge(
   const opened = new Map(
     (await run(ctx.em, OPENED, [codes])).map(({ warehouse, part, slip }) => [`${warehouse} ${part}`, slip])
   )
+  const closed = new Set((await run(ctx.em, CLOSED, [codes, day])).map(({ code }) => code))
   const warehouses = new Map<string, Warehouse>()
   const refusedWarehouses = new Map<string, string>()
   for (const code of codes) {
     try {
       const warehouse = await warehouseByCode(ctx, code)
       requireDuty(ctx, ['keeper', 'stock-controller'], warehouse)
+      requireOpen(warehouse, day)
+      if (closed.has(code)) throw periodClosed(day)
       warehouses.set(code, warehouse)
     } catch (error) {
       if (!(error instanceof Refusal)) throw error

@@ -13,7 +13,7 @@ import { requireMatch } from '../platform/etag.ts'
 import { Refusal } from '../platform/errors.ts'
 import { dutiesAwaited } from '../signing/sign.ts'
 import type { Warehouse } from '../warehouses/directory.ts'
-import { openQualityReports } from './quality-reports.ts'
+import { hasDifferences, openQualityReports } from './quality-reports.ts'
 import { entriesOf, loadSlip, slipHash, slipView, sourceOf, type Slip } from './slip.ts'
 import type { SlipView } from './slips.schemas.ts'
 import { unchangedSince } from './unchanged-since.ts'
@@ -24,13 +24,16 @@ export const LATE_SIGNATURE_HOURS = 24
 // One statement, one round trip, whatever the number of lines: the slip takes effect and the stock moves, or neither. The slip
 // is locked before the balances. `version` is the one that was read: what was decided then still holds. Posting a reversal
 // settles a late signature of the slip it reverses.
-const POST = statement<Movement & { version: number }>(`
+const POST = statement<{ version: number } & (Movement | { [Member in keyof Movement]: null })>(`
 with posted as (
   update slip
      set version = version + 1, state = 'posted', posted_by = $5, posted_at = $6, handed_to = $7, delivered_by = $8,
          late_duty = $9, late_due_at = $10, authorised_by = $11, released_because = $12
    where warehouse_id = $1 and id = $2 and version = $3
   returning version, source_slip_id
+), reversed as (
+  insert into document_event (warehouse_id, document_id, occurred_at, person_id, event, details)
+  select $1, source_slip_id, $6, $5, 'reversed', jsonb_build_object('by', $28::text) from posted where $4
 ), settled as (
   update slip set version = slip.version + 1, late_settled_at = $6
     from posted
@@ -41,7 +44,7 @@ with posted as (
          nullif(jsonb_strip_nulls(jsonb_build_object('handedTo', $7::text, 'deliveredBy', $8::text, 'missingDuty', $9::text, 'authorisedBy', $11::text, 'reason', $12::text)), '{}') from posted
 )
 select posted.version, ${MOVEMENT_COLUMNS}
-  from posted cross join lateral ${postMovements(13)} as moved`)
+  from posted left join lateral ${postMovements(13, 'posted.version')} as moved on true`)
 
 interface Handing {
   /** Of the content, which all signatures are of. */
@@ -53,7 +56,7 @@ interface Handing {
 
 /**
  * Posts an approved slip: the goods are handed over and the stock moves (R-OUT-1). The keeper names who took or brought them.
- * @throws Refusal `SlipNotApproved`, `SignatureOfOtherContent`, `ReceiverMissing`, `InsufficientStock` and the rest of `post`, 403, 412
+ * @throws Refusal `SlipNotApproved`, `SignatureOfOtherContent`, `InsufficientStock` and the rest of `post`, 403, 412
  */
 export function postSlip(
   ctx: Context,
@@ -168,9 +171,8 @@ function requireSignedContent(slip: Slip, warehouse: Warehouse): string {
 }
 
 async function effect(ctx: Context, slip: Slip, warehouse: Warehouse, handing: Handing): Promise<SlipView | undefined> {
-  const hasDifferences = slip.lines.some(({ difference }) => difference !== null)
   // A quality report has a number of its own, so it takes a transaction; every other slip is posted by one statement.
-  return hasDifferences
+  return hasDifferences(slip)
     ? inTransaction(ctx, async (inner) => {
         const view = await moveStock(inner, slip, warehouse, handing)
         return view && { ...view, qualityReports: await openQualityReports(inner, slip, warehouse) }
@@ -206,9 +208,11 @@ async function moveStock(
     missing?.dueAt ?? null,
     missing?.authorisedBy ?? null,
     missing?.reason ?? null,
-    ...postingParameters(posting)
+    ...postingParameters(posting),
+    slip.number
   ]).catch((error: unknown) => {
-    throw postingRefusal(error, posting)
+    const refusal = postingRefusal(error, posting)
+    throw refusal instanceof Refusal && refusal.code === 'PeriodClosed' ? periodClosedMeanwhile(slip) : refusal
   })
   const [first] = rows
   if (first === undefined) return undefined
@@ -219,6 +223,7 @@ async function moveStock(
       version: first.version,
       state: 'posted',
       postedBy: ctx.actor.username,
+      postedById: ctx.actor.personId,
       postedAt: at,
       handedTo,
       deliveredBy,
@@ -228,7 +233,14 @@ async function moveStock(
       releasedBecause: missing?.reason ?? null
     },
     warehouse,
-    rows,
+    rows.filter((row) => row.lotId !== null),
     hash
   )
 }
+
+const periodClosedMeanwhile = ({ number, occurredOn }: Slip): Refusal =>
+  new Refusal(
+    'PeriodClosed',
+    409,
+    `the period ${occurredOn.slice(0, 7)} was closed before ${number} was posted; cancel it and write a new one dated into an open period`
+  )

@@ -25,7 +25,8 @@ with signed as (
   update slip
      set version = version + 1, state = $4,
          approved_at = case when $4 = 'approved' then $5::timestamptz else approved_at end,
-         late_settled_at = case when state = 'posted' then $5::timestamptz end
+         late_settled_at = case when state = 'posted' then $5::timestamptz end,
+         refusal = case when $9 = 'refuse' then jsonb_build_object('by', $12::text, 'duty', $6::text, 'reason', $10::text, 'at', $5::timestamptz) end
    where warehouse_id = $1 and id = $2 and version = $3
   returning version
 ), given as (
@@ -36,7 +37,7 @@ with signed as (
 ), noted as (
   insert into document_event (warehouse_id, document_id, occurred_at, person_id, event, details)
   select $1, $2, $5, $7, case when $9 = 'refuse' then 'refused' when $4 = 'posted' then 'signed-late' else 'signed' end,
-         jsonb_strip_nulls(jsonb_build_object('duty', $6::text, 'comment', $10::text, 'contentHash', $11::text, 'onBehalfOf', $8::int)) from signed
+         jsonb_strip_nulls(jsonb_build_object('duty', $6::text, 'comment', $10::text, 'contentHash', $11::text, 'onBehalfOf', (select username from person where id = $8))) from signed
 )
 select version from signed`)
 
@@ -52,7 +53,17 @@ export function signSlip(
   return unchangedSince(async () => {
     const { slip, warehouse } = await loadSlip(ctx, number)
     const isLate = slip.state === 'posted' && slip.lateDuty === duty && slip.lateSettledAt === null
-    const signer = requireSigner(ctx, slip, { duty, warehouse })
+    const signer = requireSigner(ctx, slip, {
+      duty,
+      warehouse,
+      barred:
+        isLate && slip.postedById !== null
+          ? {
+              personId: slip.postedById,
+              because: `whoever released ${number} does not give the signature that was missing`
+            }
+          : undefined
+    })
     requireMatch(ifMatch, slip.version)
     if (slip.state !== 'awaiting-signatures' && !isLate) {
       throw new Refusal(
@@ -88,6 +99,7 @@ export function signSlip(
       personId: signer.personId,
       username: ctx.actor.username,
       onBehalfOf: null,
+      onBehalfOfId: null,
       decision,
       comment: comment ?? null,
       contentHash: hash,
@@ -112,7 +124,8 @@ export function signSlip(
       signer.onBehalfOf,
       decision,
       comment ?? null,
-      hash
+      hash,
+      ctx.actor.username
     ]).catch((error: unknown) => {
       throw signingRefusal(error, number)
     })
@@ -126,6 +139,7 @@ export function signSlip(
         ...signed,
         state,
         signatures,
+        refusal: decision === 'refuse' ? { by: ctx.actor.username, duty, reason: comment ?? '', at } : null,
         approvedAt: state === 'approved' ? at : slip.approvedAt,
         lateSettledAt: isLate ? at : slip.lateSettledAt
       },
@@ -138,13 +152,19 @@ export function signSlip(
 /** One signer, many slips: each is signed on its own, and one that cannot be signed holds up none of the others. */
 export async function signSlips(
   ctx: Context,
-  { slips, ...decision }: Omit<SignSlip, 'number' | 'contentHash' | 'ifMatch'> & { slips: string[] }
+  {
+    slips,
+    ...decision
+  }: Omit<SignSlip, 'number' | 'contentHash' | 'ifMatch'> & {
+    slips: (string | { number: string; contentHash: string })[]
+  }
 ) {
   const results: { number: string; state: SlipState | null; problem: { code: string; detail: string } | null }[] = []
   // With an Idempotency-Key all of it is one transaction: in the order of their numbers, two signers wait for each other instead of blocking each other.
-  for (const number of slips.toSorted()) {
+  const chosen = slips.map((slip) => (typeof slip === 'string' ? { number: slip } : slip))
+  for (const { number, ...read } of chosen.toSorted((a, b) => (a.number < b.number ? -1 : 1))) {
     try {
-      const { state } = await signSlip(ctx, { number, ...decision })
+      const { state } = await signSlip(ctx, { number, ...read, ...decision })
       results.push({ number, state, problem: null })
     } catch (error) {
       if (!(error instanceof Refusal)) throw error
@@ -155,6 +175,9 @@ export async function signSlips(
   return {
     signed,
     refused: results.length - signed,
-    results: results.sort((a, b) => slips.indexOf(a.number) - slips.indexOf(b.number))
+    results: results.sort(
+      (a, b) =>
+        chosen.findIndex(({ number }) => number === a.number) - chosen.findIndex(({ number }) => number === b.number)
+    )
   }
 }

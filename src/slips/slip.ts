@@ -28,6 +28,7 @@ export interface SlipLine {
   name: string
   nameZh: string | null
   specification: string | null
+  colour: string | null
   quantity: string
   unit: string
   unitQuantity: string
@@ -64,9 +65,12 @@ export interface Slip {
   preparers: number[]
   preparedBy: string
   preparedAt: string
+  /** Why it was last sent back, until it is submitted anew. */
+  refusal: { by: string; duty: string; reason: string; at: string } | null
   submittedAt: string | null
   approvedAt: string | null
   postedBy: string | null
+  postedById: number | null
   postedAt: string | null
   handedTo: string | null
   deliveredBy: string | null
@@ -78,6 +82,9 @@ export interface Slip {
   lines: SlipLine[]
   signatures: Signature[]
   qualityReports: string[]
+  /** The reversal of this slip, whatever its state, and the slips by which goods of it came back. */
+  reversal: { number: string; state: string } | null
+  returns: string[]
 }
 
 // One row, whatever the number of lines: one round trip reads a whole slip.
@@ -86,22 +93,22 @@ select s.id, s.number, s.kind, s.purpose, s.state, s.version, s.occurred_on as "
        supplier.code as supplier, s.supplier_id as "supplierId", s.delivery_note as "deliveryNote",
        s.packages_expected as "packagesExpected", s.packages_received as "packagesReceived", s.note, s.reason,
        case when source.id is not null then json_build_object('id', source.id::text, 'number', source.number, 'kind', source.kind, 'occurredOn', source.occurred_on) end as source,
-       s.duties, s.preparers, preparer.username as "preparedBy", s.prepared_at as "preparedAt", s.submitted_at as "submittedAt", s.approved_at as "approvedAt",
-       poster.username as "postedBy", s.posted_at as "postedAt", s.handed_to as "handedTo", s.delivered_by as "deliveredBy",
+       s.duties, s.preparers, preparer.username as "preparedBy", s.refusal, s.prepared_at as "preparedAt", s.submitted_at as "submittedAt", s.approved_at as "approvedAt",
+       poster.username as "postedBy", s.posted_by as "postedById", s.posted_at as "postedAt", s.handed_to as "handedTo", s.delivered_by as "deliveredBy",
        s.late_duty as "lateDuty", s.late_due_at as "lateDueAt", s.late_settled_at as "lateSettledAt", s.released_because as "releasedBecause", s.authorised_by as "authorisedBy",
        (select json_agg(json_build_object(
-                 'line', l.line_no, 'partId', l.part_id, 'part', part.number, 'name', part.name, 'nameZh', part.name_zh, 'specification', part.specification,
+                 'line', l.line_no, 'partId', l.part_id, 'part', part.number, 'name', part.name, 'nameZh', part.name_zh, 'specification', part.specification, 'colour', part.colour,
                  'quantity', trim_scale(l.quantity)::text, 'unit', l.unit, 'unitQuantity', trim_scale(l.unit_quantity)::text, 'unitCost', l.unit_cost::text,
                  'ownership', l.ownership, 'condition', l.condition, 'expectedQuantity', trim_scale(l.expected_quantity)::text, 'receivedOn', l.received_on,
                  'sourceLine', l.source_line, 'reservation', l.reservation_id::text, 'difference', l.difference, 'note', l.note) order by l.line_no)
           from slip_line l join part on part.id = l.part_id
          where l.warehouse_id = s.warehouse_id and l.slip_id = s.id) as lines,
        coalesce((select json_agg(json_build_object(
-                 'duty', g.duty, 'personId', g.person_id, 'username', signer.username, 'onBehalfOf', absent.username, 'decision', g.decision,
+                 'duty', g.duty, 'personId', g.person_id, 'username', signer.username, 'onBehalfOf', absent.username, 'onBehalfOfId', g.on_behalf_of, 'decision', g.decision,
                  'comment', g.comment, 'contentHash', g.content_hash, 'signedAt', g.signed_at) order by g.id)
           from signature g join person signer on signer.id = g.person_id left join person absent on absent.id = g.on_behalf_of
          where g.warehouse_id = s.warehouse_id and g.document_id = s.id and g.voided_at is null), '[]') as signatures,
-       '{}'::text[] as "qualityReports"
+       '{}'::text[] as "qualityReports", null as reversal, '{}'::text[] as returns
   from slip s
   join person preparer on preparer.id = s.preparers[cardinality(s.preparers)]
   left join person poster on poster.id = s.posted_by
@@ -109,11 +116,17 @@ select s.id, s.number, s.kind, s.purpose, s.state, s.version, s.occurred_on as "
   left join slip source on source.warehouse_id = s.warehouse_id and source.id = s.source_slip_id
  where s.warehouse_id = $1 and s.number = $2`)
 
-const POSTED = statement<{ movements: Movement[] | null; reports: string[] | null }>(`
+const POSTED = statement<{
+  movements: Movement[] | null
+  reports: string[] | null
+  followers: { number: string; kind: SlipKind; state: string }[] | null
+}>(`
 select (select json_agg(json_build_object('line', m.line_no, 'lotId', m.lot_id::text, 'quantity', trim_scale(m.quantity)::text, 'cost', m.cost::text,
                                           'charge', m.charge::text, 'onHandAfter', trim_scale(m.on_hand_after)::text) order by m.id)
           from movement m where m.warehouse_id = $1 and m.slip_id = $2 and m.occurred_on = $3) as movements,
-       (select array_agg(number order by number) from quality_report where warehouse_id = $1 and slip_id = $2) as reports`)
+       (select array_agg(number order by number) from quality_report where warehouse_id = $1 and slip_id = $2) as reports,
+       (select json_agg(json_build_object('number', number, 'kind', kind, 'state', state) order by id)
+          from slip where warehouse_id = $1 and source_slip_id = $2 and state <> 'cancelled') as followers`)
 
 /** The warehouse code a document number begins with. */
 const warehouseOf = (number: string): string => number.replace(/-[A-Z]{2,3}-\d{6}-\d+$/, '')
@@ -160,7 +173,7 @@ export const slipContent = (slip: Slip, warehouse: { code: string }) => ({
   duties: slip.duties,
   preparedBy: slip.preparedBy,
   lines: slip.lines.map(
-    ({ partId: _partId, name: _name, nameZh: _nameZh, specification: _specification, ...line }) => line
+    ({ partId: _partId, name: _name, nameZh: _nameZh, specification: _specification, colour: _colour, ...line }) => line
   )
 })
 
@@ -168,18 +181,20 @@ export const slipHash = (slip: Slip, warehouse: { code: string }): string => con
 
 /** The lines as the ledger wants them. */
 export const entriesOf = (slip: Slip): Entry[] =>
-  slip.lines.map((line) => ({
-    line: line.line,
-    partId: line.partId,
-    part: line.part,
-    ownership: line.ownership,
-    condition: line.condition,
-    quantity: line.quantity,
-    unitCost: line.unitCost,
-    receivedOn: line.receivedOn,
-    sourceLine: line.sourceLine,
-    reservationId: line.reservation
-  }))
+  slip.lines
+    .filter(({ quantity }) => quantity !== '0')
+    .map((line) => ({
+      line: line.line,
+      partId: line.partId,
+      part: line.part,
+      ownership: line.ownership,
+      condition: line.condition,
+      quantity: line.quantity,
+      unitCost: line.unitCost,
+      receivedOn: line.receivedOn,
+      sourceLine: line.sourceLine,
+      reservationId: line.reservation
+    }))
 
 export const sourceOf = (slip: Slip) =>
   slip.source === null ? undefined : { slipId: slip.source.id, day: slip.source.occurredOn }
@@ -208,6 +223,7 @@ export function slipView(
     counterparty: slip.counterparty,
     preparedBy: slip.preparedBy,
     preparedAt: instant(slip.preparedAt),
+    refusal: slip.refusal === null ? null : { ...slip.refusal, at: instant(slip.refusal.at) },
     postedBy: slip.postedBy,
     postedAt: instantOrNull(slip.postedAt),
     lateSignature: lateSignature(ctx, slip),
@@ -256,7 +272,9 @@ export function slipView(
     deliveredBy: slip.deliveredBy,
     releasedBecause: slip.releasedBecause,
     authorisedBy: slip.authorisedBy,
-    qualityReports: slip.qualityReports
+    qualityReports: slip.qualityReports,
+    reversal: slip.reversal === null ? null : { number: slip.reversal.number, state: slip.reversal.state as SlipState },
+    returns: slip.returns
   }
 }
 
@@ -279,5 +297,12 @@ export async function readSlip(ctx: Context, { number }: { number: string }): Pr
 export async function viewOf(ctx: Context, slip: Slip, warehouse: Warehouse, hash?: string): Promise<SlipView> {
   if (slip.state !== 'posted') return slipView(ctx, slip, warehouse, [], hash)
   const [posted] = await run(ctx.em, POSTED, [warehouse.id, slip.id, slip.occurredOn])
-  return slipView(ctx, { ...slip, qualityReports: posted?.reports ?? [] }, warehouse, posted?.movements ?? [], hash)
+  const followers = posted?.followers ?? []
+  const followed: Slip = {
+    ...slip,
+    qualityReports: posted?.reports ?? [],
+    reversal: followers.find(({ kind }) => kind === 'reversal') ?? null,
+    returns: followers.filter(({ kind }) => kind !== 'reversal').map(({ number }) => number)
+  }
+  return slipView(ctx, followed, warehouse, posted?.movements ?? [], hash)
 }

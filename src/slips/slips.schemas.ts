@@ -59,7 +59,9 @@ const Difference = Type.Object(
     responsibleParty: Type.Optional(
       oneOf(RESPONSIBLE_PARTIES, 'Who answers for it (责任方): production, carrier or own department')
     ),
-    faultyQuantity: Type.Optional(PositiveQuantity),
+    faultyQuantity: Type.Optional(
+      Type.String({ ...PositiveQuantity, description: 'How much of what arrived is faulty, in `unit`' })
+    ),
     description: Type.Optional(text(1000, 'What was found'))
   },
   {
@@ -76,7 +78,7 @@ export const SlipLineBody = named(
       quantity: Type.String({
         ...SignedQuantity,
         description:
-          'Quantity that really moves, more than zero, in `unit`; an adjustment takes a minus sign for a loss',
+          'Quantity that really moves, in `unit`: more than zero; 0 on a receipt if all that the delivery note states is missing; an adjustment takes a minus sign for a loss',
         examples: ['5']
       }),
       unit: Type.Optional(text(20, 'Unit of the quantity: the part’s own or one of its packing units', 'box')),
@@ -100,7 +102,7 @@ export const SlipLineBody = named(
         })
       ),
       reservation: Type.Optional(
-        Type.String({ pattern: '^[0-9]{1,18}$', description: 'Reservation this line takes from' })
+        Type.String({ pattern: '^[1-9][0-9]{0,17}$', description: 'Reservation this line takes from' })
       ),
       note: Type.Optional(text(500, 'Remark (备注)'))
     },
@@ -172,6 +174,7 @@ const SlipLineView = named(
     name: Type.String(),
     nameZh: nullable(Type.String()),
     specification: nullable(Type.String()),
+    colour: nullable(Type.String()),
     direction: oneOf(['in', 'out'], 'Whether the goods come in or leave'),
     quantity: Type.String({ ...Quantity, description: 'In stock units' }),
     unit: Type.String({ description: 'Unit as entered' }),
@@ -224,6 +227,17 @@ const headView = {
   counterparty: nullable(Type.String()),
   preparedBy: Type.String({ description: 'User name' }),
   preparedAt: Instant,
+  refusal: nullable(
+    Type.Object(
+      {
+        by: Type.String({ description: 'User name' }),
+        duty: Type.String({ description: 'Duty of the signer, or keeper for a refused release' }),
+        reason: Type.String(),
+        at: Instant
+      },
+      { description: 'Why it was sent back, until it is submitted anew' }
+    )
+  ),
   postedBy: nullable(Type.String()),
   postedAt: nullable(Instant),
   lateSignature: nullable(
@@ -256,7 +270,14 @@ export const SlipView = named(
     deliveredBy: nullable(Type.String()),
     releasedBecause: nullable(Type.String()),
     authorisedBy: nullable(Type.String()),
-    qualityReports: Type.Array(Type.String({ description: 'Numbers of quality reports it opened' }))
+    qualityReports: Type.Array(Type.String({ description: 'Numbers of quality reports it opened' })),
+    reversal: nullable(
+      Type.Object(
+        { number: Type.String(), state: oneOf(SLIP_STATES, 'State of the reversal') },
+        { description: 'The slip that reverses this one (红字冲销); in effect once it is posted' }
+      )
+    ),
+    returns: Type.Array(Type.String({ description: 'Slips by which goods of this one came back' }))
   })
 )
 export type SlipView = Static<typeof SlipView>
@@ -301,7 +322,25 @@ export const SignSlipBody = named(
 export const SignSlipsBody = named(
   'SlipDecisions',
   Type.Object(
-    { ...decision, slips: Type.Array(SlipNumber, { minItems: 1, maxItems: 200, uniqueItems: true }) },
+    {
+      ...decision,
+      slips: Type.Array(
+        Type.Union([
+          SlipNumber,
+          Type.Object(
+            {
+              number: SlipNumber,
+              contentHash: Type.String({
+                pattern: '^[0-9a-f]{64}$',
+                description: 'Hash of the content the signer has read; another content is refused'
+              })
+            },
+            closed
+          )
+        ]),
+        { minItems: 1, maxItems: 200, description: 'Numbers, or numbers with the hash of what was read' }
+      )
+    },
     { ...closed, examples: [{ duty: 'finance-supervisor', decision: 'approve', slips: ['HQ-OUT-202611-00017'] }] }
   )
 )

@@ -9,7 +9,9 @@ import { unchangedSince } from './unchanged-since.ts'
 
 const WITHDRAW = statement<{ version: number }>(`
 with withdrawn as (
-  update slip set version = version + 1, state = $4, approved_at = null where warehouse_id = $1 and id = $2 and version = $3
+  update slip set version = version + 1, state = $4, approved_at = null,
+         refusal = case when $4 = 'refused' then jsonb_build_object('by', $9::text, 'duty', 'keeper', 'reason', $8::text, 'at', $5::timestamptz) end
+   where warehouse_id = $1 and id = $2 and version = $3
   returning version
 ), voided as (
   update signature set voided_at = $5 from withdrawn where warehouse_id = $1 and document_id = $2 and voided_at is null
@@ -62,16 +64,29 @@ function withdraw(
         `slip ${number} is ${slip.state}; this is possible while it is ${from.join(' or ')}${slip.state === 'posted' ? '. A posted slip is reversed' : ''}`
       )
     }
+    if (to === 'refused' && slip.lines.some(({ quantity }) => !quantity.startsWith('-'))) {
+      throw new Refusal(
+        'NotOutbound',
+        422,
+        `only goods that leave are released; ${number} is a ${slip.kind} that brings goods in. Cancel or amend it`
+      )
+    }
+    const at = ctx.clock.now().toString()
     const [withdrawn] = await run(ctx.em, WITHDRAW, [
       warehouse.id,
       slip.id,
       slip.version,
       to,
-      ctx.clock.now().toString(),
+      at,
       ctx.actor.personId,
       event,
-      reason
+      reason,
+      ctx.actor.username
     ])
-    return withdrawn && slipView(ctx, { ...slip, ...withdrawn, state: to, signatures: [], approvedAt: null }, warehouse)
+    const refusal = to === 'refused' ? { by: ctx.actor.username, duty: 'keeper', reason, at } : null
+    return (
+      withdrawn &&
+      slipView(ctx, { ...slip, ...withdrawn, state: to, signatures: [], approvedAt: null, refusal }, warehouse)
+    )
   })
 }

@@ -225,6 +225,35 @@ describe('what is undone', () => {
     expect(await ledger.onHand(shelf)).toBe('5')
   })
 
+  test('a return reversed again and again neither makes nor loses a cent', async () => {
+    const shelf = await ledger.shelf()
+    await ledger.receive(shelf, '3', '3.3333')
+    const issue = await ledger.postSlip([ledger.entry(shelf, '-3')])
+    const back = () => ledger.undoSlip(issue, [ledger.entry(shelf, '1', { sourceLine: 1 })])
+    const first = await back()
+    await back()
+    await ledger.undo(first, [ledger.entry(shelf, '-1', { sourceLine: 1 })])
+    await back()
+    await back()
+    const [worth] = await h.sql<{ cost: string }>(
+      'select sum(lot_cost(unit_cost, on_hand, cost_residue))::text as cost from lot where part_id = $1',
+      [shelf.partId]
+    )
+    expect(worth?.cost).toBe('10.00')
+  })
+
+  test('what was returned, issued and came back again can still be reversed', async () => {
+    const shelf = await ledger.shelf()
+    await ledger.receive(shelf, '10', '1.00')
+    const first = await ledger.postSlip([ledger.entry(shelf, '-4')])
+    const returned = await ledger.undoSlip(first, [ledger.entry(shelf, '4', { sourceLine: 1 })])
+    const second = await ledger.postSlip([ledger.entry(shelf, '-10')])
+    await ledger.undo(second, [ledger.entry(shelf, '10', { sourceLine: 1 })])
+
+    await ledger.undo(returned, [ledger.entry(shelf, '-4', { sourceLine: 1 })])
+    expect(await ledger.onHand(shelf)).toBe('6')
+  })
+
   test('returns of the same line at once never bring back more than left', async () => {
     const shelf = await ledger.shelf()
     await ledger.receive(shelf, '5', '2.00')

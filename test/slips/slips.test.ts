@@ -231,6 +231,109 @@ describe('signing', () => {
     expect(answers.map(({ status }) => status).sort()).toEqual([200, 409, 409, 409, 409, 409])
   })
 
+  test('the preparer never signs through a deputy, and nobody’s authority counts twice (R-SIG-1, R-ORG-2)', async () => {
+    const part = await counter.stocked()
+    const own = await openCounter(h)
+    const deputyOf = async (principal: { person: { username: string } }, duty: string) => {
+      const deputy = await h.make.person()
+      const admin = callerFor(h, await h.make.person({ grants: [{ duty: 'administrator' }] }))
+      const made = await admin.post('/v1/delegations', {
+        from: principal.person.username,
+        to: deputy.username,
+        duty,
+        validFrom: '2026-11-20',
+        validTo: '2026-11-30',
+        reason: '年假'
+      })
+      expect(made.status).toBe(201)
+      return callerFor(h, { ...deputy, token: deputy.token })
+    }
+    const both = callerFor(
+      h,
+      await h.make.person({
+        grants: [
+          { duty: 'keeper', warehouse: counter.warehouse },
+          { duty: 'department-head', warehouse: counter.warehouse }
+        ]
+      })
+    )
+    const deputy = await deputyOf(both, 'department-head')
+    const mine = (await both.post(slips(), { kind: 'issue', lines: [{ part: part.number, quantity: '1' }] })).body
+    expect(
+      await deputy.post(`/v1/slips/${mine.number}/signatures`, { duty: 'department-head', decision: 'approve' })
+    ).toMatchObject({ status: 422, body: { code: 'PreparerMaySign' } })
+
+    const twoDuties = callerFor(
+      h,
+      await h.make.person({
+        grants: [
+          { duty: 'department-head', warehouse: counter.warehouse },
+          { duty: 'operations-supervisor', warehouse: counter.warehouse }
+        ]
+      })
+    )
+    const stand = await deputyOf(twoDuties, 'department-head')
+    const slip = await counter.slip({ kind: 'issue', lines: [{ part: part.number, quantity: '1' }] })
+    expect(
+      (await stand.post(`/v1/slips/${slip.number}/signatures`, { duty: 'department-head', decision: 'approve' })).status
+    ).toBe(200)
+    expect(
+      await twoDuties.post(`/v1/slips/${slip.number}/signatures`, {
+        duty: 'operations-supervisor',
+        decision: 'approve'
+      })
+    ).toMatchObject({ status: 409, body: { code: 'AlreadySigned' } })
+    expect(own.warehouse).not.toBe(counter.warehouse)
+  })
+
+  test('a draft is signed by the duties that sign such slips when it is submitted', async () => {
+    const part = await counter.stocked()
+    const admin = callerFor(h, await h.make.person({ grants: [{ duty: 'administrator' }] }))
+    const draft = await counter.slip({ kind: 'sale', submit: false, lines: [{ part: part.number, quantity: '1' }] })
+    await admin.put('/v1/signing-policies/sale', { duties: [...SIGNERS, 'hq-finance'] })
+    expect((await counter.keeper.post(`/v1/slips/${draft.number}/submission`)).body.awaiting).toEqual([
+      ...SIGNERS,
+      'hq-finance'
+    ])
+    await admin.put('/v1/signing-policies/sale', { duties: [...SIGNERS] })
+    expect(
+      (await counter.keeper.put(`/v1/slips/${draft.number}`, { lines: [{ part: part.number, quantity: '2' }] })).body
+        .awaiting
+    ).toEqual(SIGNERS)
+  })
+
+  test('bulk signing may name what was read, and refuses another content', async () => {
+    const part = await counter.stocked()
+    const slip = await counter.slip({ kind: 'issue', lines: [{ part: part.number, quantity: '1' }] })
+    await counter.keeper.put(`/v1/slips/${slip.number}`, { lines: [{ part: part.number, quantity: '9' }] })
+    const answer = await counter.signers['department-head'].post('/v1/slip-signatures', {
+      duty: 'department-head',
+      decision: 'approve',
+      slips: [{ number: slip.number, contentHash: slip.contentHash }]
+    })
+    expect(answer.body).toMatchObject({ signed: 0, results: [{ problem: { code: 'ContentChanged' } }] })
+  })
+
+  test('what was said before an amendment stays in the history', async () => {
+    const part = await counter.stocked()
+    const slip = await counter.slip({ kind: 'issue', note: 'first', lines: [{ part: part.number, quantity: '1' }] })
+    await counter.keeper.put(`/v1/slips/${slip.number}`, {
+      note: 'second',
+      lines: [{ part: part.number, quantity: '2' }]
+    })
+    const { body } = await counter.keeper.get(`/v1/slips/${slip.number}/history`)
+    expect(body.items[1]).toMatchObject({
+      event: 'amended',
+      details: { content: { note: 'first', lines: [{ quantity: '-1' }] } }
+    })
+    expect(
+      await counter.keeper.put(`/v1/slips/${slip.number}`, {
+        submit: false,
+        lines: [{ part: part.number, quantity: '2' }]
+      })
+    ).toMatchObject({ status: 422, body: { code: 'NotADraft' } })
+  })
+
   test('all three at once approve it', async () => {
     const part = await counter.stocked()
     const slip = await counter.slip({ kind: 'issue', lines: [{ part: part.number, quantity: '1' }] })
@@ -327,7 +430,12 @@ describe('signing', () => {
         comment: 'which customer?'
       })
     ).toMatchObject({ status: 200, body: { state: 'refused', signatures: [] } })
-    await counter.keeper.post(`/v1/slips/${slip.number}/submission`)
+    expect((await counter.keeper.get(`/v1/slips/${slip.number}`)).body.refusal).toMatchObject({
+      by: finance.person.username,
+      duty: 'finance-supervisor',
+      reason: 'which customer?'
+    })
+    expect((await counter.keeper.post(`/v1/slips/${slip.number}/submission`)).body.refusal).toBeNull()
     expect((await counter.signAndPost(slip.number)).body.state).toBe('posted')
     const history = await counter.keeper.get(`/v1/slips/${slip.number}/history`)
     expect(history.body.items.map(({ event }: { event: string }) => event)).toEqual([
@@ -540,6 +648,35 @@ describe('undoing', () => {
     })
   })
 
+  test('a reversed slip says so, a second reversal names the first, and a reversal never changes what it reverses', async () => {
+    const part = await counter.stocked()
+    const [a, b] = [
+      await counter.posted({ kind: 'issue', lines: [{ part: part.number, quantity: '1' }] }),
+      await counter.posted({ kind: 'issue', lines: [{ part: part.number, quantity: '1' }] })
+    ]
+    const first = await counter.keeper.post(`/v1/slips/${a.number}/reversal`, { reason: 'wrong' })
+    const second = await counter.keeper.post(`/v1/slips/${b.number}/reversal`, { reason: 'wrong' })
+    expect((await counter.keeper.get(`/v1/slips/${a.number}`)).body.reversal).toEqual({
+      number: first.body.number,
+      state: 'awaiting-signatures'
+    })
+    expect((await counter.keeper.post(`/v1/slips/${a.number}/reversal`, { reason: 'again' })).body).toMatchObject({
+      code: 'AlreadyReversed',
+      reversal: first.body.number
+    })
+    expect(await counter.keeper.put(`/v1/slips/${second.body.number}`, { reference: a.number })).toMatchObject({
+      status: 422,
+      body: { code: 'ReversalOfAnother' }
+    })
+    expect(await counter.keeper.put(`/v1/slips/${second.body.number}`, { reason: 'wrong customer' })).toMatchObject({
+      status: 200,
+      body: { sourceSlip: b.number, reason: 'wrong customer' }
+    })
+    await counter.signAndPost(first.body.number)
+    const { body } = await counter.keeper.get(`/v1/slips/${a.number}/history`)
+    expect(body.items.at(-1)).toMatchObject({ event: 'reversed', details: { by: first.body.number } })
+  })
+
   test('a reversal settles the late signature of what it reverses', async () => {
     const part = await counter.stocked()
     const issue = await counter.slip({ kind: 'issue', lines: [{ part: part.number, quantity: '4' }] })
@@ -608,12 +745,12 @@ describe('checking a delivery (R-IN-1, R-IN-2)', () => {
       kind: 'receipt',
       deliveryNote: 'DN-7',
       packagesExpected: 3,
-      packagesReceived: 2,
+      packagesReceived: 3,
       lines: [{ part: part.number, quantity: '8', expectedQuantity: '10' }]
     })
     expect(posted).toMatchObject({
       packagesExpected: 3,
-      packagesReceived: 2,
+      packagesReceived: 3,
       qualityReports: [expect.stringContaining('-QR-202611-')]
     })
     const reports = await counter.signers['finance-supervisor'].get(
@@ -665,6 +802,76 @@ describe('checking a delivery (R-IN-1, R-IN-2)', () => {
       faultyQuantity: '3',
       responsibleParty
     })
+  })
+
+  test('goods on the note that did not arrive at all are a line that moves nothing and opens a report', async () => {
+    const part = await h.make.part({ standardCost: '2' })
+    const posted = await counter.posted({
+      kind: 'receipt',
+      lines: [{ part: part.number, quantity: '0', expectedQuantity: '10' }]
+    })
+    expect(posted).toMatchObject({
+      state: 'posted',
+      lines: [{ quantity: '0', movements: [] }],
+      qualityReports: [expect.any(String)]
+    })
+    expect(await counter.onHand(part.number)).toBe('0')
+    expect(
+      await counter.keeper.post(slips(), { kind: 'receipt', lines: [{ part: part.number, quantity: '0' }] })
+    ).toMatchObject({ status: 422, body: { code: 'QuantityNotPositive' } })
+  })
+
+  test('faulty goods in a packing unit are split in stock units', async () => {
+    const part = await h.make.part({ standardCost: '2', units: { box: '12' } })
+    const posted = await counter.posted({
+      kind: 'receipt',
+      lines: [
+        {
+          part: part.number,
+          quantity: '2',
+          unit: 'box',
+          difference: { responsibleParty: 'production', faultyQuantity: '1' }
+        }
+      ]
+    })
+    expect(posted.lines).toMatchObject([
+      { quantity: '12', unit: 'piece', unitQuantity: '12' },
+      { quantity: '12', unit: 'piece', condition: 'nonconforming', ownership: 'consigned' }
+    ])
+  })
+
+  test('goods received as nonconforming open a report, whose fault still to be found out', async () => {
+    const part = await h.make.part({ standardCost: '2' })
+    const posted = await counter.posted({
+      kind: 'receipt',
+      lines: [{ part: part.number, quantity: '3', condition: 'nonconforming' }]
+    })
+    expect(posted.qualityReports).toHaveLength(1)
+  })
+
+  test('a day that cannot be, a part no longer bought and a slip that is not there are told where they stand', async () => {
+    const [part, gone] = [
+      await h.make.part({ standardCost: '2' }),
+      await h.make.part({ standardCost: '2', active: false })
+    ]
+    const attempt = (body: object) => counter.keeper.post(slips(), body)
+    expect(
+      await attempt({ kind: 'receipt', occurredOn: '0206-11-20', lines: [{ part: part.number, quantity: '1' }] })
+    ).toMatchObject({ status: 422, body: { code: 'DayTooEarly', errors: [{ pointer: '/occurredOn' }] } })
+    expect(await attempt({ kind: 'receipt', lines: [{ part: gone.number, quantity: '1' }] })).toMatchObject({
+      status: 422,
+      body: { code: 'PartInactive' }
+    })
+    expect(
+      await attempt({
+        kind: 'return',
+        reference: 'NOWHERE-OUT-202611-00001',
+        lines: [{ part: part.number, quantity: '1' }]
+      })
+    ).toMatchObject({ status: 422, body: { code: 'SourceSlipRequired', errors: [{ pointer: '/reference' }] } })
+    expect(
+      await attempt({ kind: 'issue', lines: [{ part: part.number, quantity: '1', reservation: '999999' }] })
+    ).toMatchObject({ status: 422, body: { code: 'ReservationUnknown' } })
   })
 
   test('faulty goods need a responsible party', async () => {
