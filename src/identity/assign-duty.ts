@@ -4,6 +4,7 @@ import { identityChanged } from './directory.ts'
 import { dutyView, findRegion, findWarehouse } from './identity.queries.ts'
 import type { DutyView } from './identity.schemas.ts'
 import { lockPerson } from './lock-person.ts'
+import { requirePerson } from './require-person.ts'
 import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
 import { Refusal } from '../platform/errors.ts'
@@ -34,14 +35,15 @@ values ($1, $2, $3, $4, $5, $6, $7, $8)
 returning id`)
 
 /**
- * Gives a person a duty in a warehouse, in a region or everywhere (R-ORG-2). For administrators everywhere.
- * @throws Refusal 404 unknown person, warehouse or region, 409 `DutyHeldAlready`, 422 `OnePlaceOnly`, `EndBeforeStart`, `PersonInactive`
+ * Gives a person a duty in a warehouse, in a region or everywhere (R-ORG-2). For administrators everywhere, in person.
+ * @throws Refusal 403 `PersonRequired`, 404 unknown person, warehouse or region, 409 `DutyHeldAlready`, 422 `OnePlaceOnly`, `EndBeforeStart`, `PersonInactive`
  */
 export async function assignDuty(
   ctx: Context,
   { username, duty, warehouse, region, validFrom, validTo = null }: AssignDuty
 ): Promise<DutyView> {
   requireDutyEverywhere(ctx, 'administrator')
+  requirePerson(ctx)
   const from = validFrom ?? ctx.clock.today()
   if (warehouse !== undefined && region !== undefined)
     throw new Refusal('OnePlaceOnly', 422, 'name a warehouse or a region, not both; neither means everywhere')

@@ -4,6 +4,7 @@ import { identityChanged } from './directory.ts'
 import { personView } from './identity.queries.ts'
 import type { PersonView } from './identity.schemas.ts'
 import { checkPassword, GIVEN_PASSWORD_MINIMUM, hashPassword } from './passwords.ts'
+import { requirePerson } from './require-person.ts'
 import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
 import { Refusal } from '../platform/errors.ts'
@@ -27,14 +28,15 @@ returning id`)
 export const USERNAME_PATTERN = /^[a-z0-9][a-z0-9._@-]{1,59}$/
 
 /**
- * Adds a person without any duty. For administrators everywhere.
- * @throws Refusal 409 `UsernameTaken`, 422 `UsernameMalformed`, `PasswordTooShort`
+ * Adds a person without any duty. For administrators everywhere, in person.
+ * @throws Refusal 403 `PersonRequired`, 409 `UsernameTaken`, 422 `UsernameMalformed`, `PasswordTooShort`
  */
 export async function createPerson(
   ctx: Context,
   { username, name, language = 'zh', email = null, password, passwordHash }: CreatePerson
 ): Promise<PersonView & { id: number }> {
   requireDutyEverywhere(ctx, 'administrator')
+  requirePerson(ctx)
   if (!USERNAME_PATTERN.test(username)) {
     throw new Refusal(
       'UsernameMalformed',

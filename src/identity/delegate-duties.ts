@@ -46,8 +46,8 @@ export async function delegateDuties(
   ctx: Context,
   { from = ctx.actor.username, to, duty, validFrom, validTo, reason }: DelegateDuties
 ): Promise<DelegationView> {
-  if (from === ctx.actor.username) requirePerson(ctx)
-  else requireDutyEverywhere(ctx, 'administrator')
+  if (from !== ctx.actor.username) requireDutyEverywhere(ctx, 'administrator')
+  requirePerson(ctx)
   const today = ctx.clock.today()
   const first = validFrom ?? today
   if (from === to) throw new Refusal('DelegationToOneself', 422, 'name somebody else to stand in')

@@ -28,8 +28,8 @@ export async function endDelegation(
     const isTheirs =
       delegation !== undefined && [delegation.fromPersonId, delegation.toPersonId].includes(ctx.actor.personId)
     if (delegation === undefined || (!isTheirs && !isAdministrator(ctx))) throw notFound('delegation', String(id))
-    if (isTheirs) requirePerson(ctx)
-    else requireDutyEverywhere(ctx, 'administrator')
+    if (!isTheirs) requireDutyEverywhere(ctx, 'administrator')
+    requirePerson(ctx)
     await run(ctx.em, END, [
       id,
       lastDayOf(ctx, delegation, validTo, 'DelegationEnded'),

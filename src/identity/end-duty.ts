@@ -5,6 +5,7 @@ import { identityChanged } from './directory.ts'
 import { dutyView } from './identity.queries.ts'
 import type { DutyView } from './identity.schemas.ts'
 import { lockPerson } from './lock-person.ts'
+import { requirePerson } from './require-person.ts'
 import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
 import { notFound, Refusal } from '../platform/errors.ts'
@@ -24,6 +25,7 @@ export async function endDuty(
   { username, id, validTo }: { username: string; id: number; validTo?: string | undefined }
 ): Promise<DutyView> {
   requireDutyEverywhere(ctx, 'administrator')
+  requirePerson(ctx)
   return inTransaction(ctx, async (ctx) => {
     const person = await lockPerson(ctx, username)
     const [held] = await run(ctx.em, HELD, [id, person.id])

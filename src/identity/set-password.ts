@@ -18,7 +18,7 @@ export async function setPassword(
   { username, password }: { username: string; password: string }
 ): Promise<void> {
   requireDutyEverywhere(ctx, 'administrator')
-  if (ctx.actor.key !== 'system') requirePerson(ctx)
+  requirePerson(ctx)
   checkPassword(password)
   await store(ctx, username, password, 'person.password-set')
 }

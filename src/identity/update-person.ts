@@ -5,6 +5,7 @@ import { identityChanged } from './directory.ts'
 import { personView } from './identity.queries.ts'
 import type { PersonView } from './identity.schemas.ts'
 import { endSessions } from './refresh-tokens.ts'
+import { requirePerson } from './require-person.ts'
 import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
 import { notFound } from '../platform/errors.ts'
@@ -25,14 +26,15 @@ returning id`)
 
 /**
  * Changes name, language, e-mail address, or whether the person may act at all. An inactive person is refused from the next
- * request on, with every token and key. For administrators everywhere.
- * @throws Refusal 409 `LastAdministrator`
+ * request on, with every token and key. For administrators everywhere, in person.
+ * @throws Refusal 403 `PersonRequired`, 409 `LastAdministrator`
  */
 export async function updatePerson(
   ctx: Context,
   { username, name, language, email, active }: UpdatePerson
 ): Promise<PersonView> {
   requireDutyEverywhere(ctx, 'administrator')
+  requirePerson(ctx)
   return inTransaction(ctx, async (ctx) => {
     const [person] = await run(ctx.em, UPDATE, [
       username,
