@@ -2244,7 +2244,7 @@ export interface components {
             detail: string;
             instance: string;
             errors?: {
-                /** @description JSON pointer into the body, or ?name of a query parameter */
+                /** @description JSON pointer into the body, ?name of a query parameter, or {name} of a path parameter */
                 pointer: string;
                 detail: string;
                 sent?: unknown;
@@ -3243,7 +3243,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The service cannot answer now; nothing was changed (服务故障) */
+        /** @description The service cannot answer now; the detail says what is known of the effect (服务故障) */
         Failed: {
             headers: {
                 /**

@@ -5,6 +5,7 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import type { ErrorObject } from 'ajv'
 import { cursorInvalid } from './cursor.ts'
 import { problemOf, Refusal, type FieldProblem } from './errors.ts'
+import { isSecretMember } from './log.ts'
 
 /** Answers every failure with a problem document (RFC 9457, R-ERR-1). */
 export const errorHandler = fp(
@@ -19,7 +20,7 @@ export const errorHandler = fp(
           new Refusal(
             'InternalError',
             500,
-            'something went wrong here; nothing was changed. The log has the details under this request id',
+            `something went wrong here; ${outcome(request)}. The log has the details under this request id`,
             { extra: { requestId: request.id } }
           )
         )
@@ -93,10 +94,11 @@ function refusalOf(error: FastifyError | Refusal, request: FastifyRequest): Refu
   if (error instanceof Refusal) return error
   if (error.validation !== undefined) return invalidInput(error, request)
   if (databaseIsAway(error)) {
+    const effect = neverConnected(error) ? 'nothing was changed' : outcome(request)
     return new Refusal(
       'DatabaseUnavailable',
       503,
-      'the database does not answer at the moment; nothing was changed, try again in a few seconds',
+      `the database does not answer at the moment, try again in a few seconds; ${effect}`,
       { retryAfterSeconds: 5 }
     )
   }
@@ -136,6 +138,14 @@ function refusalOf(error: FastifyError | Refusal, request: FastifyRequest): Refu
         'others worked on the same rows at the same moment; nothing was changed, send the request again',
         { retryAfterSeconds: 1 }
       )
+    // SQLSTATE: the statement was cancelled, which is what STATEMENT_TIMEOUT_SECONDS does.
+    case '57014':
+      return new Refusal(
+        'TooSlow',
+        503,
+        'this took the database too long and was broken off; nothing was changed. Ask for less at once, or try again later',
+        { retryAfterSeconds: 30 }
+      )
     case 'FST_UNDER_PRESSURE':
       return new Refusal('Overloaded', 503, 'the service is overloaded; try again in a few seconds', {
         retryAfterSeconds: 5
@@ -153,6 +163,27 @@ function refusalOf(error: FastifyError | Refusal, request: FastifyRequest): Refu
 const AWAY = /^(08...|57P0.|53300|ECONNREFUSED|ECONNRESET|ETIMEDOUT|EPIPE|ENOENT)$/
 const AWAY_MESSAGE =
   /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|terminating connection/
+
+// The request found no connection to begin its work on.
+const NOT_CONNECTED = /^(ECONNREFUSED|ENOENT|53300|57P03)$/
+const NOT_CONNECTED_MESSAGE = /timeout exceeded when trying to connect/
+
+function neverConnected(error: unknown): boolean {
+  for (let cause = error; cause instanceof Error; cause = cause.cause ?? (cause as { previous?: unknown }).previous) {
+    if (NOT_CONNECTED.test(String((cause as { code?: unknown }).code)) || NOT_CONNECTED_MESSAGE.test(cause.message))
+      return true
+    if (cause instanceof AggregateError && cause.errors.every(neverConnected)) return true
+  }
+  return false
+}
+
+/** What is known of the effect of a request that ended without an answer of its own: a commit may have come through unheard. */
+function outcome({ method }: FastifyRequest): string {
+  if (method === 'GET' || method === 'HEAD') return 'nothing was changed'
+  return method === 'POST'
+    ? 'it is not known whether the request took effect: read what it was to change, or repeat it with the same Idempotency-Key if it had one'
+    : 'it is not known whether the request took effect: read what it was to change'
+}
 
 export function databaseIsAway(error: unknown): boolean {
   for (let cause = error; cause instanceof Error; cause = cause.cause ?? (cause as { previous?: unknown }).previous) {
@@ -184,18 +215,29 @@ function invalidInput(error: FastifyError, request: FastifyRequest): Refusal {
 function fieldProblem(fault: ErrorObject, part: string, source: unknown): FieldProblem {
   const member: string | undefined = fault.params['additionalProperty'] ?? fault.params['missingProperty']
   const path = [...fault.instancePath.split('/').slice(1), ...(member === undefined ? [] : [member])]
-  const pointer = part === 'body' ? path.map((step) => `/${step}`).join('') : `?${path.join('.')}`
-  const sent = path.reduce<unknown>(
-    (value, step) =>
-      (value as Record<string, unknown> | null | undefined)?.[step.replaceAll('~1', '/').replaceAll('~0', '~')],
-    source
-  )
+  const pointer =
+    part === 'body'
+      ? path.map((step) => `/${step}`).join('')
+      : part === 'params'
+        ? `{${path.join('.')}}`
+        : `?${path.join('.')}`
   const properties = (fault.parentSchema as { properties?: object } | undefined)?.properties
+  // A member beside a secret that is not known may be the secret, misspelt.
+  const isSecret = [...path, ...Object.keys(properties ?? {})].some(isSecretMember)
+  const sent = isSecret
+    ? undefined
+    : shownBack(
+        path.reduce<unknown>(
+          (value, step) =>
+            (value as Record<string, unknown> | null | undefined)?.[step.replaceAll('~1', '/').replaceAll('~0', '~')],
+          source
+        )
+      )
   switch (fault.keyword) {
     case 'additionalProperties':
       return {
         pointer,
-        detail: `is not known here; known are ${Object.keys(properties ?? {}).join(', ')}`,
+        detail: `is not known here; ${known(part, Object.keys(properties ?? {}))}`,
         sent,
         accepted: Object.keys(properties ?? {})
       }
@@ -228,6 +270,20 @@ function fieldProblem(fault: ErrorObject, part: string, source: unknown): FieldP
     default:
       return { pointer, detail: fault.message ?? 'is not accepted', sent, accepted: fault.params }
   }
+}
+
+const SHOWN_BACK = 200
+
+/** Enough of what was sent to recognise it. */
+function shownBack(value: unknown): unknown {
+  if (typeof value === 'string') return value.length > SHOWN_BACK ? `${value.slice(0, SHOWN_BACK)}…` : value
+  if (Array.isArray(value)) return `${value.length} items`
+  return typeof value === 'object' && value !== null ? 'an object' : value
+}
+
+function known(part: string, names: string[]): string {
+  if (names.length > 0) return `known are ${names.join(', ')}`
+  return part === 'querystring' ? 'this operation takes no query parameters' : 'nothing is'
 }
 
 function description(properties: object | undefined, member: string | undefined): string {

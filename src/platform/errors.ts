@@ -1,4 +1,4 @@
-/** One thing that was wrong with what was sent (R-ERR-1). `pointer` is an RFC 6901 pointer into the body, or `?name` for a query parameter. */
+/** One thing that was wrong with what was sent (R-ERR-1). `pointer` is an RFC 6901 pointer into the body, `?name` for a query parameter, `{name}` for one of the path. */
 export interface FieldProblem {
   pointer: string
   detail: string

@@ -24,6 +24,10 @@ const SECRET_MEMBERS = [
   'secret',
   'apiKey'
 ]
+const secretMembers = new Set(SECRET_MEMBERS.map((name) => name.toLowerCase()))
+/** Whether what a member of this name holds is never shown, neither in the log nor to who sent it. */
+export const isSecretMember = (name: string): boolean => secretMembers.has(name.toLowerCase())
+
 const SECRET_PARAMETER = /([?&](?:[^=&]*(?:token|secret|password|key)|code)=)[^&]*/gi
 
 const quoted = (name: string): string => (/^\w+$/.test(name) ? name : `["${name}"]`)

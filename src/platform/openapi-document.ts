@@ -103,11 +103,11 @@ const RESPONSES = {
     RETRY_AFTER
   ),
   Failed: refused(
-    'The service cannot answer now; nothing was changed (服务故障)',
+    'The service cannot answer now; the detail says what is known of the effect (服务故障)',
     new Refusal(
       'DatabaseUnavailable',
       503,
-      'the database does not answer at the moment; nothing was changed, try again in a few seconds'
+      'the database does not answer at the moment, try again in a few seconds; nothing was changed'
     ),
     slip,
     RETRY_AFTER

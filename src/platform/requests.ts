@@ -35,7 +35,7 @@ export const requests = fp(
       if (request.method === 'POST' && request.body === undefined && request.headers['content-type'] === undefined)
         request.body = {}
       try {
-        requireText(request.params, '?', '.')
+        requireText(request.params, '{', '.')
         requireText(request.query, '?', '.')
         requireText(request.body, '', '/')
         done()
@@ -45,13 +45,15 @@ export const requests = fp(
     })
     // The validator turns the text 1e999 into infinity and then holds it to be an integer within any bounds.
     app.addHook('preHandler', (request, _reply, done) => {
-      for (const source of [request.query, request.params]) {
+      for (const [source, before, after] of [
+        [request.query, '?', ''],
+        [request.params, '{', '}']
+      ] as const) {
         for (const [name, value] of Object.entries(source ?? {})) {
           if (typeof value === 'number' && !Number.isFinite(value)) {
+            const pointer = `${before}${name}${after}`
             const detail = 'must be a number that can be written out'
-            return done(
-              new Refusal('InvalidInput', 400, `?${name} ${detail}`, { errors: [{ pointer: `?${name}`, detail }] })
-            )
+            return done(new Refusal('InvalidInput', 400, `${pointer} ${detail}`, { errors: [{ pointer, detail }] }))
           }
         }
       }
@@ -65,7 +67,9 @@ function faultOf(text: string): string {
   try {
     JSON.parse(text)
   } catch (error) {
-    return `the body is not JSON: ${(error as Error).message}`
+    // The engine quotes what is around the fault, which may be half a password.
+    const { message } = error as Error
+    return `the body is not JSON: ${/password|token|secret/i.test(text) ? message.replace(/, (\.\.\.)?"[^]*$/, '') : message}`
   }
   return 'the body has a member __proto__ or constructor.prototype, which no operation takes; leave it away'
 }
@@ -82,14 +86,16 @@ function requireText(value: unknown, pointer: string, separator: string): void {
   }
   if (typeof value !== 'object' || value === null) return
   for (const [name, member] of Object.entries(value)) {
-    const isRoot = pointer === '' || pointer === '?'
+    const isRoot = pointer === '' || pointer === '?' || pointer === '{'
     const place = `${pointer}${isRoot && separator === '.' ? '' : separator}${name.replaceAll('~', '~0').replaceAll('/', '~1')}`
     requireText(name, place.toWellFormed(), separator)
     requireText(member, place, separator)
   }
 }
 
-const textInvalid = (pointer: string, detail: string): Refusal =>
-  new Refusal('TextInvalid', 400, `${pointer === '' ? 'the body' : pointer} ${detail}`, {
+function textInvalid(place: string, detail: string): Refusal {
+  const pointer = place.startsWith('{') ? `${place}}` : place
+  return new Refusal('TextInvalid', 400, `${pointer === '' ? 'the body' : pointer} ${detail}`, {
     errors: [{ pointer, detail }]
   })
+}

@@ -116,7 +116,7 @@ export const Problem = named(
         Type.Array(
           Type.Object({
             pointer: Type.String({
-              description: 'JSON pointer into the body, or ?name of a query parameter'
+              description: 'JSON pointer into the body, ?name of a query parameter, or {name} of a path parameter'
             }),
             detail: Type.String(),
             sent: Type.Optional(Type.Unknown()),

@@ -433,7 +433,7 @@ describe('what comes over the wire', () => {
     [
       'a null byte in a path',
       () => counter.keeper.get('/v1/parts/a%00b'),
-      { status: 400, code: 'TextInvalid', pointer: '?number', says: /U\+0000/ }
+      { status: 400, code: 'TextInvalid', pointer: '{number}', says: /U\+0000/ }
     ],
     [
       'a path with half an escape',
