@@ -101,7 +101,7 @@ create index slip_by_day on slip (warehouse_id, occurred_on desc, id desc);
 create index slip_unfinished on slip (warehouse_id, state, occurred_on desc, id desc) where state not in ('posted', 'cancelled');
 create index slip_late on slip (warehouse_id, occurred_on desc, id desc) where late_duty is not null and late_settled_at is null;
 -- The same across warehouses, for whoever signs for a region or the whole network.
-create index slip_by_day_anywhere on slip (occurred_on desc, id desc);
+create index slip_by_day_anywhere on slip (occurred_on desc, id desc, kind);
 create index slip_unfinished_anywhere on slip (state, occurred_on desc, id desc) where state not in ('posted', 'cancelled');
 create index slip_by_reference on slip (reference, occurred_on desc, id desc) where reference is not null;
 create index slip_by_source on slip (warehouse_id, source_slip_id) where source_slip_id is not null;

@@ -1,12 +1,28 @@
+import { readPart } from '../catalogue/parts.queries.ts'
 import { requireSight, sightOf, type Context } from '../identity/actor.ts'
+import { findRegion } from '../identity/identity.queries.ts'
 import { pageFrom, readCursor } from '../platform/cursor.ts'
 import { instant } from '../platform/clock.ts'
 import { rowsOf } from '../platform/csv.ts'
 import { run, statement } from '../platform/database.ts'
+import { requireDaysInOrder } from '../platform/days.ts'
 import { Refusal } from '../platform/errors.ts'
 import { warehouseByCode, type Warehouse } from '../warehouses/directory.ts'
 import type { LedgerRow, LotView, NetworkStockRow, StockRow } from './ledger.schemas.ts'
 import type { Condition, Ownership } from './post.ts'
+
+/**
+ * Tells a list that is empty because its part or region does not exist from one that has nothing in it. Asked only about an
+ * empty list: whoever finds something pays no second statement.
+ * @throws Refusal 404
+ */
+async function requireKnown(
+  ctx: Context,
+  { part, region }: { part?: string | undefined; region?: string | undefined }
+): Promise<void> {
+  if (part !== undefined) await readPart(ctx, { number: part })
+  if (region !== undefined) await findRegion(ctx, region)
+}
 
 async function visible(ctx: Context, code: string): Promise<Warehouse> {
   const warehouse = await warehouseByCode(ctx, code)
@@ -62,6 +78,7 @@ export async function listWarehouseStock(
   const today = ctx.clock.today()
   if (part !== undefined) {
     const rows = await run(ctx.em, STOCK_OF_PART, [warehouse.id, part, today])
+    if (rows.length === 0) await requireKnown(ctx, { part })
     return {
       items: rows.filter(
         (row) => (ownership ?? row.ownership) === row.ownership && (condition ?? row.condition) === row.condition
@@ -157,6 +174,7 @@ export async function listNetworkStock(
           ...after,
           limit + 1
         ])
+  if (rows.length === 0) await requireKnown(ctx, { part, region })
   const page = pageFrom(rows, limit, (row) => [row.part, row.warehouseId, row.ownership, row.condition])
   return { items: page.items.map(({ warehouseId: _warehouseId, ...row }) => row), nextCursor: page.nextCursor }
 }
@@ -228,11 +246,13 @@ export async function listLedger(
   { warehouse: code, part, from = EARLIEST, to = LATEST, limit = 50, cursor }: LedgerQuery
 ): Promise<{ items: LedgerRow[]; nextCursor: string | null }> {
   const warehouse = await visible(ctx, code)
+  requireDaysInOrder({ from, to })
   const after = readCursor(cursor, 2) ?? [EARLIEST, '0']
   const rows =
     part === undefined
       ? await run(ctx.em, LEDGER_OF_WAREHOUSE, [warehouse.id, from, to, ...after, limit + 1])
       : await run(ctx.em, LEDGER_OF_PART, [warehouse.id, part, from, to, ...after, limit + 1])
+  if (rows.length === 0) await requireKnown(ctx, { part })
   return pageFrom(rows.map(ledgerRow), limit, ({ occurredOn, id }) => [occurredOn, id])
 }
 
@@ -253,6 +273,9 @@ export async function ledgerStream(
   { warehouse: code, part, from = EARLIEST, to = LATEST }: LedgerQuery
 ): Promise<AsyncGenerator<LedgerRow>> {
   const warehouse = await visible(ctx, code)
+  requireDaysInOrder({ from, to })
+  // Asked beforehand: once rows are sent there is no way to answer a problem.
+  await requireKnown(ctx, { part })
   return (async function* () {
     for await (const row of rowsOf<LedgerRow>(ctx, LEDGER_STREAM, [warehouse.id, part ?? null, from, to]))
       yield ledgerRow(row)
@@ -263,7 +286,7 @@ const LOTS = statement<LotView>(`
 select l.id::text as lot, part.number as part, l.ownership, l.condition, l.received_on as "receivedOn", l.opened_on as "openedOn",
        month_index($3::date) - month_index(l.aged_from) as "ageMonths", l.unit_cost::text as "unitCost", trim_scale(l.quantity_in)::text as "quantityIn", trim_scale(l.on_hand)::text as "onHand",
        lot_cost(l.unit_cost, l.on_hand, l.cost_residue)::numeric(18,2)::text as cost, c.charge::numeric(18,2)::text as "accumulatedDepreciation",
-       (lot_cost(l.unit_cost, l.on_hand, l.cost_residue) - c.charge)::numeric(18,2)::text as value, l.origin_lot_id::text as "originLot"
+       (lot_cost(l.unit_cost, l.on_hand, l.cost_residue) - c.charge)::numeric(18,2)::text as value, l.parent_lot_id::text as "parentLot"
   from lot l
   join part on part.id = l.part_id
   cross join lateral (select lot_charge(l.unit_cost, l.on_hand, depreciation_rate(l.aged_month, month_index($3::date) - 1) - l.rate_skipped, l.charge_residue) as charge) c
@@ -276,5 +299,7 @@ export async function listLots(
   { warehouse: code, part }: { warehouse: string; part: string }
 ): Promise<{ items: LotView[] }> {
   const warehouse = await visible(ctx, code)
-  return { items: await run(ctx.em, LOTS, [warehouse.id, part, ctx.clock.today()]) }
+  const items = await run(ctx.em, LOTS, [warehouse.id, part, ctx.clock.today()])
+  if (items.length === 0) await requireKnown(ctx, { part })
+  return { items }
 }

@@ -107,7 +107,7 @@ export const ledgerRoutes: FastifyPluginAsyncTypebox = async (app) => {
         tags: ['stock'],
         summary: 'Detailed ledger: movements with running balance (商品明细账)',
         description:
-          'By day on the paper. With `Accept: text/csv` the whole answer is streamed, part by part, each with its running balance.',
+          'By day on the paper. `balance` is given for one part only: say which by `part`, else it is null. With `Accept: text/csv` the whole answer is streamed, part by part, each with its running balance.',
         produces: ['application/json', 'text/csv'],
         params: WarehouseParams,
         querystring: Type.Object(

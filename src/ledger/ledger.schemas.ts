@@ -104,7 +104,7 @@ export const LotView = named(
     quantityIn: Quantity,
     onHand: Quantity,
     ...value,
-    originLot: Type.String({ description: 'The lot these goods first came in as' })
+    parentLot: nullable(Type.String({ description: 'The lot these goods left before they came back' }))
   })
 )
 export type LotView = Static<typeof LotView>

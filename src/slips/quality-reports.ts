@@ -1,32 +1,42 @@
 import { Type, type Static } from 'typebox'
-import { requireDuty, requireSight, sightOf, type Context } from '../identity/actor.ts'
+import { maySee, requireDuty, requireSight, sightOf, type Context } from '../identity/actor.ts'
 import { recordAudit } from '../identity/audit.ts'
 import { inTransaction } from '../platform/context.ts'
 import { pageFrom, readCursor } from '../platform/cursor.ts'
 import { run, statement } from '../platform/database.ts'
+import { requireDaysInOrder } from '../platform/days.ts'
 import { notFound, Refusal } from '../platform/errors.ts'
-import { Day, Instant, named, nullable, pageOf, PartNumber, Quantity, ref, WarehouseCode } from '../platform/schemas.ts'
+import { Day, Instant, named, nullable, pageOf, PartNumber, Quantity, WarehouseCode } from '../platform/schemas.ts'
 import { warehouseByCode, type Warehouse } from '../warehouses/directory.ts'
 import { instant } from '../platform/clock.ts'
-import { type Slip } from './slip.ts'
+import { loadSlip, type Difference, type Slip } from './slip.ts'
 import { DIFFERENCE_ASPECTS, RESPONSIBLE_PARTIES, SlipNumber } from './slips.schemas.ts'
 
 const oneOf = <const Values extends readonly string[]>(values: Values, description: string) =>
   Type.Unsafe<Values[number]>({ type: 'string', enum: [...values], description })
 
+/** A slip as a whole differs in its packages (件数); its lines in the rest. */
+const Aspect = oneOf([...DIFFERENCE_ASPECTS, 'packages'] as const, 'what differs; packages is said of a whole delivery')
+const OfDelivery = 'null where the delivery as a whole differs'
+const QualityReportNumber = Type.String({ maxLength: 60, examples: ['HQ-QR-202611-00001'] })
+export const QualityReportParams = Type.Object({ number: QualityReportNumber })
+
 export const QualityReportView = named(
   'QualityReport',
   Type.Object({
-    number: Type.String({ examples: ['HQ-QR-202611-00001'] }),
+    number: QualityReportNumber,
     warehouse: WarehouseCode,
     slip: SlipNumber,
-    line: Type.Integer(),
-    part: PartNumber,
-    name: Type.String(),
+    slipReversed: Type.Boolean({ description: 'The receipt was reversed (红字冲销); what it found is void' }),
+    line: nullable(Type.Integer({ description: `Line of the slip; ${OfDelivery}` })),
+    part: nullable(PartNumber),
+    name: nullable(Type.String()),
     nameZh: nullable(Type.String()),
-    aspects: Type.Array(oneOf(DIFFERENCE_ASPECTS, 'what differs')),
-    expectedQuantity: nullable(Quantity),
-    receivedQuantity: Quantity,
+    aspects: Type.Array(Aspect),
+    expectedQuantity: nullable(
+      Type.String({ ...Quantity, description: 'On the delivery note, in stock units; packages of a whole delivery' })
+    ),
+    receivedQuantity: Type.String({ ...Quantity, description: 'What arrived, good and faulty; 0 if nothing did' }),
     faultyQuantity: Quantity,
     responsibleParty: nullable(oneOf(RESPONSIBLE_PARTIES, 'Who answers for it (责任方)')),
     description: nullable(Type.String()),
@@ -50,12 +60,16 @@ export const QualitySummaryView = named(
     items: Type.Array(
       Type.Object({
         warehouse: WarehouseCode,
-        part: PartNumber,
-        name: Type.String(),
+        part: nullable(
+          Type.String({ ...PartNumber, description: 'Part number (货号); null for packages of whole deliveries' })
+        ),
+        name: nullable(Type.String()),
         nameZh: nullable(Type.String()),
         responsibleParty: nullable(oneOf(RESPONSIBLE_PARTIES, 'Who answers for it; null while it is not found out')),
         reports: Type.Integer(),
-        expectedQuantity: Quantity,
+        expectedQuantity: nullable(
+          Type.String({ ...Quantity, description: 'Of the delivery notes that say so; null where none does' })
+        ),
         receivedQuantity: Quantity,
         faultyQuantity: Quantity,
         settled: Type.Integer()
@@ -77,47 +91,77 @@ select $1, $13 || '-QR-' || to_char($3::date, 'YYYYMM') || '-' || lpad((last - c
        with ordinality as found (line_no, part_id, aspects, expected, received, faulty, party, description, place)
 returning number`)
 
-/** Opens a report for every line of a receipt that differs from its delivery note (R-IN-2). Called in the transaction that posts it. */
+interface Found {
+  /** null: the delivery as a whole. */
+  line: number | null
+  partId: number | null
+  difference: Difference
+}
+
+/** What a receipt has to report: its lines that differ from the delivery note, and its packages if they do (R-IN-2). */
+const found = (slip: Slip): Found[] => [
+  ...slip.lines.flatMap(({ line, partId, difference }) => (difference === null ? [] : [{ line, partId, difference }])),
+  ...packagesFound(slip)
+]
+
+function packagesFound({ kind, packagesExpected, packagesReceived }: Slip): Found[] {
+  if (kind !== 'receipt' || packagesExpected === null || packagesReceived === null) return []
+  if (packagesExpected === packagesReceived) return []
+  const difference = {
+    aspects: ['packages'],
+    responsibleParty: null,
+    expectedQuantity: String(packagesExpected),
+    receivedQuantity: String(packagesReceived),
+    faultyQuantity: null,
+    description: null
+  }
+  return [{ line: null, partId: null, difference }]
+}
+
+/** Whether a slip opens quality reports when it is posted. */
+export const hasDifferences = (slip: Slip): boolean => found(slip).length > 0
+
+/**
+ * Opens a report for every line of a receipt that differs from its delivery note, and one for its packages (R-IN-2). Called in
+ * the transaction that posts it, for a slip that `hasDifferences`.
+ * @returns the numbers of the reports
+ */
 export async function openQualityReports(ctx: Context, slip: Slip, warehouse: Warehouse): Promise<string[]> {
-  const found = slip.lines.flatMap((line) =>
-    line.difference === null ? [] : [{ ...line, difference: line.difference }]
-  )
+  const all = found(slip)
   const reports = await run(ctx.em, OPEN, [
     warehouse.id,
     slip.id,
     ctx.clock.today(),
-    found.map(({ line }) => line),
-    found.map(({ partId }) => partId),
-    found.map(({ difference }) => JSON.stringify(difference.aspects)),
-    found.map(({ difference }) => difference.expectedQuantity),
-    found.map(({ difference }) => difference.receivedQuantity),
-    found.map(({ difference }) => difference.faultyQuantity ?? '0'),
-    found.map(({ difference }) => difference.responsibleParty),
+    all.map(({ line }) => line),
+    all.map(({ partId }) => partId),
+    all.map(({ difference }) => JSON.stringify(difference.aspects)),
+    all.map(({ difference }) => difference.expectedQuantity),
+    all.map(({ difference }) => difference.receivedQuantity),
+    all.map(({ difference }) => difference.faultyQuantity ?? '0'),
+    all.map(({ difference }) => difference.responsibleParty),
     ctx.clock.now().toString(),
     ctx.actor.personId,
     warehouse.code,
-    found.map(({ difference }) => difference.description)
+    all.map(({ difference }) => difference.description)
   ])
   return reports.map(({ number }) => number).sort()
 }
 
+const IS_REVERSED = `exists (select 1 from slip r where r.warehouse_id = q.warehouse_id and r.source_slip_id = q.slip_id and r.kind = 'reversal' and r.state = 'posted')`
+
 const VIEW = `
-select q.number, w.code as warehouse, s.number as slip, q.line_no as line, part.number as part, part.name, part.name_zh as "nameZh", q.aspects,
+select q.number, w.code as warehouse, s.number as slip, ${IS_REVERSED} as "slipReversed", q.line_no as line, part.number as part, part.name, part.name_zh as "nameZh", q.aspects,
        trim_scale(q.expected_quantity)::text as "expectedQuantity", trim_scale(q.received_quantity)::text as "receivedQuantity", trim_scale(q.faulty_quantity)::text as "faultyQuantity",
        q.responsible_party as "responsibleParty", q.description, q.opened_on as "openedOn", q.opened_at as "openedAt", opener.username as "openedBy",
        q.settled_at as "settledAt", settler.username as "settledBy", q.settlement, q.id
   from quality_report q
   join warehouse w on w.id = q.warehouse_id
   join slip s on s.warehouse_id = q.warehouse_id and s.id = q.slip_id
-  join part on part.id = q.part_id
+  left join part on part.id = q.part_id
   join person opener on opener.id = q.opened_by
   left join person settler on settler.id = q.settled_by`
 
 type Row = QualityReportView & { id: string }
-const LIST = statement<Row>(`${VIEW}
- where ($1 or w.id = any($2::int[]) or w.region_id = any($3::int[])) and ($4::text is null or w.code = $4) and ($5::boolean is null or (q.settled_at is not null) = $5)
-   and ($6::date is null or q.opened_on >= $6) and ($7::date is null or q.opened_on <= $7) and ($8::bigint is null or q.id < $8)
- order by q.id desc limit $9`)
 const ONE = statement<Row>(`${VIEW} where q.warehouse_id = $1 and q.number = $2`)
 
 const view = ({ id: _id, ...row }: Row): QualityReportView => ({
@@ -128,6 +172,8 @@ const view = ({ id: _id, ...row }: Row): QualityReportView => ({
 
 export interface QualityReportQuery {
   warehouse?: string | undefined
+  /** Number of the receipt. */
+  slip?: string | undefined
   settled?: boolean | undefined
   from?: string | undefined
   to?: string | undefined
@@ -138,37 +184,72 @@ export interface QualityReportQuery {
 /** Quality reports of the warehouses the actor sees, newest first. */
 export async function listQualityReports(
   ctx: Context,
-  { warehouse, settled, from, to, limit = 50, cursor }: QualityReportQuery
+  { warehouse, slip: number, settled, from, to, limit = 50, cursor }: QualityReportQuery
 ) {
-  if (warehouse !== undefined) requireSight(ctx, await warehouseByCode(ctx, warehouse))
-  const sight = sightOf(ctx)
+  requireDaysInOrder({ from, to })
+  const { everywhere, warehouseIds, regionIds } = sightOf(ctx)
+  const only = warehouse === undefined ? undefined : await warehouseByCode(ctx, warehouse)
+  if (only !== undefined) requireSight(ctx, only)
+  const of = number === undefined ? undefined : await loadSlip(ctx, number)
   const after = readCursor(cursor, 1)
-  const rows = await run(ctx.em, LIST, [
-    sight.everywhere,
-    sight.warehouseIds,
-    sight.regionIds,
-    warehouse ?? null,
-    settled ?? null,
-    from ?? null,
-    to ?? null,
-    after?.[0] ?? null,
-    limit + 1
-  ])
+  const values: unknown[] = []
+  const value = (given: unknown) => `$${values.push(given)}`
+  // Only what was asked for stands in the statement, so that an index serves it.
+  const conditions = [
+    ...(everywhere
+      ? []
+      : [`(w.id = any (${value(warehouseIds)}::int[]) or w.region_id = any (${value(regionIds)}::int[]))`]),
+    ...(only === undefined ? [] : [`q.warehouse_id = ${value(only.id)}`]),
+    ...(of === undefined ? [] : [`q.warehouse_id = ${value(of.warehouse.id)} and q.slip_id = ${value(of.slip.id)}`]),
+    ...(settled === undefined ? [] : [`q.settled_at is ${settled ? 'not null' : 'null'}`]),
+    ...(from === undefined ? [] : [`q.opened_on >= ${value(from)}`]),
+    ...(to === undefined ? [] : [`q.opened_on <= ${value(to)}`]),
+    ...(after === null ? [] : [`q.id < ${value(after[0])}`])
+  ]
+  const where = conditions.length === 0 ? '' : `where ${conditions.join(' and ')}`
+  const rows = await run(
+    ctx.em,
+    statement<Row>(`${VIEW} ${where} order by q.id desc limit ${value(limit + 1)}`),
+    values
+  )
   const page = pageFrom(rows, limit, ({ id }) => [id])
   return { items: page.items.map(view), nextCursor: page.nextCursor }
 }
 
+/**
+ * The warehouse of a report. A report of a warehouse the actor may not see is refused exactly as one that does not exist.
+ * @throws Refusal 404
+ */
+async function warehouseOfReport(ctx: Context, number: string): Promise<Warehouse> {
+  const warehouse = await warehouseByCode(ctx, number.replace(/-QR-\d{6}-\d+$/, '')).catch((error: unknown) => {
+    throw error instanceof Refusal && error.status === 404 ? notFound('quality report', number) : error
+  })
+  if (!maySee(ctx, warehouse)) throw notFound('quality report', number)
+  return warehouse
+}
+
+/** One quality report. */
+export async function readQualityReport(ctx: Context, { number }: { number: string }): Promise<QualityReportView> {
+  const warehouse = await warehouseOfReport(ctx, number)
+  const [row] = await run(ctx.em, ONE, [warehouse.id, number])
+  if (row === undefined) throw notFound('quality report', number)
+  return view(row)
+}
+
 const SUMMARY = statement<Static<typeof QualitySummaryView>['items'][number]>(`
 select w.code as warehouse, part.number as part, part.name, part.name_zh as "nameZh", q.responsible_party as "responsibleParty", count(*)::int as reports,
-       trim_scale(coalesce(sum(q.expected_quantity), 0))::text as "expectedQuantity", trim_scale(sum(q.received_quantity))::text as "receivedQuantity",
+       trim_scale(sum(q.expected_quantity))::text as "expectedQuantity", trim_scale(sum(q.received_quantity))::text as "receivedQuantity",
        trim_scale(sum(q.faulty_quantity))::text as "faultyQuantity", count(q.settled_at)::int as settled
   from quality_report q
   join warehouse w on w.id = q.warehouse_id
-  join part on part.id = q.part_id
- where ($1 or w.id = any($2::int[]) or w.region_id = any($3::int[])) and q.opened_on >= $4 and q.opened_on <= $5
+  left join part on part.id = q.part_id
+ where ($1 or w.id = any($2::int[]) or w.region_id = any($3::int[])) and q.opened_on >= $4 and q.opened_on <= $5 and not ${IS_REVERSED}
  group by 1, 2, 3, 4, 5 order by 1, 2, 5`)
 
-/** The semi-monthly quality summary: the 1st–15th, or the 16th to the end of the month (R-IN-4), of the warehouses the actor sees. */
+/**
+ * The semi-monthly quality summary: the 1st–15th, or the 16th to the end of the month (R-IN-4), of the warehouses the actor sees,
+ * without what was found on receipts that were reversed.
+ */
 export async function readQualitySummary(ctx: Context, { period, half }: { period: string; half: 1 | 2 }) {
   const month = Temporal.PlainYearMonth.from(period)
   const from = month.toPlainDate({ day: half === 1 ? 1 : 16 }).toString()
@@ -195,10 +276,7 @@ export async function settleQualityReport(
     settlement
   }: { number: string; responsibleParty: (typeof RESPONSIBLE_PARTIES)[number]; settlement: string }
 ): Promise<QualityReportView> {
-  const code = number.replace(/-QR-\d{6}-\d+$/, '')
-  const warehouse = await warehouseByCode(ctx, code).catch(() => {
-    throw notFound('quality report', number)
-  })
+  const warehouse = await warehouseOfReport(ctx, number)
   requireDuty(ctx, 'finance-supervisor', warehouse)
   return inTransaction(ctx, async (inner) => {
     const [settled] = await run(inner.em, SETTLE, [
@@ -241,4 +319,3 @@ export const SettleBody = named(
     }
   )
 )
-export const QualityReportRef = ref(QualityReportView)

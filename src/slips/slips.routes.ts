@@ -14,8 +14,10 @@ import { postSlip, releaseSlipInEmergency } from './post-slip.ts'
 import {
   listQualityReports,
   QualityReportPage,
+  QualityReportParams,
   QualityReportView,
   QualitySummaryView,
+  readQualityReport,
   readQualitySummary,
   SettleBody,
   settleQualityReport
@@ -24,7 +26,7 @@ import { signSlip, signSlips } from './sign-slip.ts'
 import { SLIP_KINDS, SLIP_STATES } from './slip-kinds.ts'
 import { exportSlip, readPackageKey, SlipPackage } from './slip-package.ts'
 import { readSlip } from './slip.ts'
-import { listSlipEvents, listSlips, POSTED_LINE_COLUMNS, postedLines } from './slips.queries.ts'
+import { listSlipEvents, listSlips, POSTED_LINE_COLUMNS, postedLines, searchSlips } from './slips.queries.ts'
 import {
   AmendSlipBody,
   CreateSlipBody,
@@ -36,6 +38,7 @@ import {
   SignSlipsBody,
   SignSlipsResult,
   SlipEvent,
+  SlipNumber,
   SlipParams,
   SlipSummaryPage,
   SlipView,
@@ -45,6 +48,24 @@ import { cancelSlip, refuseRelease } from './withdraw-slip.ts'
 
 const WarehouseParams = Type.Object({ warehouse: WarehouseCode })
 const Duty = Type.Unsafe<(typeof DUTIES)[number]>({ type: 'string', enum: [...DUTIES] })
+const slipFilter = {
+  state: Type.Optional(Type.Unsafe<(typeof SLIP_STATES)[number]>({ type: 'string', enum: [...SLIP_STATES] })),
+  kind: Type.Optional(Type.Unsafe<(typeof SLIP_KINDS)[number]>({ type: 'string', enum: [...SLIP_KINDS] })),
+  from: Type.Optional(Day),
+  to: Type.Optional(Day),
+  awaiting: Type.Optional(
+    Type.Unsafe<(typeof DUTIES)[number]>({
+      type: 'string',
+      enum: [...DUTIES],
+      description: 'Only slips that await the signature of this duty, in time or late (待签)'
+    })
+  ),
+  reference: Type.Optional(Type.String({ maxLength: 100 })),
+  lateSignature: Type.Optional(
+    Type.Boolean({ description: 'Only slips that still lack a late signature (补签), or only others' })
+  ),
+  ...limitAndCursor
+}
 const SlipEvents = named('SlipEvents', Type.Object({ items: Type.Array(ref(SlipEvent)) }))
 const SigningPolicyView = named(
   'SigningPolicy',
@@ -101,24 +122,27 @@ export const slipRoutes: FastifyPluginAsyncTypebox = async (app) => {
         tags: ['slips'],
         summary: 'Slips of a warehouse, newest day first (单据列表)',
         params: WarehouseParams,
-        querystring: Type.Object(
-          {
-            state: Type.Optional(Type.Unsafe<(typeof SLIP_STATES)[number]>({ type: 'string', enum: [...SLIP_STATES] })),
-            kind: Type.Optional(Type.Unsafe<(typeof SLIP_KINDS)[number]>({ type: 'string', enum: [...SLIP_KINDS] })),
-            from: Type.Optional(Day),
-            to: Type.Optional(Day),
-            reference: Type.Optional(Type.String({ maxLength: 100 })),
-            lateSignature: Type.Optional(
-              Type.Boolean({ description: 'Only slips that still lack a late signature (补签), or only others' })
-            ),
-            ...limitAndCursor
-          },
-          closed
-        ),
+        querystring: Type.Object(slipFilter, closed),
         response: { 200: ref(SlipSummaryPage), ...problems }
       }
     },
     (request) => listSlips(request.ctx, { ...request.params, ...request.query })
+  )
+
+  app.get(
+    '/slips',
+    {
+      schema: {
+        operationId: 'searchSlips',
+        tags: ['slips'],
+        summary: 'Slips of every warehouse you see, newest day first (单据查询)',
+        description:
+          'For whoever signs for a region or the whole network; `awaiting=finance-supervisor` lists what that duty has to sign.',
+        querystring: Type.Object(slipFilter, closed),
+        response: { 200: ref(SlipSummaryPage), ...problems }
+      }
+    },
+    (request) => searchSlips(request.ctx, request.query)
   )
 
   app.get(
@@ -393,6 +417,7 @@ export const slipRoutes: FastifyPluginAsyncTypebox = async (app) => {
         querystring: Type.Object(
           {
             warehouse: Type.Optional(WarehouseCode),
+            slip: Type.Optional(SlipNumber),
             settled: Type.Optional(Type.Boolean()),
             from: Type.Optional(Day),
             to: Type.Optional(Day),
@@ -407,13 +432,28 @@ export const slipRoutes: FastifyPluginAsyncTypebox = async (app) => {
   )
 
   app.get(
+    '/quality-reports/:number',
+    {
+      schema: {
+        operationId: 'readQualityReport',
+        tags: ['quality'],
+        summary: 'One quality report (质量反馈表)',
+        params: QualityReportParams,
+        response: { 200: ref(QualityReportView), ...problems }
+      }
+    },
+    (request) => readQualityReport(request.ctx, request.params)
+  )
+
+  app.get(
     '/quality-summary',
     {
       schema: {
         operationId: 'readQualitySummary',
         tags: ['quality'],
         summary: 'Semi-monthly quality summary (质量半月报)',
-        description: 'The 1st to 15th (half=1) or the 16th to the end of the month (half=2).',
+        description:
+          'The 1st to 15th (half=1) or the 16th to the end of the month (half=2). Reports of receipts that were reversed are left out.',
         querystring: Type.Object(
           { period: Month, half: Type.Unsafe<1 | 2>({ type: 'integer', enum: [1, 2] }) },
           closed
@@ -432,7 +472,7 @@ export const slipRoutes: FastifyPluginAsyncTypebox = async (app) => {
         tags: ['quality'],
         summary: 'Settle a quality report (质量反馈处理)',
         description: 'Duty: finance-supervisor.',
-        params: Type.Object({ number: Type.String({ maxLength: 60, examples: ['HQ-QR-202611-00001'] }) }),
+        params: QualityReportParams,
         body: ref(SettleBody),
         response: { 200: ref(QualityReportView), ...problems }
       }

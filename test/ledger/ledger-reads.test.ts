@@ -83,8 +83,92 @@ test('posted slips of a month go to finance as one CSV per warehouse and period 
   })
   const csv = await counter.keeper.get(path('periods/2026-11/posted-slips'))
   expect(csv.text.split('\n').filter((line) => line.includes(issue.number))).toEqual([expect.stringContaining(`RO-77`)])
-  expect(csv.text).toContain(',-2,-4.00,0.00,-4.00')
+  expect(csv.text).toContain(',out,-2,-4.00,0.00,-4.00')
   expect((await counter.keeper.get(path('periods/2026-13/posted-slips'))).status).toBe(400)
+})
+
+test('finance costs from the export: delivery note, supplier, who brought it, what it reverses and which signature is due (R-OUT-5)', async () => {
+  const own = await openCounter(h)
+  const part = await h.make.part({ standardCost: '2' })
+  const supplier = await h.make.supplier({ parts: [part.number] })
+  const { number: receipt } = await own.slip({
+    kind: 'receipt',
+    supplier: supplier.code,
+    deliveryNote: 'DN-7',
+    lines: [{ part: part.number, quantity: '5' }]
+  })
+  await own.signAndPost(receipt, { deliveredBy: '李师傅' })
+  const issue = await own.posted({ kind: 'issue', lines: [{ part: part.number, quantity: '1' }] })
+  const reversal = await own.keeper.post(`/v1/slips/${issue.number}/reversal`, { reason: 'wrong part' })
+  await own.signAndPost(reversal.body.number)
+  const late = await own.slip({ kind: 'issue', lines: [{ part: part.number, quantity: '1' }] })
+  await own.sign(late.number, ['department-head', 'operations-supervisor'])
+  await own.keeper.post(`/v1/slips/${late.number}/emergency-release`, {
+    missingDuty: 'finance-supervisor',
+    authorisedBy: '李敏',
+    reason: 'urgent',
+    handedTo: '王师傅'
+  })
+
+  const { text } = await own.keeper.get(`/v1/warehouses/${own.warehouse}/periods/2026-11/posted-slips`)
+  const [heading = [], ...rows] = text
+    .replace('\ufeff', '')
+    .trim()
+    .split('\n')
+    .map((line) => line.split(','))
+  const told = rows.map((row) =>
+    Object.fromEntries(heading.map((name, place) => [name.split(' ').slice(0, -1).join(' '), row[place]]))
+  )
+  expect(told).toMatchObject([
+    {
+      slip: receipt,
+      supplier: supplier.code,
+      'delivery note': 'DN-7',
+      'delivered by': '李师傅',
+      direction: 'in',
+      'source slip': '',
+      'late signature due': ''
+    },
+    { slip: issue.number, direction: 'out' },
+    { slip: reversal.body.number, 'source slip': issue.number, reason: 'wrong part', direction: 'in' },
+    { slip: late.number, 'handed to': '王师傅', 'late signature due': 'finance-supervisor', direction: 'out' }
+  ])
+})
+
+test('a part or region that does not exist is no empty list, nor are days in the wrong order (R-ERR-1)', async () => {
+  const known = await h.make.part()
+  const everywhere = callerFor(h, await h.make.person({ grants: [{ duty: 'hq-finance' }] }))
+  for (const list of ['stock?', 'lots?', 'ledger?']) {
+    expect(await counter.keeper.get(path(`${list}part=NO-SUCH`)), list).toMatchObject({
+      status: 404,
+      body: { code: 'NotFound', detail: expect.stringContaining('there is no part NO-SUCH') }
+    })
+    expect(await counter.keeper.get(path(`${list}part=${known.number}`)), list).toMatchObject({
+      status: 200,
+      body: { items: [] }
+    })
+  }
+  expect((await counter.keeper.get(path('ledger?part=NO-SUCH'), { accept: 'text/csv' })).status).toBe(404)
+  for (const query of ['part=NO-SUCH', 'region=NO-SUCH', 'agedOver=3&part=NO-SUCH', 'agedOver=3&region=NO-SUCH']) {
+    expect(await everywhere.get(`/v1/stock?${query}`), query).toMatchObject({
+      status: 404,
+      body: { code: 'NotFound', detail: expect.stringMatching(/there is no (part|region) NO-SUCH/) }
+    })
+  }
+  expect((await everywhere.get(`/v1/stock?part=${known.number}`)).body.items).toEqual([])
+  for (const accept of ['application/json', 'text/csv']) {
+    expect(await counter.keeper.get(path('ledger?from=2026-11-02&to=2026-11-01'), { accept })).toMatchObject({
+      status: 422,
+      body: { code: 'DaysReversed', errors: [{ pointer: '?from', sent: '2026-11-02' }] }
+    })
+  }
+})
+
+test('an operation without query parameters says so', async () => {
+  expect(await counter.keeper.get(`/v1/slip-package-key?colour=red`)).toMatchObject({
+    status: 400,
+    body: { detail: '?colour is not known here; this operation takes no query parameters' }
+  })
 })
 
 test('a region sees its warehouses; stock past three months is seen by all (R-AGE-6)', async () => {
