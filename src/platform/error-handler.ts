@@ -286,11 +286,6 @@ function known(part: string, names: string[]): string {
   return part === 'querystring' ? 'this operation takes no query parameters' : 'nothing is'
 }
 
-function known(part: string, names: string[]): string {
-  if (names.length > 0) return `known are ${names.join(', ')}`
-  return part === 'querystring' ? 'this operation takes no query parameters' : 'nothing is'
-}
-
 function description(properties: object | undefined, member: string | undefined): string {
   const text = (properties as Record<string, { description?: string }> | undefined)?.[member ?? '']?.description
   return text === undefined ? '' : `: ${text}`
