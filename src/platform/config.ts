@@ -22,6 +22,12 @@ const Settings = Type.Object({
     default: 10,
     description: '2 to 500 connections per process'
   }),
+  STATEMENT_TIMEOUT_SECONDS: Type.Integer({
+    minimum: 0,
+    maximum: 86_400,
+    default: 60,
+    description: '0 to 86400 seconds that one database statement of a request or job may take; 0 sets no limit'
+  }),
   REDIS_URL: Type.Optional(
     Type.String({ pattern: '^rediss?://', description: 'a redis:// URL; without it the queue lives in PostgreSQL' })
   ),
@@ -68,7 +74,14 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   for (const name of Object.keys(Settings.properties)) {
     if (env[name] !== undefined && env[name] !== '') given[name] = env[name]
   }
-  const config = Value.Convert(Settings, Value.Default(Settings, { ...given }))
+  const defaults = Value.Default(Settings, { ...given }) as Record<string, unknown>
+  const config = Value.Convert(Settings, { ...defaults })
+  // Conversion would make 3000 of 3000.5; what is no whole number stays the text it is and is refused.
+  for (const [name, { type }] of Object.entries(Settings.properties as Record<string, { type?: string }>)) {
+    const text = given[name]
+    if (type === 'integer' && typeof text === 'string' && !/^\d+$/.test(text))
+      (config as Record<string, unknown>)[name] = text
+  }
   const faults = new Map<string, string>()
   for (const error of Value.Errors(Settings, config)) {
     const name = error.instancePath.split('/')[1] ?? ''

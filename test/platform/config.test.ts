@@ -18,6 +18,7 @@ test('with nothing set the service runs on the embedded database, port 3000, Sha
     PORT: 3000,
     HOST: '0.0.0.0',
     DATABASE_POOL_SIZE: 10,
+    STATEMENT_TIMEOUT_SECONDS: 60,
     LOG_LEVEL: 'info',
     BUSINESS_TIME_ZONE: 'Asia/Shanghai',
     ACCESS_TOKEN_MINUTES: 60,
@@ -34,11 +35,18 @@ test('an empty variable counts as not set', () => {
 
 test.for([
   ['PORT', 'eighty', 'PORT is "eighty"; it must be a TCP port, 0 to 65535 (0 takes a free one)'],
+  ['PORT', '3000.5', 'PORT is "3000.5"; it must be a TCP port, 0 to 65535 (0 takes a free one)'],
+  ['PORT', '0x50', 'PORT is "0x50"; it must be a TCP port, 0 to 65535 (0 takes a free one)'],
   ['PORT', '70000', 'PORT is "70000"; it must be a TCP port, 0 to 65535 (0 takes a free one)'],
   [
     'DATABASE_URL',
     'mysql://u:p@db/x',
     'DATABASE_URL is not usable; it must be a postgres:// URL; without it the embedded database is used'
+  ],
+  [
+    'STATEMENT_TIMEOUT_SECONDS',
+    '60s',
+    'STATEMENT_TIMEOUT_SECONDS is "60s"; it must be 0 to 86400 seconds that one database statement of a request or job may take; 0 sets no limit'
   ],
   ['DATABASE_POOL_SIZE', '1', 'DATABASE_POOL_SIZE is "1"; it must be 2 to 500 connections per process'],
   [
