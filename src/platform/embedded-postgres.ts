@@ -7,6 +7,7 @@ import {
   chmod,
   chown,
   cp,
+  link,
   mkdir,
   open,
   readdir,
@@ -88,18 +89,32 @@ export async function startEmbeddedPostgres({
   }
 }
 
-/** A secret kept in the data folder, readable by its owner only: made once, then read. */
+/** A secret kept in the data folder, readable by its owner only: made once, whoever comes first, then read. */
 export async function readOrMake(file: string, make: () => string): Promise<string> {
+  const kept = await readSecret(file)
+  if (kept !== undefined) return kept
+  await mkdir(path.dirname(file), { recursive: true })
+  const complete = await writeDurably(file, `${make()}\n`)
   try {
-    const kept = (await readFile(file, 'utf8')).trim()
-    if (kept !== '') return kept
+    // A link is never half there and never replaces what another process has made meanwhile.
+    await link(complete, file)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  } finally {
+    await rm(complete, { force: true })
+  }
+  const made = await readSecret(file)
+  if (made === undefined) throw new Error(`${file} is empty; remove it, and the next start makes a new one`)
+  return made
+}
+
+async function readSecret(file: string): Promise<string | undefined> {
+  try {
+    return (await readFile(file, 'utf8')).trim() || undefined
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    return undefined
   }
-  const secret = make()
-  await mkdir(path.dirname(file), { recursive: true })
-  await writeDurably(file, `${secret}\n`)
-  return secret
 }
 
 interface Server {
@@ -602,14 +617,15 @@ async function shutDown(place: Place, { pid }: Server): Promise<void> {
   }
 }
 
-async function writeDurably(file: string, text: string): Promise<void> {
-  const unfinished = `${file}.${process.pid}`
-  const handle = await open(unfinished, 'w', 0o600)
+/** Writes beside `file`, under the name that is returned. */
+async function writeDurably(file: string, text: string): Promise<string> {
+  const beside = `${file}.${process.pid}-${randomBytes(4).toString('hex')}`
+  const handle = await open(beside, 'wx', 0o600)
   try {
     await handle.writeFile(text)
     await handle.sync()
   } finally {
     await handle.close()
   }
-  await rename(unfinished, file)
+  return beside
 }

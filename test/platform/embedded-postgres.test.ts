@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -196,6 +196,15 @@ test('a server that does not start says why', async () => {
   await writeFile(path.join(dataDir, 'postgres', 'postgresql.auto.conf'), 'shared_buffers = lots\n')
 
   await expect(start()).rejects.toThrow(/did not start[^]*invalid value for parameter "shared_buffers"/)
+})
+
+test('of many who make a secret at once, all get that of the first', async () => {
+  const file = path.join(dataDir, 'new', 'sample-password')
+
+  const secrets = await Promise.all(Array.from({ length: 20 }, (_, index) => readOrMake(file, () => `secret ${index}`)))
+
+  expect(new Set(secrets)).toEqual(new Set([(await readFile(file, 'utf8')).trim()]))
+  expect(await readdir(path.dirname(file))).toEqual(['sample-password'])
 })
 
 test('a generated secret is made once and is for its owner only', async () => {
