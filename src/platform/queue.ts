@@ -16,8 +16,8 @@ import type { Context } from './context.ts'
 import type { Database } from './database.ts'
 
 // One BullMQ queue for the whole service, in Redis if REDIS_URL is set, else in the schema `bullmq` of the same PostgreSQL.
-// The queue's store may be lost at any time: schedules are written again at each start, and what must not be lost is a row
-// in PostgreSQL that a scheduled job sweeps (R-ALR-2). Every job is therefore safe to run twice.
+// The queue's store may be lost at any time: schedules are written at each start and looked after while a worker runs, and
+// what must not be lost is a row in PostgreSQL that a scheduled job sweeps (R-ALR-2). Every job is therefore safe to run twice.
 
 /** A thin edge over a verb, like a route. */
 export interface Job<Payload extends TSchema = TSchema> {
@@ -58,6 +58,8 @@ export interface JobQueue {
 export const QUEUE_NAME = 'bincard'
 const SCHEMA = 'bullmq'
 const PING_LIMIT_MS = 2_000
+/** How long a worker goes on without schedules, at most, after the queue's store lost its data. */
+const SCHEDULES_CHECKED_MS = 3 * 60_000
 const CONCURRENCY = 4
 
 const JOB_OPTIONS = {
@@ -82,19 +84,27 @@ export async function migrateQueue(database: Database): Promise<void> {
 export function openQueue({
   config,
   databaseUrl,
-  log
+  log,
+  schedulesCheckedMs = SCHEDULES_CHECKED_MS
 }: {
   config: Pick<Config, 'REDIS_URL' | 'BUSINESS_TIME_ZONE'>
   databaseUrl: string
   log: FastifyBaseLogger
+  schedulesCheckedMs?: number
 }): JobQueue {
   const store = config.REDIS_URL === undefined ? inPostgres(databaseUrl) : inRedis(config.REDIS_URL)
-  const complain = complainer(store.backend, log, () => isClosing)
+  const complaint = complainer(store.backend, log, () => isClosing)
+  let lastError: Error | undefined
+  const complain = (error: Error) => {
+    lastError = error
+    complaint(error)
+  }
   store.onError(complain)
   const { queue } = store
   queue.on('error', complain)
   let worker: Worker | undefined
   let isClosing = false
+  let checking: NodeJS.Timeout | undefined
 
   return {
     backend: store.backend,
@@ -138,6 +148,21 @@ export function openQueue({
       })
       await worker.waitUntilReady()
       await setSchedules(queue, jobs, config.BUSINESS_TIME_ZONE)
+      let isChecking = false
+      const check = async () => {
+        if (isClosing || isChecking) return
+        isChecking = true
+        try {
+          const restored = await setSchedules(queue, jobs, config.BUSINESS_TIME_ZONE, { onlyMissing: true })
+          if (restored.length > 0) log.warn({ restored }, 'the queue had lost its schedules; they are set again')
+        } catch (error) {
+          complain(error as Error)
+        } finally {
+          isChecking = false
+        }
+      }
+      store.onReady(() => void check())
+      checking = setInterval(() => void check(), schedulesCheckedMs).unref()
     },
 
     schedules: async () =>
@@ -149,10 +174,15 @@ export function openQueue({
         }))
         .toSorted((a, b) => a.name.localeCompare(b.name)),
 
-    ping: () => within(PING_LIMIT_MS, queue.getWaitingCount()),
+    ping: () =>
+      within(PING_LIMIT_MS, queue.getWaitingCount()).catch((cause: unknown) => {
+        // Why it is not there says more than how long it was waited for.
+        throw lastError ?? cause
+      }),
 
     close: async (limitMs = 8_000) => {
       isClosing = true
+      clearInterval(checking)
       if (worker !== undefined) await within(limitMs, worker.close()).catch(() => worker?.close(true))
       await within(PING_LIMIT_MS, queue.close()).catch(() => undefined)
       await store.close()
@@ -165,6 +195,8 @@ interface Store {
   queue: Queue
   openWorker(processor: Processor): Worker
   onError(listener: (error: Error) => void): void
+  /** Called whenever the store can be reached again. */
+  onReady(listener: () => void): void
   close(): Promise<void>
 }
 
@@ -190,6 +222,7 @@ function inPostgres(connectionString: string): Store {
         concurrency: CONCURRENCY
       }) as unknown as Worker,
     onError: () => undefined,
+    onReady: () => undefined,
     close: async () => undefined
   }
 }
@@ -206,6 +239,9 @@ function inRedis(url: string): Store {
       asking.on('error', listener)
       waiting.on('error', listener)
     },
+    onReady: (listener) => {
+      asking.on('ready', listener)
+    },
     close: async () => {
       asking.disconnect()
       waiting.disconnect()
@@ -213,19 +249,33 @@ function inRedis(url: string): Store {
   }
 }
 
-async function setSchedules(queue: Queue, jobs: readonly Job[], tz: string): Promise<void> {
+/**
+ * Makes the schedules in the store those of `jobs`.
+ * @param onlyMissing leaves those alone that are there: writing one again drops its job that is due and waits for a worker
+ * @returns the names of those that were written
+ */
+async function setSchedules(
+  queue: Queue,
+  jobs: readonly Job[],
+  tz: string,
+  { onlyMissing = false }: { onlyMissing?: boolean } = {}
+): Promise<string[]> {
+  const known = new Set(onlyMissing ? (await queue.getJobSchedulers()).map(({ key }) => key) : [])
+  const written: string[] = []
   for (const { name, schedule } of jobs) {
-    if (schedule !== undefined)
-      await queue.upsertJobScheduler(
-        name,
-        { pattern: schedule.pattern, tz },
-        { name, data: envelope(undefined), opts: JOB_OPTIONS }
-      )
+    if (schedule === undefined || known.has(name)) continue
+    await queue.upsertJobScheduler(
+      name,
+      { pattern: schedule.pattern, tz },
+      { name, data: envelope(undefined), opts: JOB_OPTIONS }
+    )
+    written.push(name)
   }
   const scheduled = new Set(jobs.filter(({ schedule }) => schedule !== undefined).map(({ name }) => name))
   for (const { key } of await queue.getJobSchedulers()) {
     if (!scheduled.has(key)) await queue.removeJobScheduler(key)
   }
+  return written
 }
 
 /** What BullMQ carries: always an object, as one of its backends reads `null` back as `{}`. */

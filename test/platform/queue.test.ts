@@ -38,8 +38,9 @@ describe.for([
       ran.push([ctx.actor.username, payload.word])
     }
   })
-  const open = () =>
+  const open = (more: { schedulesCheckedMs?: number } = {}) =>
     openQueue({
+      ...more,
       config: {
         BUSINESS_TIME_ZONE: 'Asia/Shanghai',
         ...(backend === 'redis' && redisUrl !== null && { REDIS_URL: redisUrl })
@@ -141,6 +142,26 @@ describe.for([
         .sort()
     )
   })
+
+  test.runIf(isHere)(
+    'with the store wiped under a running worker, it has every schedule again and still takes jobs',
+    async () => {
+      await queue.close()
+      queue = open({ schedulesCheckedMs: 200 })
+      await work([...allJobs, heard])
+      const names = (await queue.schedules()).map(({ name }) => name)
+
+      if (backend === 'redis') await wipe(redisUrl ?? '')
+      else await h.sql('truncate bullmq.scheduler, bullmq.job cascade')
+
+      expect(names.length).toBeGreaterThan(0)
+      await expect
+        .poll(async () => (await queue.schedules()).map(({ name }) => name), { timeout: 10_000 })
+        .toEqual(names)
+      await queue.enqueue(heard, { word: 'after' })
+      await expect.poll(() => ran, { timeout: 15_000 }).toEqual([['system', 'after']])
+    }
+  )
 
   test.runIf(isHere)('closing waits for the job that runs', async () => {
     const slow = defineJob({
