@@ -289,9 +289,11 @@ const approved = (known: Pick<Slip, 'id' | 'number' | 'occurredOn'>, shelves: Sh
   preparers: [PEOPLE.keeper],
   preparedBy: 'keeper@w1',
   preparedAt: '',
+  refusal: null,
   submittedAt: null,
   approvedAt: null,
   postedBy: null,
+  postedById: null,
   postedAt: null,
   handedTo: null,
   deliveredBy: null,
@@ -307,6 +309,7 @@ const approved = (known: Pick<Slip, 'id' | 'number' | 'occurredOn'>, shelves: Sh
     name,
     nameZh,
     specification,
+    colour: null,
     quantity: '-1',
     unit: 'piece',
     unitQuantity: '1',
@@ -321,5 +324,7 @@ const approved = (known: Pick<Slip, 'id' | 'number' | 'occurredOn'>, shelves: Sh
     note: null
   })),
   signatures: [],
-  qualityReports: []
+  qualityReports: [],
+  reversal: null,
+  returns: []
 })

@@ -437,11 +437,15 @@ test('the slips of another warehouse are no source of a return or a reversal her
       { kind: 'return', reference: number, lines: [{ part: 'BK-M82B-38', quantity: '1' }] },
       { kind: 'reversal', reference: number, reason: 'x' }
     ]) {
-      const { status } = await send(
+      const { body } = await send(
         { method: 'post', url: '/v1/warehouses/HQ/slips', type: 'application/json', body: slip },
         keeper
       )
-      expect(status).toBe(404)
+      // What a number that nobody gave out is told too.
+      expect(body).toMatchObject({
+        code: 'SourceSlipRequired',
+        errors: [{ pointer: '/reference', detail: `there is no slip ${number} here` }]
+      })
     }
   }
 })
