@@ -12,7 +12,8 @@ await runProcess(async (service, closing) => {
   const sample = isEmbedded
     ? await openSample(runtime, { password: () => samplePassword(runtime.config), log })
     : undefined
+  // Closed in reverse order: the last requests may still hand in jobs.
+  await startWorker(service, closing)
   const url = await startServer(service, closing)
-  await startWorker(service)
   if (isEmbedded) process.stdout.write(banner({ url, sample }))
 })

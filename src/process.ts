@@ -25,7 +25,7 @@ export async function runProcess(
   const config = configOrExit()
   const log = await openLog(config)
   const closing = new AsyncDisposableStack()
-  const starting = openService(config, log, closing).then((service) => start(service, closing))
+  const starting = openService(config, log, closing, { hasTimeLimits: true }).then((service) => start(service, closing))
   const { close } = closeWithGrace(
     { delay: SHUTDOWN_LIMIT_MS, logger: log, skip: [...SIGNALS] },
     async ({ signal, err }) => {

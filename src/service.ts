@@ -30,11 +30,13 @@ export const samplePassword = async (config: Pick<Config, 'DATA_DIR' | 'SAMPLE_P
 /**
  * Opens the database (the embedded one without DATABASE_URL), brings its schema up to date and connects to the queue.
  * @param closing what was opened is closed with it, in reverse order, also if a later step fails
+ * @param hasTimeLimits for processes that serve others, whom a statement without end would keep waiting; a command line takes its time
  */
 export async function openService(
   given: Config,
   log: FastifyBaseLogger,
-  closing: AsyncDisposableStack
+  closing: AsyncDisposableStack,
+  { hasTimeLimits = false }: { hasTimeLimits?: boolean } = {}
 ): Promise<Service> {
   const { config, databaseUrl } =
     given.DATABASE_URL === undefined
@@ -44,6 +46,7 @@ export async function openService(
     url: databaseUrl,
     entities,
     poolSize: config.DATABASE_POOL_SIZE,
+    statementTimeoutMs: hasTimeLimits ? config.STATEMENT_TIMEOUT_SECONDS * 1_000 : 0,
     log: (message) => log.debug(message)
   })
   closing.defer(() => database.close())

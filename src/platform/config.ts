@@ -26,7 +26,7 @@ const Settings = Type.Object({
     minimum: 0,
     maximum: 86_400,
     default: 60,
-    description: '0 to 86400 seconds that one database statement of a request or job may take; 0 sets no limit'
+    description: '0 to 86400 seconds that one database statement of a request may take; 0 sets no limit'
   }),
   REDIS_URL: Type.Optional(
     Type.String({ pattern: '^rediss?://', description: 'a redis:// URL; without it the queue lives in PostgreSQL' })
@@ -42,7 +42,9 @@ const Settings = Type.Object({
   OIDC_ISSUER: Type.Optional(
     Type.String({ pattern: '^https?://', description: 'the URL of an OpenID Connect issuer' })
   ),
-  OIDC_AUDIENCE: Type.Optional(Type.String({ minLength: 1, description: 'audience an OIDC token must carry' })),
+  OIDC_AUDIENCE: Type.Optional(
+    Type.String({ minLength: 1, description: 'audience an OIDC token must carry; bincard if left away' })
+  ),
   SAMPLE_PASSWORD: Type.Optional(
     Type.String({ minLength: 8, description: 'the password of the sample accounts, at least 8 characters' })
   ),

@@ -45,7 +45,14 @@ export interface DatabaseOptions {
   pgOptions?: string
   /** What the ORM has to say: applied migrations, broken connections. */
   log?: (message: string) => void
+  /** How long the server works on one statement before it breaks it off with SQLSTATE 57014; without limit if left away. */
+  statementTimeoutMs?: number
+  /** Only for tests: how often `cutHung` looks. */
+  hungCheckMs?: number
 }
+
+const CONNECTION_LIMIT_MS = 5_000
+const HUNG_CHECK_MS = 5_000
 
 /** The pool of each configuration, for statements that are in no transaction. */
 const pools = new WeakMap<object, Pool>()
@@ -53,17 +60,14 @@ const pools = new WeakMap<object, Pool>()
 export interface Database {
   orm: MikroORM
   pool: Pool
+  /** What it was opened with. */
+  readonly options: DatabaseOptions
   close(): Promise<void>
 }
 
 /** Connects to PostgreSQL. Nothing is queried yet. */
-export async function openDatabase({
-  url,
-  entities,
-  poolSize,
-  pgOptions,
-  log = () => undefined
-}: DatabaseOptions): Promise<Database> {
+export async function openDatabase(given: DatabaseOptions): Promise<Database> {
+  const { url, entities, poolSize, pgOptions, log = () => undefined, statementTimeoutMs = 0, hungCheckMs } = given
   let pool: Pool | undefined
   const options: Options = {
     clientUrl: url,
@@ -74,7 +78,10 @@ export async function openDatabase({
     driverOptions: {
       Client: NamingClient,
       options: ['-c TimeZone=UTC', pgOptions ?? ''].join(' ').trim(),
-      connectionTimeoutMillis: 5_000,
+      connectionTimeoutMillis: CONNECTION_LIMIT_MS,
+      ...(statementTimeoutMs > 0 && { statement_timeout: statementTimeoutMs }),
+      keepAlive: true,
+      keepAliveInitialDelayMillis: 10_000,
       application_name: 'bincard',
       onPoolCreated: (created: Pool) => {
         pool = created
@@ -97,11 +104,85 @@ export async function openDatabase({
   orm.em.getKysely()
   if (pool === undefined) throw new Error('the driver created no connection pool')
   pools.set(orm.config, pool)
-  return { orm, pool, close: () => orm.close(true) }
+  const stopWatching = cutHung(pool, { url, log, everyMs: hungCheckMs ?? HUNG_CHECK_MS })
+  return {
+    orm,
+    pool,
+    options: given,
+    close: async () => {
+      stopWatching()
+      await orm.close(true)
+      // The query builder ends its pool only if it has sent something itself.
+      if (pool?.ended === false) await pool.end()
+    }
+  }
 }
 
-/** Brings the schema up to date; two processes that start together wait for each other. */
-export async function migrate(database: Database): Promise<string[]> {
+/**
+ * A server that hangs (stopped, its disk or network gone) keeps its connections open, answers nothing and breaks nothing off.
+ * Whoever waits for it is told so: a connection whose query was the same at three looks in a row makes us ask on a new one, and if
+ * that is not answered either, every connection that was waiting is cut. A server that answers may take as long as its own limit
+ * says. Nothing is measured per query: a timer for each would be part of every request.
+ */
+function cutHung(pool: Pool, { url, log, everyMs }: { url: string; log: (message: string) => void; everyMs: number }) {
+  const LOOKS = 3
+  const clients = new Map<Client, { query: unknown; looks: number }>()
+  pool.on('connect', (client) => clients.set(client as unknown as Client, { query: null, looks: 0 }))
+  pool.on('remove', (client) => clients.delete(client as unknown as Client))
+  let isAsking = false
+  const look = async () => {
+    for (const [client, seen] of clients) {
+      // The driver knows what it waits for, and tells nobody else.
+      const { _activeQuery: query } = client as unknown as { _activeQuery: unknown }
+      seen.looks = query === null || query !== seen.query ? 0 : seen.looks + 1
+      seen.query = query
+    }
+    const isWaiting = () => [...clients].filter(([, { query, looks }]) => query !== null && looks >= LOOKS - 1)
+    if (isAsking || isWaiting().length === 0) return
+    isAsking = true
+    const answers = await serverAnswers(url).finally(() => (isAsking = false))
+    if (answers) return
+    log('the database does not answer; connections that wait for it are cut')
+    for (const [client] of isWaiting()) {
+      const { connection } = client as unknown as { connection: { stream: { destroy(error: Error): void } } }
+      connection.stream.destroy(new Error('Connection terminated: the database does not answer'))
+    }
+  }
+  const timer = setInterval(() => void look(), everyMs).unref()
+  return () => clearInterval(timer)
+}
+
+/** Whether the server says anything at all to a newcomer, be it no. */
+async function serverAnswers(connectionString: string): Promise<boolean> {
+  const client = new Client({
+    connectionString,
+    connectionTimeoutMillis: CONNECTION_LIMIT_MS,
+    application_name: 'bincard-watch'
+  })
+  client.on('error', () => undefined)
+  try {
+    await client.connect()
+    client.end().catch(() => undefined)
+    return true
+  } catch (error) {
+    client.end().catch(() => undefined)
+    // A SQLSTATE: too many connections, starting up.
+    return /^[0-9A-Z]{5}$/.test(String((error as { code?: unknown }).code))
+  }
+}
+
+/** Brings the schema up to date, however long that takes; two processes that start together wait for each other. */
+export async function migrate({ options }: Database): Promise<string[]> {
+  // On connections of its own, which have no time limit.
+  const database = await openDatabase({ ...options, entities: [], poolSize: 2, statementTimeoutMs: 0 })
+  try {
+    return await migrateOn(database)
+  } finally {
+    await database.close()
+  }
+}
+
+async function migrateOn(database: Database): Promise<string[]> {
   const connection = await database.pool.connect()
   try {
     await connection.query('select pg_advisory_lock(7305001)')

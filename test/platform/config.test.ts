@@ -46,7 +46,7 @@ test.for([
   [
     'STATEMENT_TIMEOUT_SECONDS',
     '60s',
-    'STATEMENT_TIMEOUT_SECONDS is "60s"; it must be 0 to 86400 seconds that one database statement of a request or job may take; 0 sets no limit'
+    'STATEMENT_TIMEOUT_SECONDS is "60s"; it must be 0 to 86400 seconds that one database statement of a request may take; 0 sets no limit'
   ],
   ['DATABASE_POOL_SIZE', '1', 'DATABASE_POOL_SIZE is "1"; it must be 2 to 500 connections per process'],
   [
