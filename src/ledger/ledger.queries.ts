@@ -10,6 +10,7 @@ import { Refusal } from '../platform/errors.ts'
 import { warehouseByCode, type Warehouse } from '../warehouses/directory.ts'
 import type { LedgerRow, LotView, NetworkStockRow, StockRow } from './ledger.schemas.ts'
 import type { Condition, Ownership } from './post.ts'
+import { chargeOnHand, COST_ON_HAND } from './value.ts'
 
 /**
  * Tells a list that is empty because its part or region does not exist from one that has nothing in it. Asked only about an
@@ -33,8 +34,8 @@ async function visible(ctx: Context, code: string): Promise<Warehouse> {
 // Net book value of what is on hand: cost less the charges of the months up to the one before `$today`, as an issue today would relieve them.
 const VALUE = (today: string) => `
   left join lateral (
-    select sum(lot_cost(l.unit_cost, l.on_hand, l.cost_residue)) as cost,
-           sum(case when l.unit_cost = 0 then 0 else lot_charge(l.unit_cost, l.on_hand, depreciation_rate(l.aged_month, month_index(${today}::date) - 1) - l.rate_skipped, l.charge_residue) end) as charge
+    select sum(${COST_ON_HAND}) as cost,
+           sum(${chargeOnHand(today)}) as charge
       from lot l
      where l.warehouse_id = b.warehouse_id and l.part_id = b.part_id and l.ownership = b.ownership and l.condition = b.condition and not l.exhausted
   ) v on true`
@@ -127,8 +128,8 @@ select w.code as warehouse, w.name as "warehouseName", w.name_zh as "warehouseNa
        trim_scale(a.on_hand)::text as "onHand", trim_scale(b.reserved)::text as reserved, trim_scale(least(a.on_hand, b.on_hand - b.reserved))::text as available,
        a.cost::numeric(18,2)::text as cost, a.charge::numeric(18,2)::text as "accumulatedDepreciation", (a.cost - a.charge)::numeric(18,2)::text as value, a.received_on as "oldestReceivedOn"
   from (select l.warehouse_id, l.part_id, l.ownership, l.condition, sum(l.on_hand) as on_hand, min(l.received_on) as received_on,
-               sum(lot_cost(l.unit_cost, l.on_hand, l.cost_residue)) as cost,
-               sum(lot_charge(l.unit_cost, l.on_hand, depreciation_rate(l.aged_month, month_index($1::date) - 1) - l.rate_skipped, l.charge_residue)) as charge
+               sum(${COST_ON_HAND}) as cost,
+               sum(${chargeOnHand('$1')}) as charge
           from lot l
          where not l.exhausted and l.ownership = 'own' and l.aged_from <= date_trunc('month', $1::date::timestamp) - make_interval(months => $2)
          group by 1, 2, 3, 4) a
@@ -285,11 +286,11 @@ export async function ledgerStream(
 const LOTS = statement<LotView>(`
 select l.id::text as lot, part.number as part, l.ownership, l.condition, l.received_on as "receivedOn", l.opened_on as "openedOn",
        month_index($3::date) - month_index(l.aged_from) as "ageMonths", l.unit_cost::text as "unitCost", trim_scale(l.quantity_in)::text as "quantityIn", trim_scale(l.on_hand)::text as "onHand",
-       lot_cost(l.unit_cost, l.on_hand, l.cost_residue)::numeric(18,2)::text as cost, c.charge::numeric(18,2)::text as "accumulatedDepreciation",
-       (lot_cost(l.unit_cost, l.on_hand, l.cost_residue) - c.charge)::numeric(18,2)::text as value, l.parent_lot_id::text as "parentLot"
+       ${COST_ON_HAND}::numeric(18,2)::text as cost, c.charge::numeric(18,2)::text as "accumulatedDepreciation",
+       (${COST_ON_HAND} - c.charge)::numeric(18,2)::text as value, l.parent_lot_id::text as "parentLot"
   from lot l
   join part on part.id = l.part_id
-  cross join lateral (select lot_charge(l.unit_cost, l.on_hand, depreciation_rate(l.aged_month, month_index($3::date) - 1) - l.rate_skipped, l.charge_residue) as charge) c
+  cross join lateral (select ${chargeOnHand('$3')} as charge) c
  where l.warehouse_id = $1 and l.part_id = (select id from part where number = $2) and not l.exhausted
  order by l.ownership, l.condition, l.received_on, l.id`)
 

@@ -11,6 +11,7 @@ import { IsolationLevel } from '@mikro-orm/postgresql'
 import { grantsToday, type Context } from '../identity/actor.ts'
 import { run, statement } from '../platform/database.ts'
 import { Refusal } from '../platform/errors.ts'
+import { rateSum } from './value.ts'
 import { warehouseByCode } from '../warehouses/directory.ts'
 import { requireSight } from '../identity/actor.ts'
 
@@ -52,21 +53,21 @@ const CHECKS = [
     where m.cost <> lot_cost(l.unit_cost, l.on_hand, l.cost_residue)`,
   // The charges of the months a lot was on hand, on the quantity at the end of each, up to the month before it last moved.
   `select 'charges-equal-relieved-and-on-hand', l.warehouse_id, 'lot ' || l.id,
-          'on hand ' || lot_charge(l.unit_cost, l.on_hand, depreciation_rate(l.aged_month, l.last_month - 1) - l.rate_skipped, l.charge_residue),
+          'on hand ' || lot_charge(l.unit_cost, l.on_hand, ${rateSum('l.aged_month', 'l.last_month - 1')} - l.rate_skipped, l.charge_residue),
           'brought in − relieved ' || m.charge || ', charged ' || charged
      from (select *, month_index(last_moved_on) as last_month from lot
             where ($1::int is null or warehouse_id = $1) and unit_cost > 0) l
      join (select warehouse_id, lot_id, sum(charge) as charge from movement where $1::int is null or warehouse_id = $1 group by 1, 2) m
        on (m.warehouse_id, m.lot_id) = (l.warehouse_id, l.id)
      cross join lateral (
-       select coalesce(sum(lot_charge(l.unit_cost, q.on_hand, depreciation_rate(l.aged_month, month) - l.rate_skipped, l.charge_residue)
-                         - lot_charge(l.unit_cost, q.on_hand, depreciation_rate(l.aged_month, month - 1) - l.rate_skipped, l.charge_residue)), 0) as charged
+       select coalesce(sum(lot_charge(l.unit_cost, q.on_hand, ${rateSum('l.aged_month', 'month')} - l.rate_skipped, l.charge_residue)
+                         - lot_charge(l.unit_cost, q.on_hand, ${rateSum('l.aged_month', 'month - 1')} - l.rate_skipped, l.charge_residue)), 0) as charged
          from generate_series(month_index(l.opened_on), l.last_month - 1) as month
          cross join lateral (select coalesce(sum(quantity), 0) as on_hand from movement
                               where warehouse_id = l.warehouse_id and part_id = l.part_id and lot_id = l.id
                                 and occurred_on < make_date(month / 12, month % 12 + 1, 1)) q
-        where depreciation_rate(l.aged_month, month) <> depreciation_rate(l.aged_month, month - 1)) c
-    where m.charge + charged <> lot_charge(l.unit_cost, l.on_hand, depreciation_rate(l.aged_month, l.last_month - 1) - l.rate_skipped, l.charge_residue)`,
+        where ${rateSum('l.aged_month', 'month')} <> ${rateSum('l.aged_month', 'month - 1')}) c
+    where m.charge + charged <> lot_charge(l.unit_cost, l.on_hand, ${rateSum('l.aged_month', 'l.last_month - 1')} - l.rate_skipped, l.charge_residue)`,
   `select 'closed-period-never-changes', m.warehouse_id, 'movement ' || m.id,
           'posted before ' || p.closed_at, 'posted at ' || m.posted_at
      from stock_period p
