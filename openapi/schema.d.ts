@@ -652,6 +652,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/quality-reports/{number}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One quality report (质量反馈表) */
+        get: operations["readQualityReport"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/quality-reports/{number}/settlement": {
         parameters: {
             query?: never;
@@ -681,7 +698,7 @@ export interface paths {
         };
         /**
          * Semi-monthly quality summary (质量半月报)
-         * @description The 1st to 15th (half=1) or the 16th to the end of the month (half=2).
+         * @description The 1st to 15th (half=1) or the 16th to the end of the month (half=2). Reports of receipts that were reversed are left out.
          */
         get: operations["readQualitySummary"];
         put?: never;
@@ -801,6 +818,26 @@ export interface paths {
          * @description Each slip is signed on its own; the answer says of each what became of it.
          */
         post: operations["signSlips"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/slips": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Slips of every warehouse you see, newest day first (单据查询)
+         * @description For whoever signs for a region or the whole network; `awaiting=finance-supervisor` lists what that duty has to sign.
+         */
+        get: operations["searchSlips"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1196,7 +1233,7 @@ export interface paths {
         };
         /**
          * Detailed ledger: movements with running balance (商品明细账)
-         * @description By day on the paper. With `Accept: text/csv` the whole answer is streamed, part by part, each with its running balance.
+         * @description By day on the paper. `balance` is given for one part only: say which by `part`, else it is null. With `Accept: text/csv` the whole answer is streamed, part by part, each with its running balance.
          */
         get: operations["listLedger"];
         put?: never;
@@ -1425,7 +1462,17 @@ export interface components {
              * @example 2026-11-21T08:30:00Z
              */
             expiresAt: string;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
             revokedAt: string | null;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
             lastUsedAt: string | null;
         };
         ApiKeyPage: {
@@ -1586,7 +1633,15 @@ export interface components {
             /** @example 王芳 */
             name: string;
             duty: components["schemas"]["Duty"];
+            /**
+             * @description Warehouse code (仓库代码)
+             * @example HQ
+             */
             warehouse: string | null;
+            /**
+             * @description Region code (区域代码)
+             * @example SOUTH
+             */
             region: string | null;
             /**
              * Format: date
@@ -1594,6 +1649,11 @@ export interface components {
              * @example 2026-11-21
              */
             validFrom: string;
+            /**
+             * Format: date
+             * @description Day in the business time zone
+             * @example 2026-11-21
+             */
             validTo: string | null;
             /**
              * @description User name (用户名): 2 to 60 lower-case letters, digits, dots, dashes, underscores or @
@@ -1629,7 +1689,15 @@ export interface components {
         /** @description A duty in force: in a warehouse, in a region, or everywhere when both are null; onBehalfOf names the absent person (岗位授权) */
         Grant: {
             duty: components["schemas"]["Duty"];
+            /**
+             * @description Warehouse code (仓库代码)
+             * @example HQ
+             */
             warehouse: string | null;
+            /**
+             * @description Region code (区域代码)
+             * @example SOUTH
+             */
             region: string | null;
             /**
              * Format: date
@@ -1637,7 +1705,16 @@ export interface components {
              * @example 2026-11-21
              */
             validFrom: string;
+            /**
+             * Format: date
+             * @description Day in the business time zone
+             * @example 2026-11-21
+             */
             validTo: string | null;
+            /**
+             * @description User name (用户名): 2 to 60 lower-case letters, digits, dots, dashes, underscores or @
+             * @example keeper@hq
+             */
             onBehalfOf: string | null;
         };
         Health: {
@@ -1713,7 +1790,17 @@ export interface components {
              * @example 2026-11-21T08:30:00Z
              */
             expiresAt: string;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
             revokedAt: string | null;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
             lastUsedAt: string | null;
             /**
              * @description The key itself, shown this once; send it as `x-api-key`
@@ -1779,6 +1866,11 @@ export interface components {
              * @example 0.125
              */
             onHandAfter: string;
+            /**
+             * @description Running balance by day; of one part, ownership and condition. Null in a list of several parts
+             * @example -2
+             * @example 5
+             */
             balance: string | null;
         };
         LedgerEntryPage: {
@@ -1868,8 +1960,8 @@ export interface components {
              * @example 12.50
              */
             value: string;
-            /** @description The lot these goods first came in as */
-            originLot: string;
+            /** @description The lot these goods left before they came back */
+            parentLot: string | null;
         };
         LotList: {
             items: components["schemas"]["Lot"][];
@@ -1959,6 +2051,11 @@ export interface components {
              * @example 12.50
              */
             value: string;
+            /**
+             * Format: date
+             * @description Day in the business time zone
+             * @example 2026-11-21
+             */
             oldestReceivedOn: string | null;
         };
         NetworkStockPage: {
@@ -2027,7 +2124,7 @@ export interface components {
              */
             part: string;
             /**
-             * @description Quantity that really moves, more than zero, in `unit`; an adjustment takes a minus sign for a loss
+             * @description Quantity that really moves, in `unit`: more than zero; 0 on a receipt if all that the delivery note states is missing; an adjustment takes a minus sign for a loss
              * @example 5
              */
             quantity: string;
@@ -2067,7 +2164,7 @@ export interface components {
                  */
                 responsibleParty?: "production" | "carrier" | "own-department";
                 /**
-                 * @description Quantity greater than zero, a decimal string with at most three places
+                 * @description How much of what arrived is faulty, in `unit`
                  * @example 5
                  * @example 0.125
                  */
@@ -2163,14 +2260,47 @@ export interface components {
              * @example Brake pad
              */
             name: string;
+            /**
+             * @description Chinese name (中文名称)
+             * @example 刹车片
+             */
             nameZh: string | null;
+            /**
+             * @description Specification (规格)
+             * @example 220 V, 50 Hz
+             */
             specification: string | null;
+            /**
+             * @description Colour (颜色)
+             * @example black
+             */
             colour: string | null;
+            /**
+             * @description Category (类别)
+             * @example brakes
+             */
             category: string | null;
+            /**
+             * @description Cost of one stock unit, a decimal string with at most four places
+             * @example 12.5000
+             */
             standardCost: string | null;
+            /**
+             * @description List price of one stock unit for paid repairs (零售价), a decimal string with at most two places
+             * @example 59.00
+             */
             listPrice: string | null;
             criticality: ("A" | "B" | "C") | null;
+            /**
+             * @description Lead time in days (采购提前期)
+             * @example 14
+             */
             leadTimeDays: number | null;
+            /**
+             * @description Quantity greater than zero, a decimal string with at most three places
+             * @example 5
+             * @example 0.125
+             */
             packSize: string | null;
             /** @description Controlled part (监控件): ordering or requesting it needs an approval */
             controlled: boolean;
@@ -2218,6 +2348,7 @@ export interface components {
              * @enum {unknown}
              */
             language: "zh" | "en";
+            /** @example wang.fang@example.com */
             email: string | null;
             active: boolean;
             /** @description false: signs in through the OpenID Connect issuer, or not at all yet */
@@ -2266,18 +2397,26 @@ export interface components {
              * @example HQ-OUT-202611-00017
              */
             slip: string;
-            line: number;
+            /** @description The receipt was reversed (红字冲销); what it found is void */
+            slipReversed: boolean;
+            /** @description Line of the slip; null where the delivery as a whole differs */
+            line: number | null;
             /**
              * @description Part number (货号)
              * @example BK-M82B-38
              */
-            part: string;
-            name: string;
+            part: string | null;
+            name: string | null;
             nameZh: string | null;
-            aspects: ("name" | "specification" | "colour" | "quantity" | "quality")[];
+            aspects: ("name" | "specification" | "colour" | "quantity" | "quality" | "packages")[];
+            /**
+             * @description On the delivery note, in stock units; packages of a whole delivery
+             * @example 5
+             * @example 0.125
+             */
             expectedQuantity: string | null;
             /**
-             * @description Quantity, a decimal string with at most three places
+             * @description What arrived, good and faulty; 0 if nothing did
              * @example 5
              * @example 0.125
              */
@@ -2288,7 +2427,11 @@ export interface components {
              * @example 0.125
              */
             faultyQuantity: string;
-            responsibleParty: ("production" | "carrier" | "own-department") | null;
+            /**
+             * @description Who answers for it (责任方)
+             * @enum {string|null}
+             */
+            responsibleParty: "production" | "carrier" | "own-department" | null;
             description: string | null;
             /**
              * Format: date
@@ -2303,6 +2446,11 @@ export interface components {
              */
             openedAt: string;
             openedBy: string;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
             settledAt: string | null;
             settledBy: string | null;
             settlement: string | null;
@@ -2350,20 +2498,24 @@ export interface components {
                  */
                 warehouse: string;
                 /**
-                 * @description Part number (货号)
+                 * @description Part number (货号); null for packages of whole deliveries
                  * @example BK-M82B-38
                  */
-                part: string;
-                name: string;
+                part: string | null;
+                name: string | null;
                 nameZh: string | null;
-                responsibleParty: ("production" | "carrier" | "own-department") | null;
+                /**
+                 * @description Who answers for it; null while it is not found out
+                 * @enum {string|null}
+                 */
+                responsibleParty: "production" | "carrier" | "own-department" | null;
                 reports: number;
                 /**
-                 * @description Quantity, a decimal string with at most three places
+                 * @description Of the delivery notes that say so; null where none does
                  * @example 5
                  * @example 0.125
                  */
-                expectedQuantity: string;
+                expectedQuantity: string | null;
                 /**
                  * @description Quantity, a decimal string with at most three places
                  * @example 5
@@ -2412,6 +2564,10 @@ export interface components {
              * @example Suzhou centre
              */
             name: string;
+            /**
+             * @description Chinese name (中文名称)
+             * @example 苏州中心库
+             */
             nameZh: string | null;
         };
         RegionPage: {
@@ -2426,6 +2582,7 @@ export interface components {
             duty: "keeper" | "department-head" | "operations-supervisor" | "finance-supervisor" | "technician" | "outlet-clerk" | "stock-controller" | "hq-finance" | "purchaser" | "administrator";
             /** @description User name */
             signedBy: string;
+            /** @description Who was stood in for */
             onBehalfOf: string | null;
             /**
              * @description Decision
@@ -2463,7 +2620,11 @@ export interface components {
             kind: "receipt" | "return" | "issue" | "sale" | "transfer-out" | "transfer-in" | "supplier-return" | "scrap" | "loan-out" | "loan-in" | "adjustment" | "opening" | "reversal";
             /** @description Name of the document in Chinese */
             kindZh: string;
-            purpose: ("repair-order" | "technician" | "outlet") | null;
+            /**
+             * @description Of an issue
+             * @enum {string|null}
+             */
+            purpose: "repair-order" | "technician" | "outlet" | null;
             /**
              * @description State
              * @enum {string}
@@ -2491,7 +2652,25 @@ export interface components {
              * @example 2026-11-21T08:30:00Z
              */
             preparedAt: string;
+            refusal: {
+                /** @description User name */
+                by: string;
+                /** @description Duty of the signer, or keeper for a refused release */
+                duty: string;
+                reason: string;
+                /**
+                 * Format: date-time
+                 * @description Instant, RFC 3339 in UTC
+                 * @example 2026-11-21T08:30:00Z
+                 */
+                at: string;
+            } | null;
             postedBy: string | null;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
             postedAt: string | null;
             lateSignature: {
                 /**
@@ -2513,6 +2692,7 @@ export interface components {
             packagesReceived: number | null;
             note: string | null;
             reason: string | null;
+            /** @description Slip that this one reverses or returns from */
             sourceSlip: string | null;
             /** @description SHA-256 of the RFC 8785 content that signatures bind to */
             contentHash: string;
@@ -2522,13 +2702,32 @@ export interface components {
             signatures: components["schemas"]["Signature"][];
             /** @description Duties that have not signed yet */
             awaiting: ("keeper" | "department-head" | "operations-supervisor" | "finance-supervisor" | "technician" | "outlet-clerk" | "stock-controller" | "hq-finance" | "purchaser" | "administrator")[];
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
             submittedAt: string | null;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
             approvedAt: string | null;
             handedTo: string | null;
             deliveredBy: string | null;
             releasedBecause: string | null;
             authorisedBy: string | null;
             qualityReports: string[];
+            reversal: {
+                number: string;
+                /**
+                 * @description State of the reversal
+                 * @enum {string}
+                 */
+                state: "draft" | "awaiting-signatures" | "approved" | "posted" | "refused" | "cancelled";
+            } | null;
+            returns: string[];
         };
         /**
          * @example {
@@ -2574,7 +2773,16 @@ export interface components {
             decision: "approve" | "refuse";
             /** @description Reason of a refusal, or a remark */
             comment?: string;
-            slips: string[];
+            /** @description Numbers, or numbers with the hash of what was read */
+            slips: (string | {
+                /**
+                 * @description Slip number (单号)
+                 * @example HQ-OUT-202611-00017
+                 */
+                number: string;
+                /** @description Hash of the content the signer has read; another content is refused */
+                contentHash: string;
+            })[];
         };
         SlipDecisionsResult: {
             signed: number;
@@ -2586,7 +2794,11 @@ export interface components {
                  * @example HQ-OUT-202611-00017
                  */
                 number: string;
-                state: ("draft" | "awaiting-signatures" | "approved" | "posted" | "refused" | "cancelled") | null;
+                /**
+                 * @description State after the signature
+                 * @enum {string|null}
+                 */
+                state: "draft" | "awaiting-signatures" | "approved" | "posted" | "refused" | "cancelled" | null;
                 problem: {
                     code: string;
                     detail: string;
@@ -2619,6 +2831,7 @@ export interface components {
             name: string;
             nameZh: string | null;
             specification: string | null;
+            colour: string | null;
             /**
              * @description Whether the goods come in or leave
              * @enum {string}
@@ -2638,6 +2851,10 @@ export interface components {
              * @example 0.125
              */
             unitQuantity: string;
+            /**
+             * @description Cost of one stock unit, a decimal string with at most four places
+             * @example 12.5000
+             */
             unitCost: string | null;
             /**
              * @description own, or consigned by head office (总公司寄存商品)
@@ -2649,7 +2866,17 @@ export interface components {
              * @enum {string}
              */
             condition: "qualified" | "nonconforming";
+            /**
+             * @description Quantity, a decimal string with at most three places
+             * @example 5
+             * @example 0.125
+             */
             expectedQuantity: string | null;
+            /**
+             * Format: date
+             * @description Day in the business time zone
+             * @example 2026-11-21
+             */
             receivedOn: string | null;
             sourceLine: number | null;
             reservation: string | null;
@@ -2751,7 +2978,11 @@ export interface components {
             kind: "receipt" | "return" | "issue" | "sale" | "transfer-out" | "transfer-in" | "supplier-return" | "scrap" | "loan-out" | "loan-in" | "adjustment" | "opening" | "reversal";
             /** @description Name of the document in Chinese */
             kindZh: string;
-            purpose: ("repair-order" | "technician" | "outlet") | null;
+            /**
+             * @description Of an issue
+             * @enum {string|null}
+             */
+            purpose: "repair-order" | "technician" | "outlet" | null;
             /**
              * @description State
              * @enum {string}
@@ -2779,7 +3010,25 @@ export interface components {
              * @example 2026-11-21T08:30:00Z
              */
             preparedAt: string;
+            refusal: {
+                /** @description User name */
+                by: string;
+                /** @description Duty of the signer, or keeper for a refused release */
+                duty: string;
+                reason: string;
+                /**
+                 * Format: date-time
+                 * @description Instant, RFC 3339 in UTC
+                 * @example 2026-11-21T08:30:00Z
+                 */
+                at: string;
+            } | null;
             postedBy: string | null;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
             postedAt: string | null;
             lateSignature: {
                 /**
@@ -2930,6 +3179,11 @@ export interface components {
              * @example 2026-11-21
              */
             validFrom: string;
+            /**
+             * Format: date
+             * @description Day in the business time zone
+             * @example 2026-11-21
+             */
             validTo: string | null;
         };
         SupersessionList: {
@@ -2955,6 +3209,10 @@ export interface components {
              * @example Brake pad
              */
             name: string;
+            /**
+             * @description Chinese name (中文名称)
+             * @example 刹车片
+             */
             nameZh: string | null;
             active: boolean;
         };
@@ -2986,6 +3244,11 @@ export interface components {
              * @example 2026-11-21
              */
             validFrom: string;
+            /**
+             * Format: date
+             * @description Day in the business time zone
+             * @example 2026-11-21
+             */
             validTo: string | null;
         };
         SupplierAuthorisationPage: {
@@ -3048,6 +3311,10 @@ export interface components {
              * @example Suzhou centre
              */
             name: string;
+            /**
+             * @description Chinese name (中文名称)
+             * @example 苏州中心库
+             */
             nameZh: string | null;
             /**
              * @description Kind: head-office (总公司备件中心), regional-centre (中心库), branch (分公司), outlet (服务网点), van (服务车)
@@ -3060,10 +3327,31 @@ export interface components {
              * @example EAST
              */
             region: string;
+            /**
+             * @description Warehouse code (仓库代码)
+             * @example HQ
+             */
             parent: string | null;
+            /**
+             * @description Address (地址)
+             * @example 工业园区星湖街 328 号
+             */
             address: string | null;
+            /**
+             * @description Whom to ask for (联系人)
+             * @example 王芳
+             */
             contact: string | null;
+            /**
+             * @description Telephone (电话)
+             * @example +86 512 6288 0000
+             */
             phone: string | null;
+            /**
+             * Format: date
+             * @description First day on which nothing moves there any more
+             * @example 2026-11-21
+             */
             closedOn: string | null;
             /** @description Counts changes; the ETag is made of it */
             version: number;
@@ -3104,6 +3392,10 @@ export interface components {
              * @example Suzhou centre
              */
             name: string;
+            /**
+             * @description Chinese name (中文名称)
+             * @example 苏州中心库
+             */
             nameZh: string | null;
             /**
              * @description Kind: head-office (总公司备件中心), regional-centre (中心库), branch (分公司), outlet (服务网点), van (服务车)
@@ -3116,10 +3408,31 @@ export interface components {
              * @example EAST
              */
             region: string;
+            /**
+             * @description Warehouse code (仓库代码)
+             * @example HQ
+             */
             parent: string | null;
+            /**
+             * @description Address (地址)
+             * @example 工业园区星湖街 328 号
+             */
             address: string | null;
+            /**
+             * @description Whom to ask for (联系人)
+             * @example 王芳
+             */
             contact: string | null;
+            /**
+             * @description Telephone (电话)
+             * @example +86 512 6288 0000
+             */
             phone: string | null;
+            /**
+             * Format: date
+             * @description First day on which nothing moves there any more
+             * @example 2026-11-21
+             */
             closedOn: string | null;
             /** @description Counts changes; the ETag is made of it */
             version: number;
@@ -3135,6 +3448,10 @@ export interface components {
                  * @example Suzhou centre
                  */
                 name: string;
+                /**
+                 * @description Chinese name (中文名称)
+                 * @example 苏州中心库
+                 */
                 nameZh: string | null;
                 /**
                  * @description Kind: head-office (总公司备件中心), regional-centre (中心库), branch (分公司), outlet (服务网点), van (服务车)
@@ -3155,6 +3472,10 @@ export interface components {
                  * @example Suzhou centre
                  */
                 name: string;
+                /**
+                 * @description Chinese name (中文名称)
+                 * @example 苏州中心库
+                 */
                 nameZh: string | null;
                 /**
                  * @description Kind: head-office (总公司备件中心), regional-centre (中心库), branch (分公司), outlet (服务网点), van (服务车)
@@ -3184,6 +3505,10 @@ export interface components {
                  * @example Suzhou centre
                  */
                 name: string;
+                /**
+                 * @description Chinese name (中文名称)
+                 * @example 苏州中心库
+                 */
                 nameZh: string | null;
                 /**
                  * Format: date-time
@@ -3191,6 +3516,11 @@ export interface components {
                  * @example 2026-11-21T08:30:00Z
                  */
                 fromAt: string;
+                /**
+                 * Format: date-time
+                 * @description Instant, RFC 3339 in UTC
+                 * @example 2026-11-21T08:30:00Z
+                 */
                 toAt: string | null;
             }[];
         };
@@ -3260,7 +3590,7 @@ export interface components {
                  *       "title": "Database Unavailable",
                  *       "status": 503,
                  *       "code": "DatabaseUnavailable",
-                 *       "detail": "the database does not answer at the moment; nothing was changed, try again in a few seconds",
+                 *       "detail": "the database does not answer at the moment, try again in a few seconds; nothing was changed",
                  *       "instance": "/v1/slips/HQ-OUT-202611-00017"
                  *     }
                  */
@@ -4334,14 +4664,47 @@ export interface operations {
                      * @example Brake pad
                      */
                     name: string;
+                    /**
+                     * @description Chinese name (中文名称)
+                     * @example 刹车片
+                     */
                     nameZh?: string | null;
+                    /**
+                     * @description Specification (规格)
+                     * @example 220 V, 50 Hz
+                     */
                     specification?: string | null;
+                    /**
+                     * @description Colour (颜色)
+                     * @example black
+                     */
                     colour?: string | null;
+                    /**
+                     * @description Category (类别)
+                     * @example brakes
+                     */
                     category?: string | null;
+                    /**
+                     * @description Cost of one stock unit, a decimal string with at most four places
+                     * @example 12.5000
+                     */
                     standardCost?: string | null;
+                    /**
+                     * @description List price of one stock unit for paid repairs (零售价), a decimal string with at most two places
+                     * @example 59.00
+                     */
                     listPrice?: string | null;
                     criticality?: ("A" | "B" | "C") | null;
+                    /**
+                     * @description Lead time in days (采购提前期)
+                     * @example 14
+                     */
                     leadTimeDays?: number | null;
+                    /**
+                     * @description Quantity greater than zero, a decimal string with at most three places
+                     * @example 5
+                     * @example 0.125
+                     */
                     packSize?: string | null;
                     /** @description Controlled part (监控件): ordering or requesting it needs an approval */
                     controlled?: boolean;
@@ -4436,14 +4799,47 @@ export interface operations {
                      * @example Brake pad
                      */
                     name?: string;
+                    /**
+                     * @description Chinese name (中文名称)
+                     * @example 刹车片
+                     */
                     nameZh?: string | null;
+                    /**
+                     * @description Specification (规格)
+                     * @example 220 V, 50 Hz
+                     */
                     specification?: string | null;
+                    /**
+                     * @description Colour (颜色)
+                     * @example black
+                     */
                     colour?: string | null;
+                    /**
+                     * @description Category (类别)
+                     * @example brakes
+                     */
                     category?: string | null;
+                    /**
+                     * @description Cost of one stock unit, a decimal string with at most four places
+                     * @example 12.5000
+                     */
                     standardCost?: string | null;
+                    /**
+                     * @description List price of one stock unit for paid repairs (零售价), a decimal string with at most two places
+                     * @example 59.00
+                     */
                     listPrice?: string | null;
                     criticality?: ("A" | "B" | "C") | null;
+                    /**
+                     * @description Lead time in days (采购提前期)
+                     * @example 14
+                     */
                     leadTimeDays?: number | null;
+                    /**
+                     * @description Quantity greater than zero, a decimal string with at most three places
+                     * @example 5
+                     * @example 0.125
+                     */
                     packSize?: string | null;
                     /** @description Controlled part (监控件): ordering or requesting it needs an approval */
                     controlled?: boolean;
@@ -4887,6 +5283,11 @@ export interface operations {
                      * @enum {unknown}
                      */
                     language?: "zh" | "en";
+                    /**
+                     * Format: email
+                     * @description E-mail address (邮箱)
+                     * @example wang.fang@example.com
+                     */
                     email?: string | null;
                 };
             };
@@ -4974,6 +5375,11 @@ export interface operations {
                      * @enum {unknown}
                      */
                     language?: "zh" | "en";
+                    /**
+                     * Format: email
+                     * @description E-mail address (邮箱)
+                     * @example wang.fang@example.com
+                     */
                     email?: string | null;
                     /** @description false: may no longer sign in or act (停用) */
                     active?: boolean;
@@ -5087,6 +5493,11 @@ export interface operations {
                      * @example 2026-11-21
                      */
                     validFrom?: string;
+                    /**
+                     * Format: date
+                     * @description Last day; open-ended if left away
+                     * @example 2026-11-21
+                     */
                     validTo?: string | null;
                 };
             };
@@ -5221,6 +5632,11 @@ export interface operations {
                  * @example HQ
                  */
                 warehouse?: string;
+                /**
+                 * @description Slip number (单号)
+                 * @example HQ-OUT-202611-00017
+                 */
+                slip?: string;
                 settled?: boolean;
                 /**
                  * @description Day in the business time zone
@@ -5255,6 +5671,35 @@ export interface operations {
             400: components["responses"]["InvalidInput"];
             401: components["responses"]["CredentialsRequired"];
             403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    readQualityReport: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @example HQ-QR-202611-00001 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description quality report */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QualityReport"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
             "4XX": components["responses"]["Refused"];
             "5XX": components["responses"]["Failed"];
         };
@@ -5400,6 +5845,10 @@ export interface operations {
                      * @example Suzhou centre
                      */
                     name: string;
+                    /**
+                     * @description Chinese name (中文名称)
+                     * @example 苏州中心库
+                     */
                     nameZh?: string | null;
                 };
             };
@@ -5449,6 +5898,10 @@ export interface operations {
                      * @example Suzhou centre
                      */
                     name?: string;
+                    /**
+                     * @description Chinese name (中文名称)
+                     * @example 苏州中心库
+                     */
                     nameZh?: string | null;
                 };
             };
@@ -5598,6 +6051,53 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SlipDecisionsResult"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    searchSlips: {
+        parameters: {
+            query?: {
+                state?: "draft" | "awaiting-signatures" | "approved" | "posted" | "refused" | "cancelled";
+                kind?: "receipt" | "return" | "issue" | "sale" | "transfer-out" | "transfer-in" | "supplier-return" | "scrap" | "loan-out" | "loan-in" | "adjustment" | "opening" | "reversal";
+                /**
+                 * @description Day in the business time zone
+                 * @example 2026-11-21
+                 */
+                from?: string;
+                /**
+                 * @description Day in the business time zone
+                 * @example 2026-11-21
+                 */
+                to?: string;
+                /** @description Only slips that await the signature of this duty, in time or late (待签) */
+                awaiting?: "keeper" | "department-head" | "operations-supervisor" | "finance-supervisor" | "technician" | "outlet-clerk" | "stock-controller" | "hq-finance" | "purchaser" | "administrator";
+                reference?: string;
+                /** @description Only slips that still lack a late signature (补签), or only others */
+                lateSignature?: boolean;
+                /** @description Rows per page */
+                limit?: number;
+                /** @description nextCursor of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description slip summary page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SlipSummaryPage"];
                 };
             };
             400: components["responses"]["InvalidInput"];
@@ -6242,6 +6742,10 @@ export interface operations {
                      * @example Brake pad
                      */
                     name: string;
+                    /**
+                     * @description Chinese name (中文名称)
+                     * @example 刹车片
+                     */
                     nameZh?: string | null;
                 };
             };
@@ -6323,6 +6827,10 @@ export interface operations {
                      * @example Brake pad
                      */
                     name?: string;
+                    /**
+                     * @description Chinese name (中文名称)
+                     * @example 刹车片
+                     */
                     nameZh?: string | null;
                     /** @description false: no part may come from it any more */
                     active?: boolean;
@@ -6428,6 +6936,11 @@ export interface operations {
                      * @example 2026-11-21
                      */
                     validFrom?: string;
+                    /**
+                     * Format: date
+                     * @description Day in the business time zone
+                     * @example 2026-11-21
+                     */
                     validTo?: string | null;
                 };
             };
@@ -6601,6 +7114,10 @@ export interface operations {
                      * @example Suzhou centre
                      */
                     name: string;
+                    /**
+                     * @description Chinese name (中文名称)
+                     * @example 苏州中心库
+                     */
                     nameZh?: string | null;
                     /**
                      * @description Kind: head-office (总公司备件中心), regional-centre (中心库), branch (分公司), outlet (服务网点), van (服务车)
@@ -6613,9 +7130,25 @@ export interface operations {
                      * @example EAST
                      */
                     region: string;
+                    /**
+                     * @description Warehouse code (仓库代码)
+                     * @example HQ
+                     */
                     parent?: string | null;
+                    /**
+                     * @description Address (地址)
+                     * @example 工业园区星湖街 328 号
+                     */
                     address?: string | null;
+                    /**
+                     * @description Whom to ask for (联系人)
+                     * @example 王芳
+                     */
                     contact?: string | null;
+                    /**
+                     * @description Telephone (电话)
+                     * @example +86 512 6288 0000
+                     */
                     phone?: string | null;
                 };
             };
@@ -6706,8 +7239,20 @@ export interface operations {
                      * @example EAST
                      */
                     region?: string;
+                    /**
+                     * @description Address (地址)
+                     * @example 工业园区星湖街 328 号
+                     */
                     address?: string | null;
+                    /**
+                     * @description Whom to ask for (联系人)
+                     * @example 王芳
+                     */
                     contact?: string | null;
+                    /**
+                     * @description Telephone (电话)
+                     * @example +86 512 6288 0000
+                     */
                     phone?: string | null;
                 };
             };
@@ -6959,6 +7504,10 @@ export interface operations {
                  *     }
                  */
                 "application/json": {
+                    /**
+                     * @description Warehouse code (仓库代码)
+                     * @example HQ
+                     */
                     parent: string | null;
                 };
             };
@@ -7091,6 +7640,10 @@ export interface operations {
                      * @example Suzhou centre
                      */
                     name: string;
+                    /**
+                     * @description Chinese name (中文名称)
+                     * @example 苏州中心库
+                     */
                     nameZh?: string | null;
                 };
             };
@@ -7131,6 +7684,8 @@ export interface operations {
                  * @example 2026-11-21
                  */
                 to?: string;
+                /** @description Only slips that await the signature of this duty, in time or late (待签) */
+                awaiting?: "keeper" | "department-head" | "operations-supervisor" | "finance-supervisor" | "technician" | "outlet-clerk" | "stock-controller" | "hq-finance" | "purchaser" | "administrator";
                 reference?: string;
                 /** @description Only slips that still lack a late signature (补签), or only others */
                 lateSignature?: boolean;
