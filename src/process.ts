@@ -42,7 +42,7 @@ export async function runProcess(
     await starting
   } catch (error) {
     log.fatal({ err: error }, 'the service did not start')
-    process.stderr.write(`\nbincard did not start: ${inWords(error, config)}\n`)
+    process.stderr.write(`\nbincard did not start: ${(error as Error).message}\n`)
     await closing.disposeAsync().catch((err: unknown) => log.error({ err }, 'closing failed'))
     process.exit(1)
   }
@@ -77,14 +77,4 @@ export function configOrExit(): Config {
     process.stderr.write(`${error.message}\n`)
     process.exit(1)
   }
-}
-
-function inWords(error: unknown, { HOST, PORT }: Config): string {
-  const { code, message } = error as NodeJS.ErrnoException
-  if (code === 'EADDRINUSE') return `port ${PORT} on ${HOST} is taken; stop what listens there or set PORT`
-  if (code === 'EACCES')
-    return `port ${PORT} on ${HOST} may not be opened by this account (or a file not be read); set PORT above 1023: ${message}`
-  if (code === 'ECONNREFUSED')
-    return `the database or Redis does not answer (${message}); check DATABASE_URL and REDIS_URL`
-  return message
 }

@@ -1,6 +1,7 @@
 import { buildApp } from './app.ts'
 import { runProcess } from './process.ts'
 import type { Service } from './service.ts'
+import { listenFault, orSay } from './start-fault.ts'
 
 /** Requests that are not answered by then are cut off at shutdown. */
 const DRAIN_LIMIT_MS = 8_000
@@ -17,7 +18,9 @@ export async function startServer({ runtime, log }: Service, closing: AsyncDispo
     await app.close()
     clearTimeout(cutOff)
   })
-  await app.listen({ host, port, listenTextResolver: (address) => `listening at ${address}` })
+  await orSay(app.listen({ host, port, listenTextResolver: (address) => `listening at ${address}` }), (cause) =>
+    listenFault(runtime.config, cause)
+  )
   const address = app.server.address()
   const heard = typeof address === 'object' && address !== null ? address.port : port
   return `http://${host === '0.0.0.0' || host === '::' ? 'localhost' : host}:${heard}`

@@ -9,6 +9,7 @@ import { openContext, type Runtime } from './platform/context.ts'
 import { migrate, openDatabase } from './platform/database.ts'
 import { readOrMake, startEmbeddedPostgres } from './platform/embedded-postgres.ts'
 import { migrateQueue, openQueue, type JobQueue } from './platform/queue.ts'
+import { databaseFault, dataFolderFault, orSay, queueFault } from './start-fault.ts'
 import { randomBytes } from 'node:crypto'
 
 /** What every process of the service stands on: a migrated database, the queue, the clock. */
@@ -50,15 +51,12 @@ export async function openService(
     log: (message) => log.debug(message)
   })
   closing.defer(() => database.close())
-  const applied = await migrate(database)
+  const applied = await orSay(migrate(database), (cause) => databaseFault(databaseUrl, cause))
   if (applied.length > 0) log.info({ applied }, 'schema brought up to date')
-  if (config.REDIS_URL === undefined) await migrateQueue(database)
+  if (config.REDIS_URL === undefined) await orSay(migrateQueue(database), (cause) => databaseFault(databaseUrl, cause))
   const queue = openQueue({ config, databaseUrl, log })
   closing.defer(() => queue.close())
-  await queue.ping().catch((cause: unknown) => {
-    const where = config.REDIS_URL === undefined ? 'in PostgreSQL' : 'at REDIS_URL'
-    throw new Error(`the queue ${where} does not answer: ${(cause as Error).message}`, { cause })
-  })
+  await orSay(queue.ping(), (cause) => queueFault(config.REDIS_URL, cause))
   const runtime = { database, queue, config, clock: systemClock(config.BUSINESS_TIME_ZONE) }
   // Known from the start, so that no request has to look for the partition of its month.
   await prepareMonths(openContext(runtime, systemActor, log))
@@ -71,7 +69,7 @@ export async function openService(
 
 async function onEmbedded(given: Config, log: FastifyBaseLogger, closing: AsyncDisposableStack) {
   const dataDir = dataFolder(given)
-  const postgres = await startEmbeddedPostgres({ dataDir, log })
+  const postgres = await orSay(startEmbeddedPostgres({ dataDir, log }), (cause) => dataFolderFault(dataDir, cause))
   closing.defer(() => postgres.stop())
   const secret =
     given.JWT_SECRET ??

@@ -205,8 +205,38 @@ test('a Redis that does not answer is said in words', async () => {
   await once(service.child, 'exit')
 
   expect(service.child.exitCode).toBe(1)
-  expect(service.errors()).toContain('bincard did not start: the queue at REDIS_URL does not answer')
+  expect(service.errors()).toContain(
+    'bincard did not start: the queue at REDIS_URL does not answer: nothing listens at 127.0.0.1:1;'
+  )
   expect(await postmasterPid()).toBeUndefined()
+})
+
+test.for([
+  [{ DATA_DIR: '/etc/hostname' }, /the data folder \/etc\/hostname is not a folder.*DATA_DIR/],
+  [{ DATA_DIR: '/etc/hostname/below' }, /the data folder \/etc\/hostname\/below is not a folder.*DATA_DIR/],
+  [{ HOST: '192.0.2.1' }, /HOST is 192\.0\.2\.1, which is no address of this machine/],
+  [{ HOST: 'nope.invalid' }, /HOST is nope\.invalid, a name that is not known here/],
+  [{ DATABASE_URL: 'postgres://u:hunter2@nope.invalid/x' }, /the host nope\.invalid in DATABASE_URL is not known here/],
+  [{ DATABASE_URL: 'postgres://u:hunter2@127.0.0.1:1/x' }, /no PostgreSQL answers at 127\.0\.0\.1:1 of DATABASE_URL/]
+] as const)('a start with %o says what to change', async ([env, said]) => {
+  const service = run('main.ts', { HOST: '127.0.0.1', JWT_SECRET: SECRET, ...env })
+  await once(service.child, 'close')
+
+  expect(service.child.exitCode).toBe(1)
+  expect(service.errors()).toMatch(new RegExp(`^\\nbincard did not start: ${said.source}`))
+  expect(service.errors()).not.toContain('hunter2')
+})
+
+test('a database that does not exist is said with how to create it', async () => {
+  const database = await cloneDatabase()
+  const url = Object.assign(new URL(database.url), { pathname: '/no_such_database' }).href
+  const service = run('server.ts', { DATABASE_URL: url, JWT_SECRET: SECRET })
+  await once(service.child, 'close')
+  await database.drop()
+
+  expect(service.errors()).toBe(
+    '\nbincard did not start: the database no_such_database of DATABASE_URL does not exist; create it, e.g. createdb no_such_database, or name another\n'
+  )
 })
 
 test('the command line migrates and creates the first administrator once', async () => {
