@@ -1,4 +1,4 @@
-import { createRemoteJWKSet, errors, jwtVerify, type JWTVerifyGetKey } from 'jose'
+import { createRemoteJWKSet, decodeJwt, decodeProtectedHeader, errors, jwtVerify, type JWTVerifyGetKey } from 'jose'
 import { LRUCache } from 'lru-cache'
 import { Refusal } from '../platform/errors.ts'
 import type { Runtime } from '../platform/context.ts'
@@ -43,6 +43,7 @@ export function oidcVerifier({ clock, config }: Pick<Runtime, 'clock' | 'config'
     const now = clock.now().epochMilliseconds
     const known = verified.get(token)
     if (known !== undefined && known.notBefore <= now && now < known.expiresAt) return known.username
+    requireTokenOf(issuer, token)
     try {
       const { payload } = await jwtVerify(token, await getKeys(), {
         issuer,
@@ -61,6 +62,28 @@ export function oidcVerifier({ clock, config }: Pick<Runtime, 'clock' | 'config'
       throw refusalOf(error)
     }
   }
+}
+
+/**
+ * Refuses what cannot be a token of the issuer, whoever signed it, without asking the issuer: garbage is refused all the same
+ * while it is away.
+ * @throws Refusal 401 `TokenInvalid`
+ */
+function requireTokenOf(issuer: string, token: string): void {
+  let isJwt = true
+  let said: unknown
+  try {
+    isJwt = ALGORITHMS.includes(decodeProtectedHeader(token).alg ?? '')
+    said = decodeJwt(token).iss
+  } catch {
+    isJwt = false
+  }
+  if (isJwt && said === issuer) return
+  throw new Refusal(
+    'TokenInvalid',
+    401,
+    `the access token is not one of ${issuer}${isJwt ? ': its claim iss is not right' : ''}; get one there`
+  )
 }
 
 async function discover(issuer: string): Promise<JWTVerifyGetKey> {

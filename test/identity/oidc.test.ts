@@ -65,6 +65,18 @@ test('an issuer that does not answer is said to be away, and asked again next ti
   const away = await me(token)
   expect([away.status, away.body.code]).toEqual([503, 'IssuerUnavailable'])
 
+  // What could not be its token is refused without asking it.
+  const before = issuer.requests.length
+  for (const garbage of [
+    'garbage',
+    'a.b.c',
+    await issuer.token({ sub: 'wang.fang', exp, iss: 'https://issuer.example' })
+  ]) {
+    const refused = await me(garbage)
+    expect([refused.status, refused.body.code]).toEqual([401, 'TokenInvalid'])
+  }
+  expect(issuer.requests.length).toBe(before)
+
   issuer.isDown = false
   expect((await me(token)).status).toBe(200)
 })
