@@ -10,7 +10,7 @@ select person.username
   from duty_assignment
   join person on person.id = duty_assignment.person_id and person.active
  where duty = 'administrator' and warehouse_id is null and region_id is null
-   and valid_from <= $1 and (valid_to is null or valid_to >= $1)
+   and ended_at is null and valid_from <= $1 and (valid_to is null or valid_to >= $1)
  limit 1`)
 
 /** Whether somebody active is administrator everywhere today; whoever asks next in another transaction waits for this one. */

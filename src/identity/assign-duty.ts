@@ -26,7 +26,7 @@ select id, valid_from::text as "validFrom", valid_to::text as "validTo"
   from duty_assignment
  where person_id = $1 and duty = $2 and warehouse_id is not distinct from $3::int and region_id is not distinct from $4::int
    and valid_from <= coalesce($6::date, 'infinity') and coalesce(valid_to, 'infinity') >= $5::date
-   and coalesce(valid_to, 'infinity') >= valid_from
+   and ended_at is null
  limit 1`)
 
 const ASSIGN = statement<{ id: number }>(`

@@ -48,7 +48,7 @@ export const authentication = fp<{ runtime: Runtime }>(
       verify: {
         algorithms: ['HS256'],
         allowedIss: ISSUER,
-        requiredClaims: ['iss', 'sub', 'exp'],
+        requiredClaims: ['iss', 'sub', 'at', 'exp'],
         ignoreExpiration: true
       }
     })
@@ -78,9 +78,9 @@ export const authentication = fp<{ runtime: Runtime }>(
       try {
         const credentials = credentialsOf(request)
         if (credentials.apiKey === undefined && verifyOidc === undefined) {
-          const personId = verifyOwn(credentials.token)
-          const person = directory.cached(personId)
-          if (person !== undefined) return enter(requireActive(person))
+          const claims = verifyOwn(credentials.token)
+          const person = directory.cached(Number(claims.sub))
+          if (person !== undefined) return enter(requireCurrent(person, claims))
         }
         recognise(request, credentials).then(enter, done)
       } catch (error) {
@@ -100,20 +100,24 @@ export const authentication = fp<{ runtime: Runtime }>(
             )
         )
       }
-      return requireActive(
-        (await directory.person(em, verifyOwn(token))) ?? unknown('the person of this access token does not exist')
+      const claims = verifyOwn(token)
+      return requireCurrent(
+        (await directory.person(em, Number(claims.sub))) ?? unknown('the person of this access token does not exist'),
+        claims
       )
     }
 
     async function recogniseKey(request: FastifyRequest, em: EntityManager, apiKey: string): Promise<Actor> {
       const [, id, secret] = /^bck_([0-9a-f]{12})_(.{20,100})$/.exec(apiKey) ?? []
       const key = id === undefined || secret === undefined ? undefined : await directory.key(em, id, secret)
-      if (key === undefined)
+      if (key === undefined) {
+        await app.limits.countUnknownKey(request)
         throw new Refusal(
           'ApiKeyInvalid',
           401,
           'this API key is not known; a key looks like bck_<id>_<secret> and is sent as x-api-key'
         )
+      }
       if (key.revoked) throw new Refusal('ApiKeyRevoked', 401, 'this API key was revoked; ask for a new one')
       const now = clock.now()
       if (key.expiresAt <= now.epochMilliseconds)
@@ -125,7 +129,7 @@ export const authentication = fp<{ runtime: Runtime }>(
       return actorOfKey(key, person as CachedPerson)
     }
 
-    function verifyOwn(token: string): number {
+    function verifyOwn(token: string): AccessClaims {
       let claims = verified.get(token)
       try {
         if (claims === undefined) verified.set(token, (claims = app.jwt.verify<AccessClaims>(token)))
@@ -143,7 +147,7 @@ export const authentication = fp<{ runtime: Runtime }>(
           'the access token has expired; POST /v1/auth/refresh gives a new one for the refresh token'
         )
       }
-      return Number(claims.sub)
+      return claims
     }
 
     function isOwn(token: string): boolean {
@@ -179,6 +183,18 @@ function credentialsOf({ headers }: FastifyRequest): Credentials {
 function requireActive({ active, actor, username }: CachedPerson): Actor {
   if (!active)
     throw new Refusal('PersonInactive', 401, `${username} is inactive; an administrator can activate the account`)
+  return actor
+}
+
+/** The actor of an access token of this service, unless all tokens of its time were withdrawn. */
+function requireCurrent(person: CachedPerson, { at }: AccessClaims): Actor {
+  const actor = requireActive(person)
+  if (at < person.tokensValidFrom)
+    throw new Refusal(
+      'TokenWithdrawn',
+      401,
+      'the access token was withdrawn: the password was changed, or a refresh token was used twice; sign in again, or POST /v1/auth/refresh gives a new one to a sign-in that still holds'
+    )
   return actor
 }
 

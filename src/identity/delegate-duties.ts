@@ -23,13 +23,13 @@ export interface DelegateDuties {
 // Only what the absent person holds in his own name: a duty he stands in for is not in this table.
 const OWN = statement<{ id: number }>(`
 select id from duty_assignment
- where person_id = $1 and ($2::text is null or duty = $2) and valid_from <= $4 and (valid_to is null or valid_to >= $3)
+ where person_id = $1 and ($2::text is null or duty = $2) and ended_at is null and valid_from <= $4 and (valid_to is null or valid_to >= $3)
  limit 1`)
 
 const OVERLAPPING = statement<{ validFrom: string; validTo: string }>(`
 select valid_from::text as "validFrom", valid_to::text as "validTo" from delegation
  where from_person_id = $1 and to_person_id = $2 and (duty is null or $3::text is null or duty = $3)
-   and valid_from <= $5 and valid_to >= $4 and valid_to >= valid_from
+   and valid_from <= $5 and valid_to >= $4 and ended_at is null
  limit 1`)
 
 const DELEGATE = statement<{ id: number }>(`
@@ -37,10 +37,13 @@ insert into delegation (from_person_id, to_person_id, duty, valid_from, valid_to
 values ($1, $2, $3, $4, $5, $6, $7, $8)
 returning id`)
 
+const later = (day: string): string => Temporal.PlainDate.from(day).add({ years: 1 }).toString()
+
 /**
- * Lets somebody stand in during leave, with dates (R-ORG-2). A person delegates what they hold themselves; an administrator does it for
+ * Lets somebody stand in during leave, with dates (R-ORG-2), for at most a year. A person delegates what they hold themselves; an administrator does it for
  * others. What was delegated is not delegated further.
- * @throws Refusal 404, 409 `DelegationOverlaps`, 422 `DelegationToOneself`, `EndBeforeStart`, `EndInThePast`, `DutyNotHeld`, `PersonInactive`
+ * @throws Refusal 404, 409 `DelegationOverlaps`, 422 `DelegationToOneself`, `EndBeforeStart`, `StartInThePast`,
+ * `StartTooFar`, `DelegationTooLong`, `DutyNotHeld`, `PersonInactive`
  */
 export async function delegateDuties(
   ctx: Context,
@@ -58,6 +61,20 @@ export async function delegateDuties(
       'StartInThePast',
       422,
       `the first day ${first} is past; standing in starts today (${today}) or later`
+    )
+  const latestStart = later(today)
+  if (first > latestStart)
+    throw new Refusal(
+      'StartTooFar',
+      422,
+      `the first day ${first} is more than a year ahead; the latest is ${latestStart}`
+    )
+  const latestEnd = later(first)
+  if (validTo > latestEnd)
+    throw new Refusal(
+      'DelegationTooLong',
+      422,
+      `somebody stands in for at most a year, here to ${latestEnd}; assign the duty itself to whoever takes it over for longer`
     )
   return inTransaction(ctx, async (ctx) => {
     // In one order whoever delegates to whom, so that two people who delegate to each other queue instead of deadlocking.

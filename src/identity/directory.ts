@@ -55,6 +55,8 @@ interface Known {
   name: string
   language: 'zh' | 'en'
   active: boolean
+  /** Milliseconds since 1970; access tokens from before are refused. */
+  tokensValidFrom: number
   grants: Grant[]
 }
 
@@ -80,22 +82,24 @@ export interface CachedKey {
   madeFor?: CachedPerson
 }
 
-// Duties of all times: which of them are in force is decided against the clock of each request.
+// Duties of all days: which of them are in force is decided against the clock of each request. What was ended at once is
+// no longer among them.
 const PERSON = `
 select person.id, person.username, person.name, person.language, person.active,
+       coalesce(floor(extract(epoch from person.tokens_valid_from) * 1000), 0)::float8 as "tokensValidFrom",
        coalesce((
          select json_agg(held)
            from (select own.duty, own.warehouse_id as "warehouseId", own.region_id as "regionId",
                         own.valid_from as "validFrom", own.valid_to as "validTo", null::int as "onBehalfOf"
                    from duty_assignment own
-                  where own.person_id = person.id
+                  where own.person_id = person.id and own.ended_at is null
                   union all
                  select own.duty, own.warehouse_id, own.region_id,
                         greatest(own.valid_from, delegation.valid_from), least(own.valid_to, delegation.valid_to), delegation.from_person_id
                    from delegation
                    join person absent on absent.id = delegation.from_person_id and absent.active
                    join duty_assignment own on own.person_id = delegation.from_person_id and (delegation.duty is null or own.duty = delegation.duty)
-                  where delegation.to_person_id = person.id
+                  where delegation.to_person_id = person.id and delegation.ended_at is null and own.ended_at is null
                     and own.valid_from <= delegation.valid_to and (own.valid_to is null or own.valid_to >= delegation.valid_from)) held
        ), '[]') as grants
   from person`

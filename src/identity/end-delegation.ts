@@ -1,23 +1,33 @@
 import { requireDutyEverywhere, type Context } from './actor.ts'
 import { recordAudit } from './audit.ts'
 import { identityChanged } from './directory.ts'
-import { lastDayOf } from './end-duty.ts'
-import { delegationView, isAdministrator } from './identity.queries.ts'
+import { requireEndable } from './end-duty.ts'
+import { delegationView, instant, isAdministrator } from './identity.queries.ts'
 import type { DelegationView } from './identity.schemas.ts'
 import { requirePerson } from './require-person.ts'
 import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
 import { notFound } from '../platform/errors.ts'
 
-const LOCK = statement<{ fromPersonId: number; toPersonId: number; validTo: string }>(`
-select from_person_id as "fromPersonId", to_person_id as "toPersonId", valid_to::text as "validTo" from delegation where id = $1 for update`)
+const LOCK = statement<{
+  fromPersonId: number
+  toPersonId: number
+  validFrom: string
+  validTo: string
+  endedAt: string | null
+}>(`
+select from_person_id as "fromPersonId", to_person_id as "toPersonId", valid_from::text as "validFrom", valid_to::text as "validTo",
+       ${instant('ended_at')} as "endedAt"
+  from delegation where id = $1 for update`)
 
-const END = statement<never>(`
-update delegation set valid_to = greatest($2::date, valid_from - 1), ended_by = $3, ended_at = $4 where id = $1`)
+const SHORTEN = statement<never>(`update delegation set valid_to = $2 where id = $1`)
+
+// The days stay: whoever stood in until this moment did so by right.
+const END = statement<never>(`update delegation set ended_by = $2, ended_at = $3 where id = $1`)
 
 /**
  * Ends standing in early, at once or on a day: by the absent person, by who stands in, or by an administrator.
- * @throws Refusal 404 also for a foreign one, 409 `DelegationEnded`, 422 `EndInThePast`, `EndOnlyEarlier`
+ * @throws Refusal 404 also for a foreign one, 409 `DelegationEnded`, 422 `EndInThePast`, `EndOnlyEarlier`, `EndBeforeStart`
  */
 export async function endDelegation(
   ctx: Context,
@@ -30,17 +40,15 @@ export async function endDelegation(
     if (delegation === undefined || (!isTheirs && !isAdministrator(ctx))) throw notFound('delegation', String(id))
     if (!isTheirs) requireDutyEverywhere(ctx, 'administrator')
     requirePerson(ctx)
-    await run(ctx.em, END, [
-      id,
-      lastDayOf(ctx, delegation, validTo, 'DelegationEnded'),
-      ctx.actor.personId,
-      ctx.clock.now().toString()
-    ])
+    requireEndable(ctx, delegation, validTo, 'DelegationEnded')
+    if (validTo !== undefined) await run(ctx.em, SHORTEN, [id, validTo])
+    else await run(ctx.em, END, [id, ctx.actor.personId, ctx.clock.now().toString()])
     const view = await delegationView(ctx, id)
     await recordAudit(ctx, 'delegation.ended', `person:${view.from}`, {
       delegationId: id,
       to: view.to,
-      validTo: view.validTo
+      validTo: view.validTo,
+      endedAt: view.endedAt
     })
     await identityChanged(ctx)
     return view

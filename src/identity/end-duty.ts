@@ -2,7 +2,7 @@ import { requireDutyEverywhere, type Context } from './actor.ts'
 import { requireAnotherAdministrator } from './administrators.ts'
 import { recordAudit } from './audit.ts'
 import { identityChanged } from './directory.ts'
-import { dutyView } from './identity.queries.ts'
+import { dutyView, instant } from './identity.queries.ts'
 import type { DutyView } from './identity.schemas.ts'
 import { lockPerson } from './lock-person.ts'
 import { requirePerson } from './require-person.ts'
@@ -10,15 +10,18 @@ import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
 import { notFound, Refusal } from '../platform/errors.ts'
 
-const HELD = statement<{ duty: string; validFrom: string; validTo: string | null }>(`
-select duty, valid_from::text as "validFrom", valid_to::text as "validTo" from duty_assignment where id = $1 and person_id = $2`)
+const HELD = statement<{ duty: string; validFrom: string; validTo: string | null; endedAt: string | null }>(`
+select duty, valid_from::text as "validFrom", valid_to::text as "validTo", ${instant('ended_at')} as "endedAt"
+  from duty_assignment where id = $1 and person_id = $2`)
 
-const END = statement<never>(`
-update duty_assignment set valid_to = greatest($2::date, valid_from - 1), ended_by = $3, ended_at = $4 where id = $1`)
+const SHORTEN = statement<never>(`update duty_assignment set valid_to = $2 where id = $1`)
+
+// The days stay: it was held until this moment, and what was done by it today was done by right.
+const END = statement<never>(`update duty_assignment set ended_by = $2, ended_at = $3 where id = $1`)
 
 /**
- * Ends a duty: `validTo` is its last day; left away, it ends at once. A duty is only ever shortened. For administrators everywhere.
- * @throws Refusal 404, 409 `DutyEnded`, `LastAdministrator`, 422 `EndInThePast`, `EndOnlyEarlier`
+ * Ends a duty: `validTo` is its last day; left away, it ends at once, and `endedAt` says when. A duty is only ever shortened. For administrators everywhere.
+ * @throws Refusal 404, 403 `PersonRequired`, 409 `DutyEnded`, `LastAdministrator`, 422 `EndInThePast`, `EndOnlyEarlier`, `EndBeforeStart`
  */
 export async function endDuty(
   ctx: Context,
@@ -30,16 +33,20 @@ export async function endDuty(
     const person = await lockPerson(ctx, username)
     const [held] = await run(ctx.em, HELD, [id, person.id])
     if (held === undefined) throw notFound(`duty of ${username}`, String(id))
-    const lastDay = lastDayOf(ctx, held, validTo, 'DutyEnded')
-    await run(ctx.em, END, [id, lastDay, ctx.actor.personId, ctx.clock.now().toString()])
-    if (held.duty === 'administrator' && lastDay < ctx.clock.today()) await requireAnotherAdministrator(ctx)
+    requireEndable(ctx, held, validTo, 'DutyEnded')
+    if (validTo !== undefined) await run(ctx.em, SHORTEN, [id, validTo])
+    else {
+      await run(ctx.em, END, [id, ctx.actor.personId, ctx.clock.now().toString()])
+      if (held.duty === 'administrator') await requireAnotherAdministrator(ctx)
+    }
     const view = await dutyView(ctx, id)
     await recordAudit(ctx, 'duty.ended', `person:${username}`, {
       dutyId: id,
       duty: view.duty,
       warehouse: view.warehouse,
       region: view.region,
-      validTo: view.validTo
+      validTo: view.validTo,
+      endedAt: view.endedAt
     })
     await identityChanged(ctx)
     return view
@@ -47,30 +54,36 @@ export async function endDuty(
 }
 
 /**
- * The new last day of something held over days: yesterday if none is wanted, never in the past, never later than it is.
- * @throws Refusal 409 `endedCode`, 422 `EndInThePast`, `EndOnlyEarlier`
+ * Refuses to end what is over, or to end it on a day that is past or later than it ends anyway.
+ * @param wanted the new last day; undefined to end it at once
+ * @throws Refusal 409 `endedCode`, 422 `EndInThePast`, `EndOnlyEarlier`, `EndBeforeStart`
  */
-export function lastDayOf(
+export function requireEndable(
   ctx: Context,
-  { validTo: current }: { validTo: string | null },
+  { validFrom, validTo, endedAt }: { validFrom: string; validTo: string | null; endedAt: string | null },
   wanted: string | undefined,
   endedCode: string
-): string {
+): void {
   const today = ctx.clock.today()
-  const yesterday = Temporal.PlainDate.from(today).subtract({ days: 1 }).toString()
-  if (current !== null && current < today) throw new Refusal(endedCode, 409, `this ended on ${current} already`)
-  if (wanted === undefined) return yesterday
+  if (endedAt !== null) throw new Refusal(endedCode, 409, `this was ended at ${endedAt} already`)
+  if (validTo !== null && validTo < today) throw new Refusal(endedCode, 409, `this ended on ${validTo} already`)
+  if (wanted === undefined) return
   if (wanted < today)
     throw new Refusal(
       'EndInThePast',
       422,
       `the last day ${wanted} is past; give today (${today}) or later, or leave it away to end it at once`
     )
-  if (current !== null && wanted > current)
+  if (wanted < validFrom)
+    throw new Refusal(
+      'EndBeforeStart',
+      422,
+      `this begins on ${validFrom}; give that day or later, or leave it away to take it back at once`
+    )
+  if (validTo !== null && wanted > validTo)
     throw new Refusal(
       'EndOnlyEarlier',
       422,
-      `this ends on ${current}; it can only be ended earlier, assign it anew to prolong it`
+      `this ends on ${validTo}; it can only be ended earlier, assign it anew to prolong it`
     )
-  return wanted
 }

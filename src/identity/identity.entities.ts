@@ -20,6 +20,8 @@ export const Person = defineEntity({
     /** PHC string; null for people who sign in elsewhere and for `system`. */
     passwordHash: p.text().nullable().hidden().lazy(),
     active: p.boolean().default(true),
+    /** Access tokens from before are refused. */
+    tokensValidFrom: p.datetime().nullable(),
     createdAt: p.datetime().defaultRaw('now()'),
     createdBy: () =>
       p

@@ -14,7 +14,9 @@ interface Page {
 /** A page, cut from rows that were asked for with one more than the limit. */
 const LIMIT = 50
 
-const instant = (column: string): string => `to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`
+/** An instant as the API writes it. */
+export const instant = (column: string): string =>
+  `to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`
 
 // People
 
@@ -88,7 +90,7 @@ export async function findRegion(ctx: Context, code: string): Promise<number> {
 
 const DUTY = `
 select duty_assignment.id, person.username, person.name, duty, warehouse.code as warehouse, region.code as region,
-       valid_from::text as "validFrom", valid_to::text as "validTo", assigner.username as "assignedBy"
+       valid_from::text as "validFrom", valid_to::text as "validTo", ${instant('ended_at')} as "endedAt", assigner.username as "assignedBy"
   from duty_assignment
   join person on person.id = duty_assignment.person_id
   join person assigner on assigner.id = duty_assignment.assigned_by
@@ -99,7 +101,7 @@ const DUTY_VIEW = statement<DutyView>(`${DUTY} where duty_assignment.id = $1`)
 
 const DUTIES_OF_PERSON = statement<DutyView>(`${DUTY}
  where person.username = $1
-   and ($2::date is null or (valid_from <= $2 and (valid_to is null or valid_to >= $2)))
+   and ($2::date is null or (valid_from <= $2 and (valid_to is null or valid_to >= $2) and (ended_at is null or (ended_at at time zone $5)::date >= $2)))
    and duty_assignment.id > $3
  order by duty_assignment.id
  limit $4`)
@@ -107,6 +109,7 @@ const DUTIES_OF_PERSON = statement<DutyView>(`${DUTY}
 const DUTIES_OF_WAREHOUSE = statement<DutyView>(`${DUTY}
  where (warehouse_id = $1 or duty_assignment.region_id = $2 or (warehouse_id is null and duty_assignment.region_id is null))
    and valid_from <= $3 and (valid_to is null or valid_to >= $3)
+   and (ended_at is null or $7 and (ended_at at time zone $6)::date >= $3)
    and person.active
    and duty_assignment.id > $4
  order by duty_assignment.id
@@ -118,17 +121,26 @@ export async function dutyView(ctx: Context, id: number): Promise<DutyView> {
   return duty
 }
 
-/** The duties of a person, past and future ones too; only those in force `on` a day if one is given. */
+/** The duties of a person, past and future ones too; only those held `on` a day, if only for a part of it, if one is given. */
 export async function listPersonDuties(
   ctx: Context,
   { username, on, limit = LIMIT, cursor }: { username: string; on?: string | undefined } & Page
 ) {
   await readPerson(ctx, { username })
-  const rows = await run(ctx.em, DUTIES_OF_PERSON, [username, on ?? null, numberAfter(cursor), limit + 1])
+  const rows = await run(ctx.em, DUTIES_OF_PERSON, [
+    username,
+    on ?? null,
+    numberAfter(cursor),
+    limit + 1,
+    ctx.config.BUSINESS_TIME_ZONE
+  ])
   return pageFrom(rows, limit, ({ id }) => [id])
 }
 
-/** Who holds which duty for a warehouse, `on` a day (today), directly, through its region or everywhere (R-ORG-2). */
+/**
+ * Who holds which duty for a warehouse, directly, through its region or everywhere (R-ORG-2): now, or `on` a day, if only for
+ * a part of it.
+ */
 export async function listWarehouseDuties(
   ctx: Context,
   { warehouse: code, on, limit = LIMIT, cursor }: { warehouse: string; on?: string | undefined } & Page
@@ -140,7 +152,9 @@ export async function listWarehouseDuties(
     warehouse.regionId,
     on ?? ctx.clock.today(),
     numberAfter(cursor),
-    limit + 1
+    limit + 1,
+    ctx.config.BUSINESS_TIME_ZONE,
+    on !== undefined
   ])
   return pageFrom(rows, limit, ({ id }) => [id])
 }
@@ -165,7 +179,7 @@ const unknownCursor = () =>
 
 const DELEGATION = `
 select delegation.id, absent.username as "from", deputy.username as "to", duty, valid_from::text as "validFrom", valid_to::text as "validTo",
-       reason, delegator.username as "delegatedBy"
+       ${instant('ended_at')} as "endedAt", reason, delegator.username as "delegatedBy"
   from delegation
   join person absent on absent.id = delegation.from_person_id
   join person deputy on deputy.id = delegation.to_person_id

@@ -39,7 +39,7 @@ export const identityRoutes: FastifyPluginAsyncTypebox = async (app) => {
         tags: ['auth'],
         summary: 'Sign in with user name and password (登录)',
         description:
-          'Failed sign-ins are limited per account and address. Where people sign in at an OpenID Connect issuer only, this is refused; tokens of the issuer are accepted as they are.',
+          'Failed sign-ins are limited per account and address, and per address. Where people sign in at an OpenID Connect issuer only, this is refused; tokens of the issuer are accepted as they are.',
         security: [],
         body: schemas.SignInBody,
         response: { 200: ref(schemas.TokenView), ...problems }
@@ -58,7 +58,7 @@ export const identityRoutes: FastifyPluginAsyncTypebox = async (app) => {
         tags: ['auth'],
         summary: 'Get a new access token for a refresh token (刷新令牌)',
         description:
-          'Each refresh token is good once; the answer holds the next one. A token that comes a second time ends the whole sign-in.',
+          'Each refresh token is good once; the answer holds the next one. A token that comes a second time ends the whole sign-in and withdraws the access tokens of the person.',
         security: [],
         body: schemas.RefreshBody,
         response: { 200: ref(schemas.TokenView), ...problems }
@@ -108,7 +108,7 @@ export const identityRoutes: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'changePassword',
         tags: ['auth'],
         summary: 'Change my password (修改密码)',
-        description: 'Ends all sign-ins of the person; access tokens already given out run to their end.',
+        description: 'Ends all sign-ins of the person, this one too: sign in again with the new password.',
         body: schemas.ChangePasswordBody,
         response: { 204: done, ...problems }
       }
@@ -266,7 +266,7 @@ export const identityRoutes: FastifyPluginAsyncTypebox = async (app) => {
         tags: ['people'],
         summary: 'Who holds which duty for a warehouse (仓库岗位)',
         description:
-          'Directly, through its region or everywhere; today, or on the day given. For everybody with a duty there.',
+          'Directly, through its region or everywhere; now, or on the day given. For everybody with a duty there.',
         params: schemas.WarehouseDutiesParams,
         querystring: schemas.DutiesQuery,
         response: { 200: ref(schemas.DutyPage), ...problems }

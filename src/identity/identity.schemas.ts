@@ -197,6 +197,8 @@ export const PersonPage = pageOf(PersonView)
 
 // Duties
 
+const endedAt = nullable({ ...Instant, description: 'Ended at once at this moment, whatever the last day was to be' })
+
 export const AssignDutyBody = Type.Object(
   {
     duty: ref(DutyName),
@@ -216,8 +218,7 @@ export const EndDutyBody = Type.Object(
   {
     validTo: Type.Optional({
       ...Day,
-      description:
-        'Last day on which the duty is held, today or later; left away, the duty ends at once (its last day was yesterday)'
+      description: 'Last day on which it is held, today or later; left away, it ends at once, and endedAt says when'
     })
   },
   { ...closed, examples: [{ validTo: '2026-11-30' }] }
@@ -233,6 +234,7 @@ export const DutyView = named(
       ...place,
       validFrom: Day,
       validTo: nullable(Day),
+      endedAt,
       assignedBy: Username
     },
     { ...closed, description: 'A duty of a person in a warehouse, in a region, or everywhere (岗位任命)' }
@@ -241,7 +243,10 @@ export const DutyView = named(
 export type DutyView = Static<typeof DutyView>
 export const DutyPage = pageOf(DutyView)
 export const DutiesQuery = Type.Object(
-  { on: Type.Optional({ ...Day, description: 'Only duties in force on this day' }), ...limitAndCursor },
+  {
+    on: Type.Optional({ ...Day, description: 'Only duties held on this day, if only for a part of it' }),
+    ...limitAndCursor
+  },
   closed
 )
 export const WarehouseDutiesParams = Type.Object({ warehouse: WarehouseCode }, closed)
@@ -257,7 +262,7 @@ export const DelegateBody = Type.Object(
     to: { ...Username, description: 'Who stands in (代理人)', examples: ['deputy@hq'] },
     duty: Type.Optional(ref(DutyName)),
     validFrom: Type.Optional({ ...Day, description: 'First day; today if left away' }),
-    validTo: { ...Day, description: 'Last day' },
+    validTo: { ...Day, description: 'Last day, at most a year after the first' },
     reason: Type.String({ minLength: 1, maxLength: 500, description: 'Why, such as leave (原因)', examples: ['年假'] })
   },
   {
@@ -277,6 +282,7 @@ export const DelegationView = named(
       duty: nullable(ref(DutyName)),
       validFrom: Day,
       validTo: Day,
+      endedAt,
       reason: Type.String({ examples: ['年假'] }),
       delegatedBy: Username
     },

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import { requireDutyEverywhere, type Context, type Duty } from './actor.ts'
+import { DUTY_NAMES, requireDutyEverywhere, type Context, type Duty, type Grant, type WarehouseRef } from './actor.ts'
 import { recordAudit } from './audit.ts'
-import { hashSecret, identityChanged } from './directory.ts'
+import { directoryOf, hashSecret, identityChanged } from './directory.ts'
 import { findWarehouse, readApiKey } from './identity.queries.ts'
 import type { IssuedApiKeyView } from './identity.schemas.ts'
 import { lockPerson } from './lock-person.ts'
@@ -32,7 +32,8 @@ values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, ($11::date + 1)::timestamp at t
 /**
  * Issues a key for a machine. It acts for one person with at most that person's rights on the day, cut down to the duties and warehouses
  * named here; it never signs. The secret is in this answer only. People issue keys for themselves, an administrator for others.
- * @throws Refusal 403 `PersonRequired`, 422 `ExpiryInThePast`, `ExpiryTooFar`
+ * A key for what the person does not hold would do nothing, and is refused.
+ * @throws Refusal 403 `PersonRequired`, 422 `ExpiryInThePast`, `ExpiryTooFar`, `DutyNotHeld`, `WarehouseNotHeld`
  */
 export async function issueApiKey(
   ctx: Context,
@@ -65,8 +66,15 @@ export async function issueApiKey(
   return inTransaction(ctx, async (ctx) => {
     const person = await lockPerson(ctx, username)
     if (!person.active) throw new Refusal('PersonInactive', 422, `${username} is inactive; no key acts for them`)
-    const warehouseIds: number[] = []
-    for (const code of warehouses ?? []) warehouseIds.push((await findWarehouse(ctx, code)).id)
+    const places: WarehouseRef[] = []
+    for (const code of warehouses ?? []) places.push(await findWarehouse(ctx, code))
+    const grants = (await directoryOf(ctx.em).person(ctx.em, person.id))?.actor.grants ?? []
+    requireHeld(
+      username,
+      grants.filter(({ validTo }) => validTo === null || validTo >= today.toString()),
+      duties,
+      warehouses && places
+    )
     const id = randomBytes(6).toString('hex')
     const secret = randomBytes(32).toString('base64url')
     await run(ctx.em, ISSUE, [
@@ -76,7 +84,7 @@ export async function issueApiKey(
       person.id,
       access,
       duties ?? null,
-      warehouses === undefined ? null : warehouseIds,
+      warehouses === undefined ? null : places.map(({ id }) => id),
       rateLimitPerMinute ?? null,
       ctx.actor.personId,
       ctx.clock.now().toString(),
@@ -94,4 +102,42 @@ export async function issueApiKey(
     await identityChanged(ctx)
     return { ...(await readApiKey(ctx, { id })), key: `bck_${id}_${secret}` }
   })
+}
+
+/**
+ * Refuses duties and warehouses that the key would name in vain, today and later.
+ * @param grants what the person holds now or will hold, delegated duties too
+ * @throws Refusal 422 `DutyNotHeld`, `WarehouseNotHeld`
+ */
+function requireHeld(
+  username: string,
+  grants: Grant[],
+  duties: Duty[] | undefined,
+  warehouses: WarehouseRef[] | undefined
+): void {
+  const inPlace = ({ warehouseId, regionId }: Grant, { id, regionId: region }: WarehouseRef) =>
+    (warehouseId ?? id) === id && (regionId ?? region) === region
+  const usable = grants.filter(
+    (grant) =>
+      (duties?.includes(grant.duty) ?? true) && (warehouses?.some((warehouse) => inPlace(grant, warehouse)) ?? true)
+  )
+  for (const duty of duties ?? []) {
+    if (usable.some((grant) => grant.duty === duty)) continue
+    const held = [...new Set(grants.map((grant) => grant.duty))]
+    throw new Refusal(
+      'DutyNotHeld',
+      422,
+      `${username} does not hold the duty ${duty} (${DUTY_NAMES[duty]})${warehouses === undefined ? '' : ' in any of these warehouses'}; the person holds ${held.join(', ') || 'none'}`,
+      { errors: [{ pointer: '/duties', detail: 'is not held by the person', sent: duty, accepted: held }] }
+    )
+  }
+  for (const warehouse of warehouses ?? []) {
+    if (usable.some((grant) => inPlace(grant, warehouse))) continue
+    throw new Refusal(
+      'WarehouseNotHeld',
+      422,
+      `${username} holds ${duties === undefined ? 'no duty' : `none of the duties ${duties.join(', ')}`} for warehouse ${warehouse.code}; leave it away, or have the duty assigned first`,
+      { errors: [{ pointer: '/warehouses', detail: 'the person holds no such duty there', sent: warehouse.code }] }
+    )
+  }
 }

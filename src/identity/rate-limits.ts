@@ -10,6 +10,8 @@ import type { CachedKey } from './directory.ts'
 
 const DEFAULT_PER_KEY = 600
 const WINDOW = 60_000
+/** Many people may sit behind one address, so it may fail as often as so many accounts. */
+const ACCOUNTS_PER_ADDRESS = 10
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -22,9 +24,14 @@ export interface RateLimits {
   countKey(request: FastifyRequest, key: CachedKey): Promise<void>
   /**
    * Runs an attempt to prove a password; only failures count.
-   * @throws Refusal 429 once the account and address have failed too often within a minute
+   * @throws Refusal 429 once the account and address, or the address with whatever accounts, have failed too often within a minute
    */
   guardSignIn<Result>(request: FastifyRequest, account: string, attempt: () => Promise<Result>): Promise<Result>
+  /**
+   * Counts a key that nobody was given. A right one is never held up by whoever else is behind its address.
+   * @throws Refusal 429 once the address has sent too many within a minute
+   */
+  countUnknownKey(request: FastifyRequest): Promise<void>
 }
 
 export async function addRateLimits(app: FastifyInstance, { config }: Runtime): Promise<RateLimits> {
@@ -50,6 +57,17 @@ export async function addRateLimits(app: FastifyInstance, { config }: Runtime): 
     max: config.LOGIN_ATTEMPTS_PER_MINUTE,
     keyGenerator: (request) => `sign-in:${accounts.get(request)}:${normalizeIP(request.ip)}`
   })
+  const perAddress = config.LOGIN_ATTEMPTS_PER_MINUTE * ACCOUNTS_PER_ADDRESS
+  const countFailureOfAddress = app.createRateLimit({
+    timeWindow: WINDOW,
+    max: perAddress,
+    keyGenerator: (request) => `sign-in:${normalizeIP(request.ip)}`
+  })
+  const countUnknown = app.createRateLimit({
+    timeWindow: WINDOW,
+    max: perAddress,
+    keyGenerator: (request) => `unknown-key:${normalizeIP(request.ip)}`
+  })
   // Attempts whose hash is still being worked out count as failures, or a burst would slip through before the first one is counted.
   const pending = new Map<string, number>()
 
@@ -69,27 +87,42 @@ export async function addRateLimits(app: FastifyInstance, { config }: Runtime): 
 
     guardSignIn: async (request, account, attempt) => {
       accounts.set(request, account.trim().toLowerCase())
-      const count = await countFailure(request, { increment: false })
-      const waiting = pending.get(count.key) ?? 0
-      if (!count.isAllowed && count.remaining - waiting <= 0) {
+      const counts = [
+        { of: 'for this account from this address', count: await countFailure(request, { increment: false }) },
+        { of: 'from this address', count: await countFailureOfAddress(request, { increment: false }) }
+      ]
+      for (const { of, count } of counts) {
+        if (count.isAllowed || count.remaining - (pending.get(count.key) ?? 0) > 0) continue
         const seconds = count.ttlInSeconds || WINDOW / 1000
-        throw new Refusal(
-          'TooManySignIns',
-          429,
-          `too many failed sign-ins for this account from this address; try again in ${seconds} seconds`,
-          { retryAfterSeconds: seconds }
-        )
+        throw new Refusal('TooManySignIns', 429, `too many failed sign-ins ${of}; try again in ${seconds} seconds`, {
+          retryAfterSeconds: seconds
+        })
       }
-      pending.set(count.key, waiting + 1)
+      for (const { count } of counts) pending.set(count.key, (pending.get(count.key) ?? 0) + 1)
       try {
         return await attempt()
       } catch (error) {
-        if (error instanceof Refusal && error.code === 'CredentialsWrong') await countFailure(request)
+        if (error instanceof Refusal && error.code === 'CredentialsWrong')
+          await Promise.all([countFailure(request), countFailureOfAddress(request)])
         throw error
       } finally {
-        const left = (pending.get(count.key) ?? 1) - 1
-        if (left > 0) pending.set(count.key, left)
-        else pending.delete(count.key)
+        for (const { count } of counts) {
+          const left = (pending.get(count.key) ?? 1) - 1
+          if (left > 0) pending.set(count.key, left)
+          else pending.delete(count.key)
+        }
+      }
+    },
+
+    countUnknownKey: async (request) => {
+      const count = await countUnknown(request)
+      if (!count.isAllowed && count.isExceeded) {
+        throw new Refusal(
+          'TooManyUnknownKeys',
+          429,
+          `this address sent more than ${perAddress} unknown API keys within a minute; send the right one, or try again in ${count.ttlInSeconds} seconds`,
+          { retryAfterSeconds: count.ttlInSeconds }
+        )
       }
     }
   }

@@ -1,9 +1,9 @@
 import type { Context } from './actor.ts'
 import { recordAudit } from './audit.ts'
 import { requirePasswordSignIn, tokenView, type Mint } from './create-token.ts'
-import { actingAs, directoryOf } from './directory.ts'
+import { actingAs, directoryOf, identityChanged } from './directory.ts'
 import type { TokenView } from './identity.schemas.ts'
-import { endFamily, issueRefreshToken, refreshTokenHash } from './refresh-tokens.ts'
+import { endFamily, issueRefreshToken, refreshTokenHash, refuseAccessTokens } from './refresh-tokens.ts'
 import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
 import { Refusal } from '../platform/errors.ts'
@@ -17,7 +17,8 @@ const SPENT = statement<{ personId: number; family: string }>(`
 select person_id as "personId", family from refresh_token where token_hash = $1 and used_at is not null and revoked_at is null`)
 
 /**
- * Gives a new access token and the next refresh token. A refresh token that was used before ends the sign-in it belongs to.
+ * Gives a new access token and the next refresh token. A refresh token that was used before ends the sign-in it belongs to,
+ * and the access tokens of the person.
  * @throws Refusal 401 `RefreshTokenInvalid`
  */
 export async function refreshToken(
@@ -37,6 +38,9 @@ export async function refreshToken(
     if (found !== undefined && person !== undefined) {
       await endFamily(ctx, found.family)
       if (spent !== undefined) {
+        // Which access token is whose nobody can tell. Other sign-ins get a new one for their refresh token.
+        await refuseAccessTokens(ctx, person.id)
+        await identityChanged(ctx)
         ctx.log.warn({ personId: person.id }, 'a refresh token came a second time; its sign-in was ended')
         await recordAudit(actingAs(ctx, person.actor), 'person.refresh-token-reused', `person:${person.username}`)
       }

@@ -37,9 +37,17 @@ const END_SESSIONS = statement<never>(
   `update refresh_token set revoked_at = $2 where person_id = $1 and revoked_at is null`
 )
 
-/** Revokes every refresh token of a person. */
+/** Ends every sign-in of a person: refresh tokens and access tokens. The caller tells `identityChanged`. */
 export async function endSessions(ctx: Context, personId: number): Promise<void> {
   await run(ctx.em, END_SESSIONS, [personId, ctx.clock.now().toString()])
+  await refuseAccessTokens(ctx, personId)
+}
+
+const REFUSE_OLDER = statement<never>(`update person set tokens_valid_from = $2 where id = $1`)
+
+/** Refuses the access tokens a person was given until now. The caller tells `identityChanged`. */
+export async function refuseAccessTokens(ctx: Context, personId: number): Promise<void> {
+  await run(ctx.em, REFUSE_OLDER, [personId, ctx.clock.now().toString()])
 }
 
 const END_FAMILY = statement<never>(`update refresh_token set revoked_at = $2 where family = $1 and revoked_at is null`)

@@ -1,6 +1,6 @@
 import { requireDutyEverywhere, type Context } from './actor.ts'
 import { recordAudit } from './audit.ts'
-import { SYSTEM_PERSON_ID } from './directory.ts'
+import { identityChanged, SYSTEM_PERSON_ID } from './directory.ts'
 import { checkPassword, hashPassword, verifyPassword } from './passwords.ts'
 import { endSessions } from './refresh-tokens.ts'
 import { requirePerson } from './require-person.ts'
@@ -12,7 +12,7 @@ const SET = statement<{ id: number }>(
   `update person set password_hash = $2 where username = $1 and id <> ${SYSTEM_PERSON_ID} returning id`
 )
 
-/** Gives a person a new password and ends their sessions. For administrators everywhere, in person. */
+/** Gives a person a new password and ends all of their sign-ins. For administrators everywhere, in person. */
 export async function setPassword(
   ctx: Context,
   { username, password }: { username: string; password: string }
@@ -28,7 +28,7 @@ const CURRENT = statement<{ passwordHash: string | null }>(
 )
 
 /**
- * Changes one's own password and ends all of one's sessions; access tokens already given out run to their end.
+ * Changes one's own password and ends all of one's sign-ins, this one too.
  * @throws Refusal 422 `CredentialsWrong` for a wrong current password, `PasswordTooShort`, `PasswordUnchanged`
  */
 export async function changePassword(
@@ -52,5 +52,6 @@ async function store(ctx: Context, username: string, password: string, action: s
     if (person === undefined) throw notFound('person', username)
     await endSessions(ctx, person.id)
     await recordAudit(ctx, action, `person:${username}`)
+    await identityChanged(ctx)
   })
 }

@@ -87,10 +87,42 @@ test('a key has at most the duties, warehouses and access that were named', asyn
     ['department-head', 'SH02', null],
     ['purchaser', 'SH02', null]
   ])
-  expect(await grantsOf({ warehouses: ['GZ01'], duties: ['keeper', 'administrator'] })).toEqual([
-    ['keeper', 'GZ01', null]
-  ])
+  expect(await grantsOf({ warehouses: ['GZ01'], duties: ['keeper'] })).toEqual([['keeper', 'GZ01', null]])
   expect((await issue(head, { warehouses: ['NOWHERE'] })).status).toBe(404)
+})
+
+test('a key for duties or warehouses that its person does not hold is refused: it would do nothing', async () => {
+  const keeper = await h.make.person({
+    grants: [
+      { duty: 'keeper', warehouse: 'GZ01' },
+      { duty: 'technician', warehouse: 'SH01', validFrom: '2026-12-01' },
+      { duty: 'outlet-clerk', warehouse: 'SH02', validTo: '2026-11-19' }
+    ]
+  })
+  const refused = [
+    await issue(keeper, { duties: ['keeper', 'administrator'] }),
+    await issue(keeper, { duties: ['outlet-clerk'] }),
+    await issue(keeper, { duties: ['keeper'], warehouses: ['SH01'] }),
+    await issue(keeper, { warehouses: ['GZ01', 'SH02'] }),
+    await issue(keeper, { duties: ['keeper'], warehouses: ['GZ01', 'SH01'] })
+  ]
+  expect(refused.map(({ status, body }) => [status, body.code])).toEqual([
+    [422, 'DutyNotHeld'],
+    [422, 'DutyNotHeld'],
+    [422, 'DutyNotHeld'],
+    [422, 'WarehouseNotHeld'],
+    [422, 'WarehouseNotHeld']
+  ])
+  expect(refused[0]?.body.errors).toEqual([
+    {
+      pointer: '/duties',
+      detail: 'is not held by the person',
+      sent: 'administrator',
+      accepted: ['keeper', 'technician']
+    }
+  ])
+  // What begins later is held later.
+  expect((await issue(keeper, { duties: ['technician'], warehouses: ['SH01'] })).status).toBe(201)
 })
 
 test('a read key changes nothing', async () => {

@@ -53,6 +53,7 @@ describe('duties (R-ORG-2)', () => {
       region: null,
       validFrom: '2026-11-20',
       validTo: null,
+      endedAt: null,
       assignedBy: administrator.username
     })
     await assign(regional, { duty: 'keeper', region: 'EAST' })
@@ -85,14 +86,57 @@ describe('duties (R-ORG-2)', () => {
     expect((await end(person, atOnce.id)).body).toMatchObject({
       id: atOnce.id,
       validFrom: '2026-11-20',
-      validTo: '2026-11-19'
+      validTo: null,
+      endedAt: '2026-11-20T02:00:00.000Z'
     })
-    expect((await end(person, later.id, { validTo: '2026-11-20' })).body).toMatchObject({ validTo: '2026-11-20' })
+    expect((await end(person, later.id, { validTo: '2026-11-20' })).body).toMatchObject({
+      validTo: '2026-11-20',
+      endedAt: null
+    })
 
     expect(await keeps(person)).toEqual(['SH02'])
     h.clock.advance({ days: 1 })
     expect(await keeps(person)).toEqual([])
     expect((await end(person, atOnce.id)).body.code).toBe('DutyEnded')
+  })
+
+  test('what was ended at once today was held today, and is not held now', async () => {
+    const person = await h.make.person()
+    const { id } = (await assign(person, { duty: 'keeper', warehouse: 'SH02', validTo: '2026-12-31' })).body
+    await end(person, id)
+    const held = async (on?: string) => {
+      const { body } = await h.api
+        .get('/v1/warehouses/SH02/duties')
+        .query({ limit: 200, ...(on !== undefined && { on }) })
+        .auth(administrator.token, { type: 'bearer' })
+      return body.items.some((item: { id: number }) => item.id === id)
+    }
+    const ofPerson = async (on: string) =>
+      (
+        await h.api
+          .get(`/v1/people/${person.username}/duties`)
+          .query({ on })
+          .auth(administrator.token, { type: 'bearer' })
+      ).body.items.length
+
+    expect([await held(), await held('2026-11-20'), await held('2026-11-21')]).toEqual([false, true, false])
+    expect([await ofPerson('2026-11-20'), await ofPerson('2026-11-21')]).toEqual([1, 0])
+    expect((await assign(person, { duty: 'keeper', warehouse: 'SH02' })).status).toBe(201)
+  })
+
+  test('a duty that has not begun is taken back once, and not shortened to before it begins', async () => {
+    const person = await h.make.person()
+    const { id } = (await assign(person, { duty: 'keeper', warehouse: 'SH01', validFrom: '2026-12-01' })).body
+
+    expect((await end(person, id, { validTo: '2026-11-30' })).body.code).toBe('EndBeforeStart')
+    expect((await end(person, id)).body).toMatchObject({
+      validFrom: '2026-12-01',
+      validTo: null,
+      endedAt: '2026-11-20T02:00:00.000Z'
+    })
+    expect((await end(person, id)).body.code).toBe('DutyEnded')
+    h.clock.set('2026-12-01T12:00')
+    expect(await keeps(person)).toEqual([])
   })
 
   test('what was ended under an Idempotency-Key is ended at the next request', async () => {
@@ -199,6 +243,7 @@ describe('delegation (R-ORG-2)', () => {
       duty: null,
       validFrom: '2026-11-21',
       validTo: '2026-11-22',
+      endedAt: null,
       reason: '年假',
       delegatedBy: keeper.username
     })
@@ -279,6 +324,22 @@ describe('delegation (R-ORG-2)', () => {
     expect(await keeps(third)).toEqual([])
   })
 
+  test('somebody stands in for at most a year, beginning within a year', async () => {
+    const [keeper, deputy] = [await keeperOf('SH01'), await h.make.person()]
+    const refused = [
+      await delegate(keeper, { to: deputy.username, validTo: '2099-12-31' }),
+      await delegate(keeper, { to: deputy.username, validTo: '2027-11-21' }),
+      await delegate(keeper, { to: deputy.username, validFrom: '2099-01-01', validTo: '2099-01-31' })
+    ]
+
+    expect(refused.map(({ status, body }) => [status, body.code])).toEqual([
+      [422, 'DelegationTooLong'],
+      [422, 'DelegationTooLong'],
+      [422, 'StartTooFar']
+    ])
+    expect((await delegate(keeper, { to: deputy.username, validTo: '2027-11-20' })).status).toBe(201)
+  })
+
   test('of two equal delegations at once one is made, and two people who stand in for each other do not block', async () => {
     const [one, other] = [await keeperOf('SH01'), await keeperOf('SH02')]
 
@@ -318,7 +379,7 @@ describe('delegation (R-ORG-2)', () => {
       .send({ active: false })
     expect(await keeps(deputy)).toEqual(['GZ01'])
     const ended = await as(third, `/v1/delegations/${made[2]}/end`, {})
-    expect(ended.body).toMatchObject({ id: made[2], validTo: '2026-11-19' })
+    expect(ended.body).toMatchObject({ id: made[2], validTo: '2026-11-30', endedAt: '2026-11-20T02:00:00.000Z' })
     expect(await keeps(deputy)).toEqual([])
     expect((await as(deputy, `/v1/delegations/${made[2]}/end`, {})).body.code).toBe('DelegationEnded')
   })

@@ -63,7 +63,7 @@ test('of two administrators who end each other at once one remains', async () =>
     await h.make.person({ grants: [{ duty: 'administrator' }] })
   ]
   await h.sql(
-    `update duty_assignment set valid_to = '2026-11-19' where person_id = (select id from person where username = 'admin')`
+    `update duty_assignment set ended_by = 0, ended_at = now() where person_id = (select id from person where username = 'admin')`
   )
 
   const answers = await Promise.all([
@@ -75,7 +75,7 @@ test('of two administrators who end each other at once one remains', async () =>
   expect(answers.map(({ status }) => status).filter((status) => status === 200)).toHaveLength(1)
   expect(await h.sql('select 1 from person where active and id = any ($1)', [[one.id, other.id]])).toHaveLength(1)
   await h.sql(
-    `update duty_assignment set valid_to = null where person_id = (select id from person where username = 'admin')`
+    `update duty_assignment set ended_by = null, ended_at = null where person_id = (select id from person where username = 'admin')`
   )
   await h.sql('update person set active = false where id = any ($1)', [[one.id, other.id]])
 })

@@ -34,6 +34,47 @@ test('a burst of guesses at once gets no further than the limit', async () => {
   expect(answers.filter(({ status }) => status === 429)).toHaveLength(9)
 })
 
+test('one address fails for at most ten accounts’ worth; another address is not touched', async () => {
+  const own = await openHarness({ env: { LOGIN_ATTEMPTS_PER_MINUTE: '3', TRUST_PROXY: 'true' } })
+  try {
+    const person = await own.make.person()
+    const from = (address: string, username: string, password = 'not the password') =>
+      own.api.post('/v1/auth/tokens').set('x-forwarded-for', address).send({ username, password })
+    const statuses = await Promise.all(
+      Array.from({ length: 40 }, async (_, i) => (await from('203.0.113.7', `guessed-${i}`)).status)
+    )
+    expect([
+      statuses.filter((status) => status === 401).length,
+      statuses.filter((status) => status === 429).length
+    ]).toEqual([30, 10])
+
+    const refused = await from('203.0.113.7', person.username, person.password)
+    expect([refused.status, refused.body.code]).toEqual([429, 'TooManySignIns'])
+    expect(Number(refused.headers['retry-after'])).toBeGreaterThan(0)
+    expect((await from('203.0.113.8', person.username, person.password)).status).toBe(200)
+  } finally {
+    await own.close()
+  }
+})
+
+test('unknown API keys are limited per address; a right one from there goes on', async () => {
+  const person = await h.make.person()
+  const { key } = (
+    await h.api.post('/v1/api-keys').auth(person.token, { type: 'bearer' }).send({ name: 'x', expiresOn: '2026-12-01' })
+  ).body
+  const send = (sent: string) => h.api.get('/v1/me').set('x-api-key', sent)
+
+  const statuses = []
+  for (let i = 0; i < 32; i++)
+    statuses.push((await send(`bck_${String(i).padStart(12, '0')}_${'x'.repeat(43)}`)).status)
+  expect(statuses).toEqual([...Array.from({ length: 30 }, () => 401), 429, 429])
+  expect((await send('nonsense')).body).toMatchObject({
+    code: 'TooManyUnknownKeys',
+    detail: expect.stringContaining('more than 30 unknown API keys')
+  })
+  expect((await send(key)).status).toBe(200)
+})
+
 test('guessing the current password is limited as well', async () => {
   const person = await h.make.person()
   const guess = () =>

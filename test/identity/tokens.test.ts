@@ -83,6 +83,33 @@ test('a refresh token is good once; a second use ends the whole sign-in', async 
   expect(reused).toEqual([{ person_id: person.id }])
 })
 
+test('a refresh token used twice withdraws the access tokens that were given for it; other sign-ins get a new one', async () => {
+  const person = await h.make.person()
+  const elsewhere = (await signIn(person.username, person.password)).body
+  const { refreshToken } = (await signIn(person.username, person.password)).body
+  const stolen = (await refresh(refreshToken)).body
+  const status = async (token: string) => (await h.api.get('/v1/me').auth(token, { type: 'bearer' })).status
+  expect(await status(stolen.accessToken)).toBe(200)
+
+  h.clock.advance({ milliseconds: 1 })
+  expect((await refresh(refreshToken)).status).toBe(401)
+
+  expect([await status(stolen.accessToken), await status(elsewhere.accessToken)]).toEqual([401, 401])
+  expect((await refresh(stolen.refreshToken)).status).toBe(401)
+  expect(await status((await refresh(elsewhere.refreshToken)).body.accessToken)).toBe(200)
+})
+
+test('whoever was deactivated signs in anew afterwards', async () => {
+  const administrator = await h.make.person({ grants: [{ duty: 'administrator' }] })
+  const person = await h.make.person()
+  const { accessToken } = (await signIn(person.username, person.password)).body
+  h.clock.advance({ milliseconds: 1 })
+  for (const active of [false, true])
+    await h.api.patch(`/v1/people/${person.username}`).auth(administrator.token, { type: 'bearer' }).send({ active })
+
+  expect((await h.api.get('/v1/me').auth(accessToken, { type: 'bearer' })).body.code).toBe('TokenWithdrawn')
+})
+
 test('of two refreshes with one token at once one succeeds', async () => {
   const person = await h.make.person()
   const { refreshToken } = (await signIn(person.username, person.password)).body
@@ -174,20 +201,24 @@ test('a deactivated person is refused at the next request, with every token', as
   expect((await refresh(refreshToken)).status).toBe(401)
 })
 
-test('people change their own password; other sign-ins end', async () => {
+test('people change their own password; every sign-in ends, with its access token', async () => {
   const person = await h.make.person()
   const { accessToken, refreshToken } = (await signIn(person.username, person.password)).body
+  const status = async (token: string) => (await h.api.get('/v1/me').auth(token, { type: 'bearer' })).status
   const change = (currentPassword: string, newPassword: string) =>
     h.api.put('/v1/me/password').auth(accessToken, { type: 'bearer' }).send({ currentPassword, newPassword })
 
   expect((await change('not the password', 'a better password')).body.code).toBe('CredentialsWrong')
   expect((await change(person.password, 'short')).status).toBe(400)
   expect((await change(person.password, person.password)).body.code).toBe('PasswordUnchanged')
+  h.clock.advance({ milliseconds: 1 })
   expect((await change(person.password, 'a better password')).status).toBe(204)
 
+  expect(await status(accessToken)).toBe(401)
+  expect((await change('a better password', 'another password')).body.code).toBe('TokenWithdrawn')
   expect((await refresh(refreshToken)).status).toBe(401)
   expect((await signIn(person.username, person.password)).status).toBe(401)
-  expect((await signIn(person.username, 'a better password')).status).toBe(200)
+  expect(await status((await signIn(person.username, 'a better password')).body.accessToken)).toBe(200)
 })
 
 test('expired refresh tokens are purged a day later; a second run finds none', async () => {
