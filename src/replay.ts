@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { access, chmod, mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { SingleBar } from 'cli-progress'
@@ -10,14 +11,15 @@ import { systemActor } from './identity/directory.ts'
 import { verifyLedger } from './ledger/verify-ledger.ts'
 import { entities } from './orm.ts'
 import { readConfig } from './platform/config.ts'
-import { migrate, openDatabase } from './platform/database.ts'
+import { migrate, openDatabase, type Database } from './platform/database.ts'
 import { startEmbeddedPostgres } from './platform/embedded-postgres.ts'
 import { openLog } from './platform/log.ts'
-import { compare, isRight } from './replay/compare.ts'
+import { checkExpected, compare, isRight } from './replay/compare.ts'
 import { expectationOf } from './replay/expectation.ts'
 import { openLedger } from './replay/ledger-folder.ts'
 import { playLedger, type Played } from './replay/play-ledger.ts'
 import { replayClock } from './replay/replay-clock.ts'
+import { databaseFault, orSay } from './start-fault.ts'
 import { refusalLines, reportLines, writeRefusals } from './replay/report.ts'
 
 // `npm run replay -- DIR`: plays a stock ledger of another system through the service, and checks what comes out.
@@ -29,6 +31,7 @@ interface Options {
   products?: number
   to?: string
   keep?: string
+  intoDatabase?: boolean
 }
 
 const MIB = 1024 * 1024
@@ -57,6 +60,7 @@ const program = new Command('replay')
   .option('--warehouse <code>', 'code of the warehouse that is made for it', 'AW')
   .option('--products <count>', 'only the first so many products with movements', positive)
   .option('--to <day>', 'only up to this day', day)
+  .option('--into-database', 'also into a store that is in use; what is played stays there for ever')
   .option('--keep <folder>', 'keep the embedded database there; look at it with DATA_DIR=<folder> npm start')
   .showHelpAfterError()
   .action(replay)
@@ -77,6 +81,8 @@ async function replay(folder: string, options: Options): Promise<void> {
     { LOG_LEVEL: config.LOG_LEVEL === 'info' ? 'warn' : config.LOG_LEVEL },
     pino.destination({ dest: 2, sync: true })
   )
+  if (options.expect !== undefined) await checkExpected(options.expect)
+  if (options.refusals !== undefined) await requireFolderOf(options.refusals)
   const source = await openLedger(folder, options)
   const expectation = await expectationOf(source)
   print(
@@ -89,6 +95,11 @@ async function replay(folder: string, options: Options): Promise<void> {
   const databaseUrl = config.DATABASE_URL ?? (await openEmbedded(options.keep, log, closing))
   const database = await openDatabase({ url: databaseUrl, entities, poolSize: config.DATABASE_POOL_SIZE })
   closing.defer(() => database.close())
+  const isUsed = await orSay(isInUse(database), (cause) => databaseFault(databaseUrl, cause))
+  if (isUsed && options.intoDatabase !== true)
+    throw new Error(
+      'this store is in use: it holds people or movements, and what is played could never be removed from it. Leave DATABASE_URL away, name an empty database, or say --into-database'
+    )
   await migrate(database)
   const runtime = { database, config, clock: replayClock('2000-01-01', config.BUSINESS_TIME_ZONE) }
 
@@ -113,6 +124,25 @@ async function replay(folder: string, options: Options): Promise<void> {
     print(`every refused posting: ${options.refusals}`)
   }
   if (!ok || !isRight(comparison)) process.exitCode = 1
+}
+
+/** Whether somebody has worked in this store; asked before anything is written, so its tables may be missing. */
+async function isInUse({ pool }: Database): Promise<boolean> {
+  for (const [table, anything] of [
+    ['person', 'select from person where id <> 0'],
+    ['movement', 'select from movement']
+  ] as const) {
+    const there = await pool.query('select where to_regclass($1) is not null', [table])
+    if (there.rowCount === 1 && (await pool.query(`${anything} limit 1`)).rowCount === 1) return true
+  }
+  return false
+}
+
+async function requireFolderOf(file: string): Promise<void> {
+  const folder = path.dirname(path.resolve(file))
+  await access(folder, constants.W_OK).catch((cause: unknown) => {
+    throw new Error(`${file} cannot be written: ${(cause as Error).message}`, { cause })
+  })
 }
 
 async function openEmbedded(

@@ -38,6 +38,21 @@ function count(into: Score, isRight: boolean, what: () => string): void {
   else if (into.wrong.length < NAMED) into.wrong.push(what())
 }
 
+const EXPECTED_HEADINGS = ['ProductKey', 'month', 'UnitsBalance']
+
+/**
+ * Reads a file of expected month-end balances once through, before hours are spent on what it is compared with.
+ * @throws Error if it cannot be read, lacks a column, has no rows or a balance that is no number
+ */
+export async function checkExpected(file: string): Promise<void> {
+  let rows = 0
+  for await (const { UnitsBalance: balance = '' } of csvRecords(file, EXPECTED_HEADINGS)) {
+    rows++
+    thousandths(balance)
+  }
+  if (rows === 0) throw new Error(`${file} has no rows to compare with`)
+}
+
 /** Compares what was played with the source and, if there is one, with a file of expected month-end balances. */
 export async function compare({
   source,
@@ -80,11 +95,10 @@ export async function compare({
   const monthIndex = (month: string): number =>
     !source.isPartial && month > (months.at(-1) ?? '') ? months.length - 1 : months.indexOf(month)
   const [matches, negativeMatches, differences] = [score(), score(), score()]
-  for await (const { ProductKey: key = '', month = '', UnitsBalance: balance = '' } of csvRecords(expectFile, [
-    'ProductKey',
-    'month',
-    'UnitsBalance'
-  ])) {
+  for await (const { ProductKey: key = '', month = '', UnitsBalance: balance = '' } of csvRecords(
+    expectFile,
+    EXPECTED_HEADINGS
+  )) {
     const product = source.products.get(key)
     const index = monthIndex(month)
     if (product === undefined || index < 0) {
