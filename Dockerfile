@@ -2,6 +2,7 @@
 #
 #   docker build -t bincard .
 #   docker run -p 3000:3000 -e DATABASE_URL=postgres://… -e JWT_SECRET=… bincard
+#   docker run --rm -e DATABASE_URL=postgres://… -e JWT_SECRET=… bincard src/cli.ts create-admin boss    the first administrator
 #
 # API and worker in one process by default; apart: `docker run … bincard src/server.ts`, `docker run … bincard src/worker.ts`.
 

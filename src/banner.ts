@@ -4,7 +4,11 @@ export interface Banner {
   url: string
   /** The sample company's accounts, if this store holds it. */
   sample?: { password: string } | undefined
+  /** Nobody could appoint anybody: a new store, which only the command line lets in. */
+  isWithoutAdministrator?: boolean
 }
+
+const CREATE_ADMINISTRATOR = 'npm run bincard -- create-admin <username>'
 
 const ACCOUNTS = ['keeper@hq', 'department-head@hq', 'operations-supervisor@hq', 'finance-supervisor@hq', 'admin']
 
@@ -16,7 +20,7 @@ export const stockCommand = (url: string, password: string): string =>
 const quoted = (text: string): string => `'${text.replaceAll("'", String.raw`'\''`)}'`
 
 /** The lines for the terminal. */
-export function banner({ url, sample }: Banner): string {
+export function banner({ url, sample, isWithoutAdministrator = false }: Banner): string {
   const lines = ['bincard is ready.', '', `Documentation    ${url}/docs`]
   if (sample !== undefined) {
     lines.push(
@@ -26,6 +30,14 @@ export function banner({ url, sample }: Banner): string {
       'What head office has in stock:',
       '',
       stockCommand(url, sample.password)
+    )
+  }
+  if (isWithoutAdministrator) {
+    lines.push(
+      '',
+      'There is no administrator (系统管理员) yet. In another terminal, with the same DATABASE_URL and JWT_SECRET:',
+      '',
+      CREATE_ADMINISTRATOR
     )
   }
   return `\n${lines.map((line) => (line === '' ? '' : `  ${line}`)).join('\n')}\n\n`

@@ -1,4 +1,7 @@
 import { banner } from './banner.ts'
+import { hasAdministrator } from './identity/administrators.ts'
+import { systemActor } from './identity/directory.ts'
+import { inTransaction, openContext } from './platform/context.ts'
 import { runProcess } from './process.ts'
 import { openSample } from './sample/load-sample.ts'
 import { startServer } from './server.ts'
@@ -15,5 +18,7 @@ await runProcess(async (service, closing) => {
   // Closed in reverse order: the last requests may still hand in jobs.
   await startWorker(service, closing)
   const url = await startServer(service, closing)
-  if (isEmbedded) process.stdout.write(banner({ url, sample }))
+  const ctx = openContext(runtime, systemActor, log)
+  const isWithoutAdministrator = !(await inTransaction(ctx, hasAdministrator))
+  process.stdout.write(banner({ url, sample, isWithoutAdministrator }))
 })

@@ -11,6 +11,12 @@ test('without the sample only the documentation is announced', () => {
   )
 })
 
+test('without an administrator the command that creates one is shown', () => {
+  expect(banner({ url: 'http://localhost:3000', isWithoutAdministrator: true })).toContain(
+    '  npm run bincard -- create-admin <username>\n'
+  )
+})
+
 test('with the sample its accounts, their password and the command are shown', () => {
   const shown = banner({ url: 'http://localhost:3000', sample: { password: 'birch-otter-17' } })
 

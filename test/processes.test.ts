@@ -171,6 +171,41 @@ test.for([
   }
 )
 
+test('on a configured database that is empty, the start says how to get in, and no longer once somebody is', async () => {
+  const database = await cloneDatabase()
+  const env = { HOST: '127.0.0.1', DATABASE_URL: database.url, JWT_SECRET: SECRET }
+  const first = run('main.ts', env)
+  await said(first, /(bincard is ready)/)
+  expect(await said(first, /(create-admin <username>)/)).toBe('create-admin <username>')
+  const cli = run('cli.ts', env, ['create-admin', 'boss@hq'])
+  await once(cli.child, 'close')
+  expect(await end(first.child, 'SIGTERM')).toBe(0)
+
+  const second = run('main.ts', env)
+  await said(second, /(bincard is ready[^]*\/docs\n\n)/)
+  await sleep(100)
+  expect(second.output()).not.toContain('create-admin')
+
+  await end(second.child, 'SIGTERM')
+  await database.drop()
+})
+
+test('a Node that is too old is told in one line', async () => {
+  const old = `Object.defineProperty(process, 'versions', { value: { node: '20.20.2' } })`
+  const check = fileURLToPath(new URL('../src/check-node.mjs', import.meta.url))
+  const child = spawn(
+    process.execPath,
+    ['--import', `data:text/javascript,${old}`, '--import', check, '--eval', 'console.log("started")'],
+    { stdio: ['ignore', 'pipe', 'pipe'] }
+  )
+  let text = ''
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (data: Buffer) => (text += data))
+  await once(child, 'close')
+
+  expect(child.exitCode).toBe(1)
+  expect(text).toMatch(/^bincard needs Node 26 and this is v[^\n]*\n$/)
+})
+
 test('a wrong configuration is one message without a stack', async () => {
   const service = run('main.ts', { PORT: 'eighty', DATABASE_URL: 'postgres://127.0.0.1/bincard' })
   await once(service.child, 'exit')
@@ -255,6 +290,34 @@ test('the command line migrates and creates the first administrator once', async
     '',
     'there is already an administrator; ask them to appoint another one\n'
   ])
+})
+
+const LEDGER = fileURLToPath(new URL('data/adventureworks', import.meta.url))
+
+test('a replay reads what it is to compare with before it plays anything', async () => {
+  const replay = run('replay.ts', {}, [LEDGER, '--products', '1', '--to', '2010-12-29', '--expect', '/nope'])
+  await once(replay.child, 'close')
+
+  expect([replay.child.exitCode, replay.output()]).toEqual([1, ''])
+  expect(replay.errors()).toContain("ENOENT: no such file or directory, open '/nope'")
+})
+
+test('a replay leaves a store that is in use alone unless it is told otherwise', async () => {
+  const database = await cloneDatabase()
+  const env = { DATABASE_URL: database.url, JWT_SECRET: SECRET }
+  const played = ['--products', '1', '--to', '2010-12-30']
+  const cli = run('cli.ts', env, ['create-admin', 'boss@hq'])
+  await once(cli.child, 'close')
+
+  const refused = run('replay.ts', env, [LEDGER, ...played])
+  await once(refused.child, 'close')
+  expect([refused.child.exitCode, refused.errors()]).toEqual([1, expect.stringContaining('--into-database')])
+
+  const told = run('replay.ts', env, [LEDGER, ...played, '--into-database'])
+  await once(told.child, 'close')
+  expect([told.child.exitCode, told.errors()]).toEqual([0, ''])
+  expect(told.output()).toContain('self-check of the ledger: ok')
+  await database.drop()
 })
 
 test('the command line prints the OpenAPI document without any database', async () => {
