@@ -10,7 +10,7 @@ import { WAREHOUSE_DUTIES } from './tree.ts'
 import { warehouseView } from './warehouses.queries.ts'
 import type { WarehouseView } from './warehouses.schemas.ts'
 
-// Whoever hangs a child under it holds a share lock on this row, and is waited for.
+// Whoever hangs a child under it, or writes a slip of it, holds a share lock on this row, and is waited for.
 const LOCK = statement<{ id: number; code: string; version: number; closedOn: string | null }>(
   `select id, code, version, closed_on::text as "closedOn" from warehouse where code = $1 for update`
 )
@@ -19,12 +19,28 @@ const OPEN_BELOW = statement<{ code: string }>(
   `select code from warehouse where parent_id = $1 and (closed_on is null or closed_on > $2) order by code`
 )
 
+// Balances, slips and movements belong to rooms above this one; only whether there are any is asked here.
+const LEFT = statement<{
+  stocked: string[] | null
+  unfinished: string[] | null
+  lastMovedOn: string | null
+  since: string
+}>(`
+select (select array_agg(part_number) from (select distinct part_number from balance where warehouse_id = $1 and on_hand > 0 order by part_number limit 51) shelf) as stocked,
+       (select array_agg(number) from (select number from slip where warehouse_id = $1 and state not in ('posted', 'cancelled') order by number limit 51) paper) as unfinished,
+       (select max(occurred_on)::text from movement where warehouse_id = $1 and occurred_on >= $2) as "lastMovedOn",
+       (select (least(warehouse.named_at, min(from_at)) at time zone $3)::date::text from warehouse_name where warehouse_id = $1) as since
+  from warehouse where id = $1`)
+
 const CLOSE = statement<never>(`update warehouse set closed_on = $2, version = version + 1 where id = $1`)
 
 /**
- * Closes a warehouse from a day on, which may be ahead; a day ahead may still be changed. Its stock, slips and names stay
- * readable. What hangs below it must be closed or moved first.
- * @throws Refusal 404, 409 `WarehouseClosed`, `WarehouseHasChildren`, 412 `VersionStale`
+ * Closes a warehouse from a day on, which may be ahead; a day ahead may still be changed. Its slips, ledger and names stay
+ * readable, and it may be reopened. What hangs below it must be closed or moved first, its stock moved out, its slips finished:
+ * nothing could be done about them afterwards.
+ * @param closedOn first day on which nothing moves there any more
+ * @throws Refusal 404, 409 `WarehouseClosed`, `WarehouseHasChildren`, `WarehouseHasStock`, `WarehouseHasSlips`, `WarehouseHasMoved`,
+ *   412 `VersionStale`, 422 `ClosingBeforeOpening`
  */
 export async function closeWarehouse(
   ctx: Context,
@@ -42,17 +58,61 @@ export async function closeWarehouse(
     requireOpen(warehouse, ctx.clock.today())
     const children = (await run(ctx.em, OPEN_BELOW, [warehouse.id, closedOn])).map((child) => child.code)
     if (children.length > 0) {
-      const more = children.length - NAMED_OFFENDERS
       throw new Refusal(
         'WarehouseHasChildren',
         409,
-        `${children.slice(0, NAMED_OFFENDERS).join(', ')}${more > 0 ? ` and ${more} more` : ''} hang below warehouse ${code} and are open on ${closedOn}; close or move them first`,
+        `${someOf(children)} hang below warehouse ${code} and are open on ${closedOn}; close or move them first`,
         { extra: { children: children.slice(0, 50) } }
       )
     }
+    await requireNothingLeft(ctx, warehouse, closedOn)
     await run(ctx.em, CLOSE, [warehouse.id, closedOn])
     warehousesChanged(ctx.em, [code])
     await recordAudit(ctx, 'warehouse.closed', `warehouse:${code}`, { closedOn })
     return warehouseView(ctx.em, code)
   })
+}
+
+async function requireNothingLeft(
+  ctx: Context,
+  { id, code }: { id: number; code: string },
+  closedOn: string
+): Promise<void> {
+  const [left] = await run(ctx.em, LEFT, [id, closedOn, ctx.config.BUSINESS_TIME_ZONE])
+  if (left === undefined) throw notFound('warehouse', code)
+  const { stocked, unfinished, lastMovedOn, since } = left
+  if (closedOn < since)
+    throw new Refusal(
+      'ClosingBeforeOpening',
+      422,
+      `warehouse ${code} is there since ${since}; it is closed on that day or later`,
+      { errors: [{ pointer: '/closedOn', detail: 'lies before the warehouse was there', sent: closedOn }] }
+    )
+  if (lastMovedOn !== null)
+    throw new Refusal(
+      'WarehouseHasMoved',
+      409,
+      `something moved in warehouse ${code} on ${lastMovedOn}; the first day on which nothing moves is ${Temporal.PlainDate.from(lastMovedOn).add({ days: 1 }).toString()} at the earliest`,
+      { extra: { lastMovedOn } }
+    )
+  if (unfinished !== null)
+    throw new Refusal(
+      'WarehouseHasSlips',
+      409,
+      `slips of warehouse ${code} are unfinished: ${someOf(unfinished)}; post or cancel them first`,
+      { extra: { slips: unfinished.slice(0, 50) } }
+    )
+  if (stocked !== null)
+    throw new Refusal(
+      'WarehouseHasStock',
+      409,
+      `warehouse ${code} has stock of ${someOf(stocked)}; transfer it out or scrap it first`,
+      { extra: { parts: stocked.slice(0, 50) } }
+    )
+}
+
+/** The first few; the last of 51 only says that there are more. */
+const someOf = (all: string[]): string => {
+  const more = all.length - NAMED_OFFENDERS
+  return `${all.slice(0, NAMED_OFFENDERS).join(', ')}${more > 0 ? ` and ${all.length > 50 ? 'many' : more} more` : ''}`
 }

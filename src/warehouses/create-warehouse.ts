@@ -5,7 +5,7 @@ import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
 import { Refusal } from '../platform/errors.ts'
 import { warehousesChanged } from './directory.ts'
-import { requirePlace } from './place-warehouse.ts'
+import { requireOnlyHeadOffice, requirePlace } from './place-warehouse.ts'
 import { WAREHOUSE_DUTIES } from './tree.ts'
 import { regionByCode, warehouseView } from './warehouses.queries.ts'
 import type { CreateWarehouse, WarehouseView } from './warehouses.schemas.ts'
@@ -18,15 +18,17 @@ returning id`)
 
 /**
  * Hangs a new warehouse into the tree; a technician's van is one too (R-ORG-1).
- * @throws Refusal 409 `WarehouseCodeTaken`, `WarehouseClosed` (the parent), 422 `RegionUnknown`, `ParentUnknown`, `WarehouseMisplaced`
+ * @throws Refusal 409 `WarehouseCodeTaken`, `HeadOfficeExists`, `WarehouseClosed` (the parent), 422 `RegionUnknown`, `ParentUnknown`, `WarehouseMisplaced`
  */
 export async function createWarehouse(ctx: Context, warehouse: CreateWarehouse): Promise<WarehouseView> {
   requireDutyEverywhere(ctx, WAREHOUSE_DUTIES)
   const { code, kind, parent = null } = warehouse
   return inTransaction(ctx, async (ctx) => {
+    const today = ctx.clock.today()
+    if (kind === 'head-office' && parent === null) await requireOnlyHeadOffice(ctx.em, { code, today })
     const region = await regionByCode(ctx.em, warehouse.region)
     if (region === undefined) throw regionUnknown(warehouse.region)
-    const parentId = await requirePlace(ctx.em, { code, kind, parent, today: ctx.clock.today() })
+    const parentId = await requirePlace(ctx.em, { code, kind, parent, today })
     const [created] = await run(ctx.em, INSERT, [
       code,
       warehouse.name,

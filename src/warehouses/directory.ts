@@ -35,16 +35,16 @@ interface Cache {
 // One cache per database configuration: every unit of work of a runtime shares it, wherever it was forked.
 const caches = new WeakMap<object, Cache>()
 
-function cacheOf(em: EntityManager): Cache {
-  let cache = caches.get(em.config)
+function cacheOf(config: object): Cache {
+  let cache = caches.get(config)
   if (cache === undefined) {
     const ttl = CACHE_SECONDS * 1000
     cache = {
-      known: new LRUCache({ max: CACHED_WAREHOUSES, ttl }),
+      known: new LRUCache({ max: CACHED_WAREHOUSES, ttl, ttlResolution: 500 }),
       unsettled: new LRUCache({ max: CACHED_WAREHOUSES, ttl }),
       allUnsettledUntil: 0
     }
-    caches.set(em.config, cache)
+    caches.set(config, cache)
   }
   return cache
 }
@@ -57,12 +57,15 @@ select id, code, region_id as "regionId", name, name_zh as "nameZh", kind, paren
  * A warehouse by its code, whether or not the actor may see it: ask `requireSight` or `requireDuty` next.
  * @throws Refusal 404
  */
-export async function warehouseByCode({ em }: Pick<Context, 'em'>, code: string): Promise<Warehouse> {
-  const cache = cacheOf(em)
+export async function warehouseByCode(
+  ctx: Pick<Context, 'em' | 'database' | 'pool'>,
+  code: string
+): Promise<Warehouse> {
+  const cache = cacheOf(ctx.database.orm.config)
   const isSettled = !cache.unsettled.has(code) && cache.allUnsettledUntil < performance.now()
   const cached = isSettled ? cache.known.get(code) : undefined
   if (cached !== undefined) return cached
-  const [warehouse] = await run(em, BY_CODE, [code])
+  const [warehouse] = await run(ctx, BY_CODE, [code])
   if (warehouse === undefined) throw notFound('warehouse', code)
   // Asked again: it may have been written while the answer was under way.
   if (isSettled && !cache.unsettled.has(code) && cache.allUnsettledUntil < performance.now())
@@ -72,7 +75,7 @@ export async function warehouseByCode({ em }: Pick<Context, 'em'>, code: string)
 
 /** Called by every verb that writes warehouses, before its transaction ends; without codes all are meant. */
 export function warehousesChanged(em: EntityManager, codes?: readonly string[]): void {
-  const cache = cacheOf(em)
+  const cache = cacheOf(em.config)
   if (codes === undefined) {
     cache.allUnsettledUntil = performance.now() + CACHE_SECONDS * 1000
     cache.known.clear()
@@ -93,7 +96,7 @@ export function requireOpen(warehouse: Pick<Warehouse, 'code' | 'closedOn'>, on:
     throw new Refusal(
       'WarehouseClosed',
       409,
-      `warehouse ${warehouse.code} was closed on ${warehouse.closedOn}; choose an open one`,
+      `warehouse ${warehouse.code} is closed from ${warehouse.closedOn} on; choose an open one, or have it reopened`,
       { extra: { warehouse: warehouse.code, closedOn: warehouse.closedOn } }
     )
   }

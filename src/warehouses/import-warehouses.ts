@@ -157,6 +157,9 @@ async function judge(
     if (problems.length > 0 || !values.code || !values.kind || stored.has(values.code)) continue
     afterwards.set(values.code, { code: values.code, kind: values.kind, isClosed: false })
   }
+  const headOffices = new Set(
+    [...stored.values()].filter(({ kind, isClosed }) => kind === 'head-office' && !isClosed).map(({ code }) => code)
+  )
   const created: Stored[] = []
   const updated: Stored[] = []
   const outcomes = rows.map(({ line, values, problems }): RowOutcome => {
@@ -176,6 +179,16 @@ async function judge(
         if (fault !== undefined) faults.push(fault)
         if (parent?.isClosed === true) faults.push(`warehouse ${parent.code} is closed; hang it under an open one`)
       }
+    }
+    if (
+      before?.isClosed === true &&
+      (before.name !== after.name || before.nameZh !== after.nameZh || before.parent !== after.parent)
+    )
+      faults.push(`warehouse ${key} is closed; reopen it before it is renamed or moved`)
+    if (before === undefined && after.kind === 'head-office' && faults.length === 0) {
+      const [other] = headOffices
+      if (other === undefined) headOffices.add(key)
+      else faults.push(`${other} is the head office, and there is one; close it first`)
     }
     if (faults.length > 0) return { line, key, outcome: 'refused', problems: faults }
     if (before === undefined) created.push(after)

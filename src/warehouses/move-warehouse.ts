@@ -5,15 +5,15 @@ import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
 import { notFound, Refusal } from '../platform/errors.ts'
 import { requireMatch } from '../platform/etag.ts'
-import { warehousesChanged } from './directory.ts'
+import { requireOpen, warehousesChanged } from './directory.ts'
 import { requirePlace } from './place-warehouse.ts'
 import { WAREHOUSE_DUTIES } from './tree.ts'
 import type { WarehouseKind } from './warehouses.entities.ts'
 import { warehouseView } from './warehouses.queries.ts'
 import type { WarehouseView } from './warehouses.schemas.ts'
 
-const LOCK = statement<{ id: number; kind: WarehouseKind; version: number }>(
-  `select id, kind, version from warehouse where code = $1 for update`
+const LOCK = statement<{ id: number; code: string; kind: WarehouseKind; version: number; closedOn: string | null }>(
+  `select id, code, kind, version, closed_on::text as "closedOn" from warehouse where code = $1 for update`
 )
 
 const IS_BELOW = statement<{ below: boolean }>(`
@@ -27,8 +27,8 @@ select exists (select from path where id = $1) as below`)
 const MOVE = statement<never>(`update warehouse set parent_id = $2, version = version + 1 where id = $1`)
 
 /**
- * Hangs a warehouse, with all that is below it, under another parent; null makes it the top of a tree.
- * @throws Refusal 404, 409 `WarehouseClosed` (the parent), 412 `VersionStale`, 422 `WarehouseTreeCircular`, `ParentUnknown`, `WarehouseMisplaced`
+ * Hangs a warehouse, with all that is below it, under another parent; only the head office has none.
+ * @throws Refusal 404, 409 `WarehouseClosed` (it or the parent), 412 `VersionStale`, 422 `WarehouseTreeCircular`, `ParentUnknown`, `WarehouseMisplaced`
  */
 export async function moveWarehouse(
   ctx: Context,
@@ -39,6 +39,7 @@ export async function moveWarehouse(
     const [warehouse] = await run(ctx.em, LOCK, [code])
     if (warehouse === undefined) throw notFound('warehouse', code)
     requireMatch(ifMatch, warehouse.version)
+    requireOpen(warehouse, ctx.clock.today())
     const [circle] = parent === null ? [] : await run(ctx.em, IS_BELOW, [warehouse.id, parent])
     if (circle?.below) {
       throw new Refusal(

@@ -10,6 +10,32 @@ const PARENT = statement<Pick<Warehouse, 'id' | 'code' | 'kind' | 'closedOn'>>(
   `select id, code, kind, closed_on::text as "closedOn" from warehouse where code = $1 for share`
 )
 
+// Entered or reopened once in the life of a house; all other writers of warehouses wait, so that two at once do not both
+// find none.
+const LOCK_ALL = statement<never>(`lock table warehouse in share row exclusive mode`)
+
+const OTHER_HEAD_OFFICE = statement<{ code: string }>(`
+select code from warehouse where kind = 'head-office' and code <> $1 and (closed_on is null or closed_on > $2) limit 1`)
+
+/**
+ * Refuses a second open head office (R-ORG-1): there is one tree. Called before any row is locked.
+ * @throws Refusal 409 `HeadOfficeExists`
+ */
+export async function requireOnlyHeadOffice(
+  em: EntityManager,
+  { code, today }: { code: string; today: string }
+): Promise<void> {
+  await run(em, LOCK_ALL, [])
+  const [other] = await run(em, OTHER_HEAD_OFFICE, [code, today])
+  if (other === undefined) return
+  throw new Refusal(
+    'HeadOfficeExists',
+    409,
+    `${other.code} is the head office, and there is one; enter ${code} as another kind under it, or close ${other.code} first`,
+    { extra: { headOffice: other.code } }
+  )
+}
+
 /**
  * The id of the parent under which a warehouse of a kind may hang, its row locked; null for the top of the tree.
  * @throws Refusal 409 `WarehouseClosed`, 422 `ParentUnknown`, `WarehouseMisplaced`

@@ -5,13 +5,20 @@ import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
 import { notFound, Refusal } from '../platform/errors.ts'
 import { requireMatch } from '../platform/etag.ts'
-import { warehousesChanged } from './directory.ts'
+import { requireOpen, warehousesChanged } from './directory.ts'
 import { WAREHOUSE_DUTIES } from './tree.ts'
 import { warehouseView } from './warehouses.queries.ts'
 import type { WarehouseView } from './warehouses.schemas.ts'
 
-const LOCK = statement<{ id: number; name: string; nameZh: string | null; version: number }>(
-  `select id, name, name_zh as "nameZh", version from warehouse where code = $1 for update`
+const LOCK = statement<{
+  id: number
+  code: string
+  name: string
+  nameZh: string | null
+  version: number
+  closedOn: string | null
+}>(
+  `select id, code, name, name_zh as "nameZh", version, closed_on::text as "closedOn" from warehouse where code = $1 for update`
 )
 
 const KEEP_OLD_NAME = statement<never>(`
@@ -24,7 +31,7 @@ const RENAME = statement<never>(
 
 /**
  * Gives a warehouse another name and keeps the one it bore (R-ORG-1). Without `nameZh` it has no Chinese name afterwards.
- * @throws Refusal 404, 412 `VersionStale`, 422 `NameUnchanged`
+ * @throws Refusal 404, 409 `WarehouseClosed`, 412 `VersionStale`, 422 `NameUnchanged`
  */
 export async function renameWarehouse(
   ctx: Context,
@@ -40,6 +47,7 @@ export async function renameWarehouse(
     const [warehouse] = await run(ctx.em, LOCK, [code])
     if (warehouse === undefined) throw notFound('warehouse', code)
     requireMatch(ifMatch, warehouse.version)
+    requireOpen(warehouse, ctx.clock.today())
     if (warehouse.name === name && warehouse.nameZh === nameZh)
       throw new Refusal('NameUnchanged', 422, `warehouse ${code} bears this name already; give another one`)
     const now = ctx.clock.now().toString()

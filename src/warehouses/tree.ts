@@ -4,7 +4,7 @@ import type { WarehouseKind } from './warehouses.entities.ts'
 /** Who keeps regions and warehouses, everywhere. */
 export const WAREHOUSE_DUTIES = ['stock-controller', 'administrator'] as const satisfies Duty[]
 
-/** What a warehouse may hang under (R-ORG-1). Only a van must hang somewhere: a house may begin with one outlet. */
+/** What a warehouse may hang under (R-ORG-1): one tree, whose top is the head office. */
 export const PARENT_KINDS: Record<WarehouseKind, readonly WarehouseKind[]> = {
   'head-office': [],
   'regional-centre': ['head-office'],
@@ -24,7 +24,10 @@ export function misplacement(
   parent: { code: string; kind: WarehouseKind } | null
 ): string | undefined {
   const accepted = PARENT_KINDS[kind]
-  if (parent === null) return kind === 'van' ? `a van belongs under ${accepted.join(', ')}; name its parent` : undefined
+  if (parent === null)
+    return accepted.length === 0
+      ? undefined
+      : `${named(kind)} hangs under ${accepted.join(', ')}; name its parent: only the head office has none`
   if (parent.code === code) return `warehouse ${code} cannot hang under itself`
   if (accepted.includes(parent.kind)) return undefined
   return `${parent.code} is ${named(parent.kind)}; ${named(kind)} may hang under ${accepted.join(', ') || 'nothing, it is the top of the tree'}`

@@ -7,6 +7,7 @@ import { createRegion } from './create-region.ts'
 import { createWarehouse } from './create-warehouse.ts'
 import { moveWarehouse } from './move-warehouse.ts'
 import { renameWarehouse } from './rename-warehouse.ts'
+import { reopenWarehouse } from './reopen-warehouse.ts'
 import { updateRegion } from './update-region.ts'
 import { updateWarehouse } from './update-warehouse.ts'
 import { listRegions, listWarehouseNames, listWarehouses, readWarehouse } from './warehouses.queries.ts'
@@ -95,7 +96,7 @@ export const warehouseRoutes: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'createWarehouse',
         tags,
         summary: 'Hang a new warehouse into the tree (新增仓库)',
-        description: `${byWhom} A regional centre hangs under the head office, a branch under a centre, an outlet under a branch or a centre, a van under any of them.`,
+        description: `${byWhom} A regional centre hangs under the head office, a branch under a centre, an outlet under a branch or a centre, a van under any of them. There is one head office, the top of the tree.`,
         body: CreateWarehouseBody,
         response: { 201: ref(WarehouseView), ...problems }
       }
@@ -223,7 +224,7 @@ export const warehouseRoutes: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'closeWarehouse',
         tags,
         summary: 'Close a warehouse from a day on (关闭仓库)',
-        description: `${byWhom} What hangs below it must be closed or moved first.`,
+        description: `${byWhom} What hangs below it must be closed or moved first, its stock moved out and its slips finished.`,
         params: WarehouseParams,
         headers: IfMatch,
         body: CloseWarehouseBody,
@@ -235,5 +236,22 @@ export const warehouseRoutes: FastifyPluginAsyncTypebox = async (app) => {
         reply,
         await closeWarehouse(request.ctx, { ...request.params, ifMatch: request.headers['if-match'], ...request.body })
       )
+  )
+
+  app.post(
+    '/warehouses/:warehouse/reopening',
+    {
+      schema: {
+        operationId: 'reopenWarehouse',
+        tags,
+        summary: 'Open a closed warehouse again, or call off its closing (重新启用仓库)',
+        description: `${byWhom} What it hangs under must be open.`,
+        params: WarehouseParams,
+        headers: IfMatch,
+        response: { 200: ref(WarehouseView), ...problems }
+      }
+    },
+    async (request, reply) =>
+      withETag(reply, await reopenWarehouse(request.ctx, { ...request.params, ifMatch: request.headers['if-match'] }))
   )
 }

@@ -122,8 +122,8 @@ export const makers = ({ runtime, clock, sql }: Pick<Harness, 'runtime' | 'clock
   } = {}): Promise<MadeWarehouse> => {
     await sql('insert into region (code, name) values ($1, $1) on conflict do nothing', [region])
     const [warehouse] = await sql<{ id: number; regionId: number }>(
-      `insert into warehouse (code, name, name_zh, kind, region_id, parent_id, closed_on)
-       values ($1, $2, $3, $4, (select id from region where code = $5), (select id from warehouse where code = $6), $7)
+      `insert into warehouse (code, name, name_zh, kind, region_id, parent_id, named_at, closed_on)
+       values ($1, $2, $3, $4, (select id from region where code = $5), (select id from warehouse where code = $6), '2000-01-01', $7)
        returning id, region_id as "regionId"`,
       [code, name, nameZh, kind, region, parent, closedOn]
     )

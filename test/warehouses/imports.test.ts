@@ -18,8 +18,9 @@ const outcomes = (answer: { body: { rows: { outcome: string }[] } }) => answer.b
 
 test('warehouses come from CSV with their parents in any order, renames go into the history', async () => {
   const region = await h.make.region()
+  await h.make.warehouse({ code: 'I-HQ', kind: 'head-office' })
   await h.make.warehouse({ code: 'I-OLD', name: 'Old', region: region.code })
-  const csv = `仓库代码,名称,类型,区域,上级\nI-OUT,Outlet,服务网点,${region.code},I-BR\nI-BR,Branch,branch,${region.code},I-RC\nI-RC,Centre,中心库,${region.code},\nI-OLD,New,outlet,${region.code},I-BR\n`
+  const csv = `仓库代码,名称,类型,区域,上级\nI-OUT,Outlet,服务网点,${region.code},I-BR\nI-BR,Branch,branch,${region.code},I-RC\nI-RC,Centre,中心库,${region.code},I-HQ\nI-OLD,New,outlet,${region.code},I-BR\n`
   const dry = await upload(csv)
   expect(outcomes(dry)).toEqual(['create', 'create', 'create', 'update'])
   expect((await administrator.get('/v1/warehouses/I-RC')).status).toBe(404)
@@ -27,18 +28,19 @@ test('warehouses come from CSV with their parents in any order, renames go into 
   const applied = await upload(csv, true)
   expect([applied.status, applied.body.rows]).toEqual([200, dry.body.rows])
   const outlet = await administrator.get('/v1/warehouses/I-OUT')
-  expect(outlet.body.path.map(({ code }: { code: string }) => code)).toEqual(['I-RC', 'I-BR'])
+  expect(outlet.body.path.map(({ code }: { code: string }) => code)).toEqual(['I-HQ', 'I-RC', 'I-BR'])
   expect(
     (await administrator.get('/v1/warehouses/I-OLD/names')).body.items.map(({ name }: { name: string }) => name)
   ).toEqual(['New', 'Old'])
   expect(outcomes(await upload(csv, true))).toEqual(['unchanged', 'unchanged', 'unchanged', 'unchanged'])
+  await h.sql(`update warehouse set closed_on = '2020-01-01' where code = 'I-HQ'`)
 })
 
 test('rows that do not fit into the tree are refused, and with them the file', async () => {
   const region = await h.make.region()
   await h.make.warehouse({ code: 'J-BR', kind: 'branch', region: region.code })
   await h.make.warehouse({ code: 'J-SHUT', kind: 'branch', region: region.code, closedOn: '2026-01-01' })
-  const csv = `code,name,kind,region,parent\nJ-1,x,outlet,${region.code},J-BR\nJ-2,x,outlet,NOWHERE,J-BR\nJ-3,x,outlet,${region.code},NOBODY\nJ-4,x,branch,${region.code},J-1\nJ-5,x,van,${region.code},\nJ-BR,x,outlet,${region.code},\nJ-6,x,outlet,${region.code},J-SHUT\nj7,x,kiosk,${region.code},\n`
+  const csv = `code,name,kind,region,parent\nJ-1,x,outlet,${region.code},J-BR\nJ-2,x,outlet,NOWHERE,J-BR\nJ-3,x,outlet,${region.code},NOBODY\nJ-4,x,branch,${region.code},J-1\nJ-5,x,van,${region.code},\nJ-BR,x,outlet,${region.code},\nJ-HQ,x,head-office,${region.code},\nJ-HQ2,x,head-office,${region.code},\nJ-6,x,outlet,${region.code},J-SHUT\nj7,x,kiosk,${region.code},\n`
   const dry = await upload(csv)
   expect(
     dry.body.rows.map(({ outcome, problems }: { outcome: string; problems: string[] }) => [outcome, ...problems])
@@ -47,8 +49,13 @@ test('rows that do not fit into the tree are refused, and with them the file', a
     ['refused', 'there is no region NOWHERE; enter it first'],
     ['refused', 'there is no warehouse NOBODY to hang it under, nor a right row for it in the file'],
     ['refused', 'J-1 is an outlet; a branch may hang under regional-centre'],
-    ['refused', 'a van belongs under outlet, branch, regional-centre, head-office; name its parent'],
+    [
+      'refused',
+      'a van hangs under outlet, branch, regional-centre, head-office; name its parent: only the head office has none'
+    ],
     ['refused', 'warehouse J-BR is a branch and stays one; close it and enter another one'],
+    ['create'],
+    ['refused', 'J-HQ is the head office, and there is one; close it first'],
     ['refused', 'warehouse J-SHUT is closed; hang it under an open one'],
     ['refused', expect.stringContaining('code is "j7"'), expect.stringContaining('kind is "kiosk"')]
   ])

@@ -3,6 +3,7 @@ import { requireOpen, warehouseByCode } from '../../src/warehouses/directory.ts'
 import { inTransaction } from '../../src/platform/context.ts'
 import { createWarehouse } from '../../src/warehouses/create-warehouse.ts'
 import { callsAs, type Caller } from '../support/calls.ts'
+import { openCounter } from '../support/counter.ts'
 import { DEFAULT_TIME, openHarness, type Harness } from '../support/harness.ts'
 import type { MadePerson } from '../support/make.ts'
 
@@ -59,7 +60,7 @@ describe('the tree (R-ORG-1)', () => {
     expect((await administrator.post('/v1/warehouses', { ...body, code: 'bj' })).status).toBe(400)
   })
 
-  test('each kind hangs under the kinds above it, a van under any of them but never alone', async () => {
+  test('each kind hangs under the kinds above it, a van under any of them, and none but the head office alone', async () => {
     const { head, centre, branch, outlet } = await tree()
     const hang = async (kind: string, parent: string | null, code: string) =>
       (await administrator.post('/v1/warehouses', { code, name: code, kind, region: centre.region, parent })).status
@@ -67,7 +68,11 @@ describe('the tree (R-ORG-1)', () => {
     expect(await hang('van', outlet.code, 'T-2')).toBe(201)
     expect(await hang('van', branch.code, 'T-3')).toBe(201)
     expect(await hang('van', null, 'T-4')).toBe(422)
-    expect(await hang('outlet', null, 'T-5')).toBe(201)
+    expect(await hang('outlet', null, 'T-5')).toBe(422)
+    expect((await move(centre.code, null)).body).toMatchObject({
+      code: 'WarehouseMisplaced',
+      detail: 'a regional-centre hangs under head-office; name its parent: only the head office has none'
+    })
     expect(await hang('outlet', head.code, 'T-6')).toBe(422)
     expect(await hang('branch', outlet.code, 'T-7')).toBe(422)
     expect(await hang('head-office', head.code, 'T-8')).toBe(422)
@@ -82,6 +87,31 @@ describe('the tree (R-ORG-1)', () => {
       'WarehouseMisplaced',
       `${outlet.code} is an outlet; a regional-centre may hang under head-office`
     ])
+  })
+
+  test('there is one open head office, also when several ask at once', async () => {
+    const { head, centre } = await tree()
+    const enter = (code: string) =>
+      administrator.post('/v1/warehouses', { code, name: code, kind: 'head-office', region: head.region })
+    const refused = await enter('HQ-2')
+    expect([refused.status, refused.body.code]).toEqual([409, 'HeadOfficeExists'])
+
+    const closedOn = '2020-01-01'
+    const open = await h.sql<{ id: number }>(
+      `update warehouse set closed_on = $1 where kind = 'head-office' and closed_on is null returning id`,
+      [closedOn]
+    )
+    try {
+      const answers = await Promise.all(['HQ-3', 'HQ-4', 'HQ-5'].map(enter))
+      expect(answers.map(({ status }) => status).toSorted()).toEqual([201, 409, 409])
+      // The closed one does not come back beside it, nor what hangs under it.
+      expect((await administrator.post(`/v1/warehouses/${head.code}/reopening`)).body.code).toBe('HeadOfficeExists')
+      await h.sql(`update warehouse set closed_on = $2 where id = $1`, [centre.id, closedOn])
+      expect((await administrator.post(`/v1/warehouses/${centre.code}/reopening`)).body.code).toBe('WarehouseClosed')
+    } finally {
+      await h.sql(`update warehouse set closed_on = $1 where code in ('HQ-3', 'HQ-4', 'HQ-5')`, [closedOn])
+      await h.sql('update warehouse set closed_on = null where id = any ($1)', [open.map(({ id }) => id)])
+    }
   })
 
   test('a warehouse shows what is above and what is below it', async () => {
@@ -126,9 +156,71 @@ describe('the tree (R-ORG-1)', () => {
     ).toBe('WarehouseClosed')
     const facts = await warehouseByCode(h.contextOf(person.actor), outlet.code)
     expect(() => requireOpen(facts, '2026-11-29')).not.toThrow()
-    expect(() => requireOpen(facts, '2026-11-30')).toThrow('was closed on 2026-11-30')
+    expect(() => requireOpen(facts, '2026-11-30')).toThrow('is closed from 2026-11-30 on')
     const open = await administrator.get(`/v1/warehouses?parent=${branch.code}&open=false`)
     expect(open.body.items.map(({ code }: { code: string }) => code)).toEqual([outlet.code])
+  })
+})
+
+describe('closing', () => {
+  const close = (code: string, closedOn?: string) =>
+    administrator.post(`/v1/warehouses/${code}/closing`, closedOn === undefined ? {} : { closedOn })
+  const reopen = (code: string) => administrator.post(`/v1/warehouses/${code}/reopening`)
+
+  test('a warehouse with stock or unfinished slips is not closed: nobody could get them out again', async () => {
+    const counter = await openCounter(h)
+    const part = await counter.stocked({ quantity: '2' })
+    const refused = await close(counter.warehouse, '2026-12-31')
+    expect([refused.status, refused.body.code, refused.body.parts]).toEqual([409, 'WarehouseHasStock', [part.number]])
+
+    const issue = await counter.slip({ kind: 'issue', lines: [{ part: part.number, quantity: '2' }] })
+    const unfinished = await close(counter.warehouse, '2026-12-31')
+    expect([unfinished.status, unfinished.body.code, unfinished.body.slips]).toEqual([
+      409,
+      'WarehouseHasSlips',
+      [issue.number]
+    ])
+
+    expect((await counter.signAndPost(issue.number)).status).toBe(200)
+    const moved = await close(counter.warehouse)
+    expect([moved.status, moved.body.code, moved.body.detail]).toEqual([
+      409,
+      'WarehouseHasMoved',
+      `something moved in warehouse ${counter.warehouse} on 2026-11-20; the first day on which nothing moves is 2026-11-21 at the earliest`
+    ])
+    expect((await close(counter.warehouse, '2026-11-21')).status).toBe(200)
+  })
+
+  test('a warehouse is not closed before it was there', async () => {
+    const { outlet } = await tree()
+    await h.sql(`update warehouse set named_at = '2026-11-10T02:00:00Z' where id = $1`, [outlet.id])
+    const refused = await close(outlet.code, '1999-01-01')
+    expect([refused.status, refused.body.code]).toEqual([422, 'ClosingBeforeOpening'])
+    await administrator.post(`/v1/warehouses/${outlet.code}/renaming`, { name: 'Another' })
+    expect((await close(outlet.code, '2026-11-09')).body.code).toBe('ClosingBeforeOpening')
+    expect((await close(outlet.code, '2026-11-10')).status).toBe(200)
+  })
+
+  test('what is closed is neither renamed nor moved, and may be reopened; a closing ahead may be called off', async () => {
+    const { outlet, centre } = await tree()
+    expect((await reopen(outlet.code)).body.code).toBe('WarehouseOpen')
+    await close(outlet.code)
+    const refused = [
+      await administrator.post(`/v1/warehouses/${outlet.code}/renaming`, { name: 'x' }),
+      await move(outlet.code, centre.code),
+      await close(outlet.code, '2026-12-01')
+    ]
+    expect(refused.map(({ status, body }) => [status, body.code])).toEqual(refused.map(() => [409, 'WarehouseClosed']))
+    const row = `code,name,kind,region\n${outlet.code},x,outlet,${outlet.region}\n`
+    expect((await administrator.upload('/v1/imports/warehouses', row)).body.rows[0].problems).toEqual([
+      `warehouse ${outlet.code} is closed; reopen it before it is renamed or moved`
+    ])
+
+    const reopened = await reopen(outlet.code)
+    expect([reopened.status, reopened.body.closedOn, reopened.headers['etag']]).toEqual([200, null, '"3"'])
+    expect((await administrator.post(`/v1/warehouses/${outlet.code}/renaming`, { name: 'x' })).status).toBe(200)
+    await close(outlet.code, '2026-12-31')
+    expect((await reopen(outlet.code)).body.closedOn).toBe(null)
   })
 })
 
@@ -182,7 +274,8 @@ test('a change with a stale If-Match is refused', async () => {
   for (const [act, body] of [
     ['renaming', { name: 'x' }],
     ['move', { parent: null }],
-    ['closing', {}]
+    ['closing', {}],
+    ['reopening', {}]
   ] as const) {
     const refused = await h.api
       .post(`${path}/${act}`)
@@ -232,6 +325,7 @@ describe('who sees and who writes (R-ORG-2)', () => {
       await keeper.post(`${path}/renaming`, { name: 'x' }),
       await keeper.post(`${path}/move`, { parent: branch.code }),
       await keeper.post(`${path}/closing`),
+      await keeper.post(`${path}/reopening`),
       await keeper.upload('/v1/imports/warehouses', 'code,name,kind,region\nX,x,outlet,X\n')
     ]
     expect(refused.map(({ status, body }) => [status, body.code])).toEqual(refused.map(() => [403, 'DutyRequired']))
@@ -251,11 +345,17 @@ describe('the directory', () => {
   })
 
   test('what is rolled back was never there', async () => {
-    const region = await h.make.region()
+    const { branch } = await tree()
     const ctx = h.contextOf(person.actor)
     await expect(
       inTransaction(ctx, async (ctx) => {
-        await createWarehouse(ctx, { code: 'GHOST', name: 'x', kind: 'outlet', region: region.code })
+        await createWarehouse(ctx, {
+          code: 'GHOST',
+          name: 'x',
+          kind: 'outlet',
+          region: branch.region,
+          parent: branch.code
+        })
         expect((await warehouseByCode(ctx, 'GHOST')).name).toBe('x')
         throw new Error('after all not')
       })
