@@ -15,6 +15,10 @@ export const Part = defineEntity({
   ],
   indexes: [
     { name: 'part_category', properties: ['category', 'number'] },
+    {
+      name: 'part_number_taken_in_another_case',
+      expression: 'create unique index "part_number_taken_in_another_case" on "part" (upper(number))'
+    },
     { name: 'part_search', expression: 'create index "part_search" on "part" using gin (search_grams(search_text))' }
   ],
   checks: [

@@ -11,8 +11,10 @@ import { readPart } from './parts.queries.ts'
 const INSERT = statement<{ id: number }>(`
 insert into part (number, name, name_zh, specification, colour, unit, category, standard_cost, list_price, criticality, lead_time_days, pack_size, controlled, active)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
-on conflict (number) do nothing
+on conflict do nothing
 returning id`)
+
+const TAKEN = statement<{ number: string }>(`select number from part where upper(number) = upper($1)`)
 
 /**
  * Adds a part to the catalogue (R-CAT-1).
@@ -37,12 +39,14 @@ export async function createPart(ctx: Context, part: CreatePart): Promise<PartVi
       part.controlled ?? false,
       part.active ?? true
     ])
-    if (created === undefined)
+    if (created === undefined) {
+      const [taken] = await run(ctx.em, TAKEN, [part.number])
       throw new Refusal(
         'PartNumberTaken',
         409,
-        `part ${part.number} exists already; change it with PATCH or choose another number`
+        `part ${taken?.number ?? part.number} exists already${taken === undefined || taken.number === part.number ? '' : ', and numbers differ by more than upper and lower case'}; change it with PATCH or choose another number`
       )
+    }
     await recordAudit(ctx, 'part.created', `part:${part.number}`, part)
     return readPart(ctx, part)
   })

@@ -93,6 +93,13 @@ select number, name, name_zh as "nameZh", specification, colour, unit, category,
   from unnest($1::text[]) as wanted (number)
   join part using (number)`)
 
+// A number that is there in another case. The map above has those that are there as they are.
+const IN_ANOTHER_CASE = statement<{ wanted: string; number: string }>(`
+select wanted.number as wanted, part.number
+  from unnest($1::text[]) as wanted (number)
+  join part on upper(part.number) = upper(wanted.number)
+ where part.number <> wanted.number`)
+
 // Right after a large import the planner still believes that the table is small, and would go through all of it for every row.
 const NO_NESTED_LOOPS = statement<never>(`set local enable_nestloop = off`)
 
@@ -131,7 +138,7 @@ export async function importParts(
 ): Promise<ImportResult> {
   requireDutyEverywhere(ctx, CATALOGUE_DUTIES)
   const rows = await readCsvRows(csv, PART_COLUMNS)
-  refuseRepeatedKeys(rows, ({ number }) => number ?? '')
+  refuseRepeatedKeys(rows, ({ number }) => (number ?? '').toUpperCase())
   if (!apply) return importResult((await judge(ctx.em, rows)).outcomes, false)
   return inTransaction(ctx, async (ctx) => {
     await run(ctx.em, LOCK, [])
@@ -155,9 +162,12 @@ async function judge(
   rows: ImportRow<PartRow>[]
 ): Promise<{ outcomes: RowOutcome[]; created: Stored[]; updated: Stored[] }> {
   const stored = new Map<string, Stored>()
+  const inAnotherCase = new Map<string, string>()
   for (const chunk of chunks(rows)) {
     for (const part of await run(em, STORED, [chunk.map(({ values }) => values.number ?? '')]))
       stored.set(part.number, part)
+    for (const { wanted, number } of await run(em, IN_ANOTHER_CASE, [chunk.map(({ values }) => values.number ?? '')]))
+      inAnotherCase.set(wanted, number)
   }
   const created: Stored[] = []
   const updated: Stored[] = []
@@ -170,6 +180,9 @@ async function judge(
       faults.push(
         `the stock unit of part ${key} is ${before.unit} and never changes; leave the unit away or give it as a further unit`
       )
+    const other = inAnotherCase.get(key)
+    if (other !== undefined)
+      faults.push(`part ${other} is there, and numbers differ by more than upper and lower case; write it ${other}`)
     if (faults.length > 0) return { line, key, outcome: 'refused', problems: faults }
     if (before === undefined) created.push(after)
     else if (differs(before, after)) updated.push(after)

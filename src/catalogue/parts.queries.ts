@@ -1,7 +1,6 @@
-import type { EntityManager } from '@mikro-orm/postgresql'
 import type { Context } from '../identity/actor.ts'
 import { pageFrom, readCursor } from '../platform/cursor.ts'
-import { run, statement } from '../platform/database.ts'
+import { run, statement, type Scope } from '../platform/database.ts'
 import { NAMED_OFFENDERS, notFound, Refusal } from '../platform/errors.ts'
 import type { PartQuery, PartView } from './catalogue.schemas.ts'
 import type { PartUnits } from './units.ts'
@@ -86,7 +85,7 @@ select id, number, name, name_zh as "nameZh", specification, colour, unit, contr
   from part where number = any ($1::text[])`)
 
 /** Parts by number in one statement, however many; those that do not exist are absent from the map. */
-export async function partsByNumber(em: EntityManager, numbers: readonly string[]): Promise<Map<string, PartRef>> {
+export async function partsByNumber(em: Scope, numbers: readonly string[]): Promise<Map<string, PartRef>> {
   const parts = await run(em, PARTS_BY_NUMBER, [[...new Set(numbers)]])
   return new Map(parts.map((part) => [part.number, part]))
 }
@@ -95,7 +94,7 @@ export async function partsByNumber(em: EntityManager, numbers: readonly string[
  * The same, all of them.
  * @throws Refusal 422 `PartUnknown` naming the first five
  */
-export async function requireParts(em: EntityManager, numbers: readonly string[]): Promise<Map<string, PartRef>> {
+export async function requireParts(em: Scope, numbers: readonly string[]): Promise<Map<string, PartRef>> {
   const parts = await partsByNumber(em, numbers)
   const unknown = [...new Set(numbers)].filter((number) => !parts.has(number))
   if (unknown.length > 0) {

@@ -1,7 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql'
 import type { Context } from '../identity/actor.ts'
 import { pageFrom, readCursor } from '../platform/cursor.ts'
-import { run, statement } from '../platform/database.ts'
+import { run, statement, type Scope } from '../platform/database.ts'
 import { notFound } from '../platform/errors.ts'
 import type { SupplierAuthorisationView, SupplierQuery, SupplierView } from './catalogue.schemas.ts'
 
@@ -71,7 +71,7 @@ select distinct held.part_id as "partId"
 
 /** Which of the parts the supplier may deliver on that day; none if the supplier is not active (R-CAT-3). */
 export async function supplierAuthorised(
-  em: EntityManager,
+  em: Scope,
   supplierId: number,
   partIds: readonly number[],
   on: string

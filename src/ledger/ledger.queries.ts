@@ -78,7 +78,7 @@ export async function listWarehouseStock(
   const warehouse = await visible(ctx, code)
   const today = ctx.clock.today()
   if (part !== undefined) {
-    const rows = await run(ctx.em, STOCK_OF_PART, [warehouse.id, part, today])
+    const rows = await run(ctx, STOCK_OF_PART, [warehouse.id, part, today])
     if (rows.length === 0) await requireKnown(ctx, { part })
     return {
       items: rows.filter(
@@ -88,7 +88,7 @@ export async function listWarehouseStock(
     }
   }
   const after = readCursor(cursor, 3) ?? ['', '', '']
-  const rows = await run(ctx.em, STOCK_PAGE, [
+  const rows = await run(ctx, STOCK_PAGE, [
     warehouse.id,
     today,
     ...after,
@@ -154,7 +154,7 @@ export async function listNetworkStock(
   const rows =
     agedOver === undefined
       ? await run(
-          ctx.em,
+          ctx,
           NETWORK,
           (({ everywhere, warehouseIds, regionIds }) => [
             everywhere,
@@ -167,7 +167,7 @@ export async function listNetworkStock(
             limit + 1
           ])(sightOf(ctx))
         )
-      : await run(ctx.em, AGED_NETWORK, [
+      : await run(ctx, AGED_NETWORK, [
           today,
           requireHoldingPeriod(agedOver),
           part ?? null,
@@ -251,8 +251,8 @@ export async function listLedger(
   const after = readCursor(cursor, 2) ?? [EARLIEST, '0']
   const rows =
     part === undefined
-      ? await run(ctx.em, LEDGER_OF_WAREHOUSE, [warehouse.id, from, to, ...after, limit + 1])
-      : await run(ctx.em, LEDGER_OF_PART, [warehouse.id, part, from, to, ...after, limit + 1])
+      ? await run(ctx, LEDGER_OF_WAREHOUSE, [warehouse.id, from, to, ...after, limit + 1])
+      : await run(ctx, LEDGER_OF_PART, [warehouse.id, part, from, to, ...after, limit + 1])
   if (rows.length === 0) await requireKnown(ctx, { part })
   return pageFrom(rows.map(ledgerRow), limit, ({ occurredOn, id }) => [occurredOn, id])
 }
@@ -300,7 +300,7 @@ export async function listLots(
   { warehouse: code, part }: { warehouse: string; part: string }
 ): Promise<{ items: LotView[] }> {
   const warehouse = await visible(ctx, code)
-  const items = await run(ctx.em, LOTS, [warehouse.id, part, ctx.clock.today()])
+  const items = await run(ctx, LOTS, [warehouse.id, part, ctx.clock.today()])
   if (items.length === 0) await requireKnown(ctx, { part })
   return { items }
 }

@@ -1,4 +1,3 @@
-import type { EntityManager } from '@mikro-orm/postgresql'
 import { run, statement } from '../platform/database.ts'
 import type { Context } from '../identity/actor.ts'
 
@@ -15,15 +14,15 @@ const known = new WeakMap<object, Set<string>>()
  */
 export async function ensureMonth(ctx: Context, day: string): Promise<void> {
   const month = day.slice(0, 7)
-  const months = monthsOf(ctx.em)
+  const months = monthsOf(ctx.database)
   if (months.has(month)) return
-  await run(ctx.em, ENSURE, [`${month}-01`])
-  if (ctx.em.getTransactionContext() === undefined) months.add(month)
+  await run(ctx, ENSURE, [`${month}-01`])
+  if (ctx.pool !== undefined) months.add(month)
 }
 
-function monthsOf(em: EntityManager): Set<string> {
-  const months = known.get(em.config) ?? new Set()
-  known.set(em.config, months)
+function monthsOf(database: Context['database']): Set<string> {
+  const months = known.get(database) ?? new Set()
+  known.set(database, months)
   return months
 }
 

@@ -122,7 +122,7 @@ const POST = statement<Movement>(`select ${MOVEMENT_COLUMNS} from ${postMovement
  */
 export async function post(ctx: Context, posting: Posting): Promise<Movement[]> {
   try {
-    return await run(ctx.em, POST, postingParameters(posting))
+    return await run(ctx, POST, postingParameters(posting))
   } catch (error) {
     throw postingRefusal(error, posting)
   }

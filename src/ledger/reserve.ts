@@ -38,7 +38,7 @@ export async function reserve(
   { key, quantity, reservedFor }: { key: BalanceKey; quantity: string; reservedFor: string }
 ): Promise<string> {
   const balance = [key.warehouseId, key.partId, key.ownership, key.condition]
-  const [reservation] = await run(ctx.em, RESERVE, [
+  const [reservation] = await run(ctx, RESERVE, [
     ...balance,
     quantity,
     reservedFor,
@@ -46,7 +46,7 @@ export async function reserve(
     ctx.clock.now().toString()
   ])
   if (reservation !== undefined) return reservation.id
-  const [held] = await run(ctx.em, AVAILABLE, balance)
+  const [held] = await run(ctx, AVAILABLE, balance)
   const available = held?.available ?? '0'
   throw new Refusal('InsufficientStock', 409, `stock is short: ${key.part} wants ${quantity}, ${available} available`, {
     extra: { lines: [{ part: key.part, wanted: quantity, available }] }
@@ -80,6 +80,6 @@ export async function releaseReservation(
   ctx: Context,
   { warehouseId, id }: { warehouseId: number; id: string }
 ): Promise<string> {
-  const [released] = await run(ctx.em, RELEASE, [warehouseId, id, ctx.clock.now().toString()])
+  const [released] = await run(ctx, RELEASE, [warehouseId, id, ctx.clock.now().toString()])
   return released?.quantity ?? '0'
 }

@@ -7,8 +7,11 @@ import type { JobQueue } from './queue.ts'
 
 /** What every verb and query is given: where the data is, what time it is, who asks. */
 export interface Context<Actor = unknown> {
-  /** The unit of work of this request, or of the transaction it is in. */
+  /** The unit of work of this request, or of the transaction it is in. Forked when it is first asked for: many requests need none. */
   readonly em: EntityManager
+  readonly database: Database
+  /** Where declared statements go straight to; undefined inside a transaction, which has a connection of its own. */
+  readonly pool: Database['pool'] | undefined
   readonly actor: Actor
   readonly clock: Clock
   readonly config: Config
@@ -24,13 +27,15 @@ export interface Runtime {
   readonly queue?: JobQueue
 }
 
-/** A context with a unit of work of its own, forked when first used: most requests of the hot path still need one, health checks do not. */
+/** A context with a unit of work of its own. */
 export function openContext<Actor>(runtime: Runtime, actor: Actor, log: FastifyBaseLogger): Context<Actor> {
   let em: EntityManager | undefined
   return {
     get em() {
       return (em ??= runtime.database.orm.em.fork() as EntityManager)
     },
+    database: runtime.database,
+    pool: runtime.database.pool,
     actor,
     clock: runtime.clock,
     config: runtime.config,
@@ -40,7 +45,7 @@ export function openContext<Actor>(runtime: Runtime, actor: Actor, log: FastifyB
 
 /** The same context inside another unit of work. */
 export const within = <C extends Context>(ctx: C, em: EntityManager): C =>
-  Object.create(ctx, { em: { value: em, enumerable: true } }) as C
+  Object.create(ctx, { em: { value: em, enumerable: true }, pool: { value: undefined, enumerable: true } }) as C
 
 /** Runs `work` in one transaction: all of it happens or none. Nested calls become savepoints. */
 export const inTransaction = <C extends Context, Result>(ctx: C, work: (ctx: C) => Promise<Result>): Promise<Result> =>

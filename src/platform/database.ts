@@ -194,21 +194,21 @@ async function migrateOn(database: Database): Promise<string[]> {
   }
 }
 
+/** Where a statement runs: a unit of work, or a context, which has one and knows the pool. */
+export type Scope = EntityManager | { readonly em: EntityManager; readonly pool: Pool | undefined }
+
 /**
- * Runs a declared statement, inside the transaction of `em` if it has one.
+ * Runs a declared statement, inside the transaction of `scope` if it has one.
  * Values go out as `pg` sends them: decimals as strings, arrays as arrays, jsonb as JSON text.
  */
-export async function run<Row>(
-  em: EntityManager,
-  { text }: Statement<Row>,
-  values: readonly unknown[]
-): Promise<Row[]> {
+export async function run<Row>(scope: Scope, { text }: Statement<Row>, values: readonly unknown[]): Promise<Row[]> {
   // Outside a transaction the pool is asked directly: the query builder's way to it costs as much again as the statement
-  // itself does in this process.
-  const pool = em.getTransactionContext() === undefined ? pools.get(em.config) : undefined
-  const { rows } =
-    pool === undefined
-      ? await em.getKysely().executeQuery<Row>(CompiledQuery.raw(text, [...values]))
-      : await pool.query<Row & object>(text, [...values])
-  return rows
+  // itself does in this process, and so does a unit of work that nothing else needs.
+  const pool = 'pool' in scope ? scope.pool : poolOf(scope)
+  if (pool !== undefined) return (await pool.query<Row & object>(text, [...values])).rows
+  const em = 'pool' in scope ? scope.em : scope
+  return (await em.getKysely().executeQuery<Row>(CompiledQuery.raw(text, [...values]))).rows
 }
+
+const poolOf = (em: EntityManager): Pool | undefined =>
+  em.getTransactionContext() === undefined ? pools.get(em.config) : undefined

@@ -14,7 +14,7 @@ const LIST = statement<SigningPolicy>(
   `select document_kind as "documentKind", duties from signing_policy order by document_kind`
 )
 
-export const listSigningPolicies = (ctx: Context): Promise<SigningPolicy[]> => run(ctx.em, LIST, [])
+export const listSigningPolicies = (ctx: Context): Promise<SigningPolicy[]> => run(ctx, LIST, [])
 
 const SET = statement<never>(`
 insert into signing_policy (document_kind, duties) values ($1, $2)
@@ -33,7 +33,7 @@ export async function setSigningPolicy(ctx: Context, { documentKind, duties }: S
   }
   const policy = { documentKind, duties: [...new Set(duties)] }
   await inTransaction(ctx, async (inner) => {
-    await run(inner.em, SET, [policy.documentKind, policy.duties])
+    await run(inner, SET, [policy.documentKind, policy.duties])
     await recordAudit(inner, 'signing-policy.set', documentKind, policy)
   })
   return policy

@@ -91,7 +91,7 @@ export function amendSlip(
     const state = input.submit === false && slip.state === 'draft' ? 'draft' : 'awaiting-signatures'
     const at = ctx.clock.now().toString()
     const { supplier, source, ...content } = draft
-    const [amended] = await run(ctx.em, AMEND, [
+    const [amended] = await run(ctx, AMEND, [
       warehouse.id,
       slip.id,
       slip.version,
@@ -142,7 +142,7 @@ const CLOSED = statement<{ closed: boolean }>(
 )
 
 async function refuseClosedPeriod(ctx: Context, warehouseId: number, day: string): Promise<void> {
-  const [found] = await run(ctx.em, CLOSED, [warehouseId, day])
+  const [found] = await run(ctx, CLOSED, [warehouseId, day])
   if (found !== undefined) throw periodClosed(day)
 }
 
@@ -174,7 +174,7 @@ export function submitSlip(
         `slip ${number} is ${slip.state}; only drafts and refused slips are submitted`
       )
     const at = ctx.clock.now().toString()
-    const [submitted] = await run(ctx.em, SUBMIT, [warehouse.id, slip.id, slip.version, at, ctx.actor.personId])
+    const [submitted] = await run(ctx, SUBMIT, [warehouse.id, slip.id, slip.version, at, ctx.actor.personId])
     return (
       submitted &&
       slipView(

@@ -105,7 +105,7 @@ export async function insertSlip(
   const at = ctx.clock.now().toString()
   const state = submit ? 'awaiting-signatures' : 'draft'
   const { supplier, source, ...said } = draft
-  const [created] = await run(ctx.em, CREATE, [
+  const [created] = await run(ctx, CREATE, [
     warehouse.id,
     SLIP_KIND_RULES[draft.kind].series,
     draft.occurredOn,

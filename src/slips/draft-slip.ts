@@ -132,7 +132,7 @@ async function draftLines(
   { source, occurredOn }: { source: Slip | null; occurredOn: string }
 ): Promise<DraftLine[]> {
   const parts = await requireParts(
-    ctx.em,
+    ctx,
     lines.map(({ part }) => part)
   ).catch((error: unknown) => {
     throw error instanceof Refusal ? atLines(error, lines) : error
@@ -421,7 +421,7 @@ const REVERSAL = statement<{ id: string; number: string; state: string }>(`
 select id, number, state from slip where warehouse_id = $1 and source_slip_id = $2 and kind = 'reversal' and state <> 'cancelled'`)
 
 async function refuseSecondReversal(ctx: Context, warehouse: Warehouse, slip: Slip, amended: string | undefined) {
-  const [reversal] = await run(ctx.em, REVERSAL, [warehouse.id, slip.id])
+  const [reversal] = await run(ctx, REVERSAL, [warehouse.id, slip.id])
   if (reversal === undefined || reversal.id === amended) return
   const wayOut = reversal.state === 'posted' ? '' : '; sign and post that one, amend it, or cancel it first'
   throw new Refusal(
@@ -440,7 +440,7 @@ select id::text as id, part_id as "partId", ownership, condition, trim_scale(qua
 async function requireReservations(ctx: Context, warehouse: Warehouse, lines: DraftLine[]): Promise<void> {
   const named = lines.filter(({ reservation }) => reservation !== null)
   if (named.length === 0) return
-  const open = await run(ctx.em, RESERVATIONS, [warehouse.id, named.map(({ reservation }) => reservation)])
+  const open = await run(ctx, RESERVATIONS, [warehouse.id, named.map(({ reservation }) => reservation)])
   for (const { position, part, partId, ownership, condition, reservation } of named) {
     const found = open.find(({ id }) => id === reservation)
     if (found?.partId === partId && found.ownership === ownership && found.condition === condition) continue
@@ -476,7 +476,7 @@ async function requireSupplier(
 ): Promise<SlipDraft['supplier']> {
   const code = input.supplier ?? (kind === 'receipt' || kind === 'supplier-return' ? input.counterparty : undefined)
   if (code === undefined) return null
-  const [supplier] = await run(ctx.em, SUPPLIER, [code])
+  const [supplier] = await run(ctx, SUPPLIER, [code])
   if (supplier === undefined) {
     if (input.supplier === undefined) return null
     throw new Refusal('SupplierUnknown', 422, `there is no supplier ${code}; GET /v1/suppliers lists them`, {
@@ -486,7 +486,7 @@ async function requireSupplier(
   if (kind === 'receipt') {
     const authorised = supplier.active
       ? await supplierAuthorised(
-          ctx.em,
+          ctx,
           supplier.id,
           lines.map(({ partId }) => partId),
           occurredOn

@@ -125,9 +125,9 @@ async function judge(
     rows.map(({ values }) => values.part ?? '')
   )
   const opened = new Map(
-    (await run(ctx.em, OPENED, [codes])).map(({ warehouse, part, slip }) => [`${warehouse} ${part}`, slip])
+    (await run(ctx, OPENED, [codes])).map(({ warehouse, part, slip }) => [`${warehouse} ${part}`, slip])
   )
-  const closed = new Set((await run(ctx.em, CLOSED, [codes, day])).map(({ code }) => code))
+  const closed = new Set((await run(ctx, CLOSED, [codes, day])).map(({ code }) => code))
   const warehouses = new Map<string, Warehouse>()
   const refusedWarehouses = new Map<string, string>()
   for (const code of codes) {

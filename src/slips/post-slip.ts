@@ -195,7 +195,7 @@ async function moveStock(
     entries: entriesOf(slip),
     source: sourceOf(slip)
   }
-  const rows = await run(ctx.em, POST, [
+  const rows = await run(ctx, POST, [
     warehouse.id,
     slip.id,
     slip.version,

@@ -128,7 +128,7 @@ export const hasDifferences = (slip: Slip): boolean => found(slip).length > 0
  */
 export async function openQualityReports(ctx: Context, slip: Slip, warehouse: Warehouse): Promise<string[]> {
   const all = found(slip)
-  const reports = await run(ctx.em, OPEN, [
+  const reports = await run(ctx, OPEN, [
     warehouse.id,
     slip.id,
     ctx.clock.today(),
@@ -207,11 +207,7 @@ export async function listQualityReports(
     ...(after === null ? [] : [`q.id < ${value(after[0])}`])
   ]
   const where = conditions.length === 0 ? '' : `where ${conditions.join(' and ')}`
-  const rows = await run(
-    ctx.em,
-    statement<Row>(`${VIEW} ${where} order by q.id desc limit ${value(limit + 1)}`),
-    values
-  )
+  const rows = await run(ctx, statement<Row>(`${VIEW} ${where} order by q.id desc limit ${value(limit + 1)}`), values)
   const page = pageFrom(rows, limit, ({ id }) => [id])
   return { items: page.items.map(view), nextCursor: page.nextCursor }
 }
@@ -231,7 +227,7 @@ async function warehouseOfReport(ctx: Context, number: string): Promise<Warehous
 /** One quality report. */
 export async function readQualityReport(ctx: Context, { number }: { number: string }): Promise<QualityReportView> {
   const warehouse = await warehouseOfReport(ctx, number)
-  const [row] = await run(ctx.em, ONE, [warehouse.id, number])
+  const [row] = await run(ctx, ONE, [warehouse.id, number])
   if (row === undefined) throw notFound('quality report', number)
   return view(row)
 }
@@ -255,7 +251,7 @@ export async function readQualitySummary(ctx: Context, { period, half }: { perio
   const from = month.toPlainDate({ day: half === 1 ? 1 : 16 }).toString()
   const to = month.toPlainDate({ day: half === 1 ? 15 : month.daysInMonth }).toString()
   const sight = sightOf(ctx)
-  const items = await run(ctx.em, SUMMARY, [sight.everywhere, sight.warehouseIds, sight.regionIds, from, to])
+  const items = await run(ctx, SUMMARY, [sight.everywhere, sight.warehouseIds, sight.regionIds, from, to])
   return { from, to, reports: items.reduce((sum, { reports }) => sum + reports, 0), items }
 }
 
@@ -279,7 +275,7 @@ export async function settleQualityReport(
   const warehouse = await warehouseOfReport(ctx, number)
   requireDuty(ctx, 'finance-supervisor', warehouse)
   return inTransaction(ctx, async (inner) => {
-    const [settled] = await run(inner.em, SETTLE, [
+    const [settled] = await run(inner, SETTLE, [
       warehouse.id,
       number,
       responsibleParty,
@@ -287,7 +283,7 @@ export async function settleQualityReport(
       ctx.clock.now().toString(),
       ctx.actor.personId
     ])
-    const [row] = await run(inner.em, ONE, [warehouse.id, number])
+    const [row] = await run(inner, ONE, [warehouse.id, number])
     if (row === undefined) throw notFound('quality report', number)
     if (settled === undefined)
       throw new Refusal(

@@ -113,7 +113,7 @@ export function signSlip(
         : dutiesAwaited({ ...slip, signatures }).length === 0
           ? 'approved'
           : 'awaiting-signatures'
-    const [signed] = await run(ctx.em, SIGN, [
+    const [signed] = await run(ctx, SIGN, [
       warehouse.id,
       slip.id,
       slip.version,

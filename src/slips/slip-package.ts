@@ -44,11 +44,11 @@ const KEEP_KEY = statement<never>(
 )
 
 async function sealingKey(ctx: Context): Promise<KeyObject> {
-  const [kept] = await run(ctx.em, KEY, [])
+  const [kept] = await run(ctx, KEY, [])
   if (kept !== undefined)
     return createPrivateKey({ key: Buffer.from(kept.value.privateKey, 'base64'), format: 'der', type: 'pkcs8' })
   const { privateKey } = generateKeyPairSync('ed25519')
-  await run(ctx.em, KEEP_KEY, [
+  await run(ctx, KEEP_KEY, [
     JSON.stringify({ privateKey: privateKey.export({ format: 'der', type: 'pkcs8' }).toString('base64') })
   ])
   return sealingKey(ctx)

@@ -140,7 +140,7 @@ export async function loadSlip(ctx: Context, number: string): Promise<{ slip: Sl
     throw error instanceof Refusal && error.status === 404 ? notFound('slip', number) : error
   })
   if (!isVisible(ctx, warehouse)) throw notFound('slip', number)
-  const [slip] = await run(ctx.em, SLIP, [warehouse.id, number])
+  const [slip] = await run(ctx, SLIP, [warehouse.id, number])
   if (slip === undefined) throw notFound('slip', number)
   return { slip, warehouse }
 }
@@ -296,7 +296,7 @@ export async function readSlip(ctx: Context, { number }: { number: string }): Pr
 /** The view of a slip that was just read, with its movements and reports where it has any. */
 export async function viewOf(ctx: Context, slip: Slip, warehouse: Warehouse, hash?: string): Promise<SlipView> {
   if (slip.state !== 'posted') return slipView(ctx, slip, warehouse, [], hash)
-  const [posted] = await run(ctx.em, POSTED, [warehouse.id, slip.id, slip.occurredOn])
+  const [posted] = await run(ctx, POSTED, [warehouse.id, slip.id, slip.occurredOn])
   const followers = posted?.followers ?? []
   const followed: Slip = {
     ...slip,

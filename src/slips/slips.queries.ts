@@ -118,7 +118,7 @@ async function slipsOf(
       : `select s.* from warehouse seen cross join lateral (${slips}) s
           where seen.id = any (${value(warehouseIds)}::int[]) or seen.region_id = any (${value(regionIds)}::int[]) ${NEWEST_FIRST} limit ${rows}`
 
-  const found = await run(ctx.em, statement<Row>(listed(page)), values)
+  const found = await run(ctx, statement<Row>(listed(page)), values)
   const { items, nextCursor } = pageFrom(found, limit, ({ occurredOn, id }) => [occurredOn, id])
   return {
     items: items.map(({ id: _id, lateDuty, lateDueAt, lateSettledAt, ...row }) => ({
@@ -150,7 +150,7 @@ select e.occurred_at as at, person.username as by, e.event, e.details
 /** Everything that happened to a slip, oldest first. */
 export async function listSlipEvents(ctx: Context, { number }: { number: string }) {
   const { slip, warehouse } = await loadSlip(ctx, number)
-  const events = await run(ctx.em, HISTORY, [warehouse.id, slip.id])
+  const events = await run(ctx, HISTORY, [warehouse.id, slip.id])
   return { items: events.map(({ at, ...event }) => ({ at: instant(at), ...event })) }
 }
 

@@ -72,7 +72,7 @@ function withdraw(
       )
     }
     const at = ctx.clock.now().toString()
-    const [withdrawn] = await run(ctx.em, WITHDRAW, [
+    const [withdrawn] = await run(ctx, WITHDRAW, [
       warehouse.id,
       slip.id,
       slip.version,
