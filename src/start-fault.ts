@@ -4,7 +4,7 @@ import type { Config } from './platform/config.ts'
 
 const codeOf = (error: unknown): string => {
   if (error instanceof AggregateError) return codeOf(error.errors[0])
-  return String((error as { code?: unknown } | undefined)?.code ?? '')
+  return (error as NodeJS.ErrnoException | undefined)?.code ?? ''
 }
 const messageOf = (error: unknown): string =>
   (error as Error).message || (error instanceof AggregateError ? messageOf(error.errors[0]) : codeOf(error))

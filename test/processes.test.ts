@@ -253,12 +253,12 @@ test.for([
   [{ HOST: 'nope.invalid' }, /HOST is nope\.invalid, a name that is not known here/],
   [{ DATABASE_URL: 'postgres://u:hunter2@nope.invalid/x' }, /the host nope\.invalid in DATABASE_URL is not known here/],
   [{ DATABASE_URL: 'postgres://u:hunter2@127.0.0.1:1/x' }, /no PostgreSQL answers at 127\.0\.0\.1:1 of DATABASE_URL/]
-] as const)('a start with %o says what to change', async ([env, said]) => {
+] as const)('a start with %o says what to change', async ([env, words]) => {
   const service = run('main.ts', { HOST: '127.0.0.1', JWT_SECRET: SECRET, ...env })
   await once(service.child, 'close')
 
   expect(service.child.exitCode).toBe(1)
-  expect(service.errors()).toMatch(new RegExp(`^\\nbincard did not start: ${said.source}`))
+  expect(service.errors()).toMatch(new RegExp(`^\\nbincard did not start: ${words.source}`))
   expect(service.errors()).not.toContain('hunter2')
 })
 
