@@ -111,6 +111,8 @@ create table part (
   constraint part_lead_time_negative check (lead_time_days >= 0),
   constraint part_pack_size_not_positive check (pack_size > (0)::numeric)
 );
+-- zz-1 and ZZ-1 would be taken for each other at the shelf.
+create unique index part_number_taken_in_another_case on part (upper(number));
 create index part_search on part using gin (search_grams(search_text));
 create index part_category on part (category, number);
 

@@ -68,7 +68,7 @@ export const ImportResultView = named(
         Type.Object(
           {
             line: Type.Integer({ description: 'Line in the file, the heading being line 1', examples: [2] }),
-            key: Type.String({ description: 'Number or code the row is about', examples: ['BK-M82B-38'] }),
+            key: Type.String({ description: 'Number or code the row is about', examples: ['CH-0234'] }),
             outcome: Type.Enum([...IMPORT_OUTCOMES]),
             problems: Type.Array(Type.String(), {
               description: 'Why a row is refused',
@@ -127,20 +127,31 @@ export const csvBody = {
 export const csvUpload = fp(
   async (app) => {
     app.removeAllContentTypeParsers()
-    app.addContentTypeParser(
-      'text/csv',
-      { parseAs: 'buffer', bodyLimit: IMPORT_BODY_LIMIT },
-      (_request, body, done) => {
-        try {
-          done(null, textOf(body as Buffer))
-        } catch (error) {
-          done(error as Error)
-        }
+    app.addContentTypeParser('text/csv', { parseAs: 'buffer', bodyLimit: IMPORT_BODY_LIMIT }, (request, body, done) => {
+      try {
+        requireUtf8(request.headers['content-type'] ?? '')
+        done(null, textOf(body as Buffer))
+      } catch (error) {
+        done(error as Error)
       }
-    )
+    })
   },
   { name: 'csv-upload' }
 )
+
+/**
+ * Refuses a file that says itself that it is something else than UTF-8.
+ * @throws Refusal 415 `CharsetNotSupported`
+ */
+function requireUtf8(contentType: string): void {
+  const charset = /;\s*charset\s*=\s*"?([^\s;"]*)/i.exec(contentType)?.[1]
+  if (charset === undefined || /^(utf-?8|us-ascii)$/i.test(charset)) return
+  throw new Refusal(
+    'CharsetNotSupported',
+    415,
+    `the file is said to be ${charset}; save it as "CSV UTF-8" and send it as text/csv; charset=utf-8`
+  )
+}
 
 /**
  * Bytes of a CSV file as text, without byte-order mark.
@@ -176,6 +187,14 @@ const headingKey = (heading: string): string =>
     .toLowerCase()
     .replaceAll(/[\s_-]+/g, '')
 
+const SEPARATORS: Record<string, string> = {
+  ';': 'semicolons',
+  '\t': 'tabs',
+  '|': 'vertical bars',
+  '，': 'full-width commas (，)',
+  '；': 'full-width semicolons (；)'
+}
+
 const TRUTH: Record<string, boolean> = {
   true: true,
   yes: true,
@@ -192,7 +211,7 @@ const TRUTH: Record<string, boolean> = {
 /**
  * Reads a CSV file against its columns. What is wrong with one row is noted in that row; only what is wrong with the
  * file as a whole is thrown.
- * @throws Refusal 422 `CsvMalformed`, `CsvEmpty`, `CsvHeadings` or `TooManyRows`
+ * @throws Refusal 422 `CsvMalformed`, `CsvEmpty`, `CsvSeparator`, `CsvHeadings` or `TooManyRows`
  */
 export async function readCsvRows<Columns extends Record<string, ImportColumn>>(
   text: string,
@@ -264,6 +283,13 @@ function cellsOf(headings: string[], columns: Record<string, ImportColumn>): Cel
       extra: { accepted: Object.fromEntries(Object.entries(columns).map(([name, { headings: also }]) => [name, also])) }
     })
   }
+  const separator = headings.length === 1 ? /[;\t|，；]/.exec(headings[0] ?? '')?.[0] : undefined
+  if (separator !== undefined && !known.has(headingKey(headings[0] ?? '')))
+    throw new Refusal(
+      'CsvSeparator',
+      422,
+      `the columns are separated by ${SEPARATORS[separator] ?? separator}; this takes commas: save the file as "CSV UTF-8 (comma delimited)" and send it again`
+    )
   const names = headings.map(
     (heading) => known.get(headingKey(heading)) ?? refuse(`the heading "${heading}" is not known`)
   )

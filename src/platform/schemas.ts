@@ -88,9 +88,10 @@ export const WarehouseCode = Type.String({
 export const PartNumber = Type.String({
   minLength: 1,
   maxLength: 60,
-  pattern: '^\\S(.*\\S)?$',
+  // . and .. name no part in a path.
+  pattern: '^(?![.]{1,2}$)\\S(.*\\S)?$',
   description: 'Part number (货号)',
-  examples: ['BK-M82B-38']
+  examples: ['CH-0234']
 })
 
 export const limitAndCursor = {

@@ -196,3 +196,39 @@ test('units from CSV', async () => {
     expect.stringContaining('factor is "0"; it must be: Quantity greater than zero')
   ])
 })
+
+test('a file that is not UTF-8 by its own word, or not separated by commas, is told so', async () => {
+  const csv = 'number,name\nSEP-1,x\n'
+  const gbk = await controller.upload('/v1/imports/parts', csv, 'text/csv; charset=gbk')
+  expect([gbk.status, gbk.body.code, gbk.body.detail]).toEqual([
+    415,
+    'CharsetNotSupported',
+    'the file is said to be gbk; save it as "CSV UTF-8" and send it as text/csv; charset=utf-8'
+  ])
+  for (const type of ['text/csv; charset=utf-8', 'text/csv;charset="UTF-8"; header=present', 'text/csv'])
+    expect((await controller.upload('/v1/imports/parts', csv, type)).status).toBe(200)
+  const said = []
+  for (const separator of [';', '\t', '，']) {
+    const { status, body } = await controller.upload('/v1/imports/parts', csv.replaceAll(',', separator))
+    said.push([status, body.code, body.detail.split(';')[0]])
+  }
+  expect(said).toEqual([
+    [422, 'CsvSeparator', 'the columns are separated by semicolons'],
+    [422, 'CsvSeparator', 'the columns are separated by tabs'],
+    [422, 'CsvSeparator', 'the columns are separated by full-width commas (，)']
+  ])
+})
+
+test('two numbers that differ in case only are one part twice', async () => {
+  await h.make.part({ number: 'CASE-1' })
+  const csv = 'number,name\ncase-1,x\nCase-2,x\nCASE-2,x\n..,x\n'
+  const { body } = await controller.upload('/v1/imports/parts', csv)
+  expect(
+    body.rows.map(({ outcome, problems }: { outcome: string; problems: string[] }) => [outcome, ...problems])
+  ).toEqual([
+    ['refused', 'part CASE-1 is there, and numbers differ by more than upper and lower case; write it CASE-1'],
+    ['create'],
+    ['refused', 'line 3 is about CASE-2 already'],
+    ['refused', expect.stringContaining('number is ".."')]
+  ])
+})

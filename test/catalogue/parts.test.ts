@@ -233,3 +233,18 @@ describe('searching', () => {
     expect((await keeper.get('/v1/parts?colour=red')).status).toBe(400)
   })
 })
+
+test('a number that differs from another in case only, or names no path, is refused; looking up stays exact', async () => {
+  const administrator = callsAs(h, await h.make.person({ grants: [{ duty: 'administrator' }] }))
+  expect((await administrator.post('/v1/parts', { number: 'zz-1', name: 'x' })).status).toBe(201)
+  const refused = await administrator.post('/v1/parts', { number: 'ZZ-1', name: 'x' })
+  expect([refused.status, refused.body.code, refused.body.detail]).toEqual([
+    409,
+    'PartNumberTaken',
+    'part zz-1 exists already, and numbers differ by more than upper and lower case; change it with PATCH or choose another number'
+  ])
+  expect((await administrator.get('/v1/parts/ZZ-1')).status).toBe(404)
+  for (const number of ['.', '..'])
+    expect((await administrator.post('/v1/parts', { number, name: 'x' })).status).toBe(400)
+  expect((await administrator.post('/v1/parts', { number: '...', name: 'x' })).status).toBe(201)
+})
