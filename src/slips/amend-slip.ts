@@ -2,7 +2,7 @@ import { requireDuty, type Context, type Duty } from '../identity/actor.ts'
 import { run, statement } from '../platform/database.ts'
 import { requireMatch } from '../platform/etag.ts'
 import { Refusal } from '../platform/errors.ts'
-import { dutiesFor, LINE_COLUMNS, lineParameters, linesFrom, periodClosed } from './create-slip.ts'
+import { draftParameters, dutiesFor, LINE_COLUMNS, linesFrom, periodClosed } from './create-slip.ts'
 import { draftSlip } from './draft-slip.ts'
 import { loadSlip, slipContent, slipView } from './slip.ts'
 import type { SlipState } from './slip-kinds.ts'
@@ -98,18 +98,7 @@ export function amendSlip(
       state,
       draft.purpose,
       draft.occurredOn,
-      draft.reference,
-      draft.counterparty,
-      supplier?.id ?? null,
-      draft.deliveryNote,
-      draft.packagesExpected,
-      draft.packagesReceived,
-      draft.note,
-      draft.reason,
-      source?.id ?? null,
-      ctx.actor.personId,
-      at,
-      ...lineParameters(draft.lines),
+      ...draftParameters(draft, { personId: ctx.actor.personId, at }),
       JSON.stringify(slipContent(slip, warehouse))
     ])
     if (amended === undefined) {

@@ -8,8 +8,24 @@ import { SLIP_KIND_RULES } from './slip-kinds.ts'
 import { loadSlip, slipView, type Slip, type SlipLine } from './slip.ts'
 import type { CreateSlip, SlipView } from './slips.schemas.ts'
 
+/** What a draft says, who says it and when, in the order in which both statements that write it take it. */
+export const draftParameters = (draft: SlipDraft, { personId, at }: { personId: number; at: string }): unknown[] => [
+  draft.reference,
+  draft.counterparty,
+  draft.supplier?.id ?? null,
+  draft.deliveryNote,
+  draft.packagesExpected,
+  draft.packagesReceived,
+  draft.note,
+  draft.reason,
+  draft.source?.id ?? null,
+  personId,
+  at,
+  ...lineParameters(draft.lines)
+]
+
 /** The columns of `slip_line` as arrays, for `unnest`. */
-export const lineParameters = (lines: readonly SlipLine[]): unknown[] => [
+const lineParameters = (lines: readonly SlipLine[]): unknown[] => [
   lines.map(({ line }) => line),
   lines.map(({ partId }) => partId),
   lines.map(({ quantity }) => quantity),
@@ -113,18 +129,7 @@ export async function insertSlip(
     draft.kind,
     draft.purpose,
     state,
-    draft.reference,
-    draft.counterparty,
-    supplier?.id ?? null,
-    draft.deliveryNote,
-    draft.packagesExpected,
-    draft.packagesReceived,
-    draft.note,
-    draft.reason,
-    source?.id ?? null,
-    ctx.actor.personId,
-    at,
-    ...lineParameters(draft.lines)
+    ...draftParameters(draft, { personId: ctx.actor.personId, at })
   ]).catch((error: unknown) => {
     throw isSecondReversal(error)
       ? new Refusal('AlreadyReversed', 409, `${source?.number} has a reversal already; a slip is reversed once`)

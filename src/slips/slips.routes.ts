@@ -536,7 +536,7 @@ export const openingStockRoutes: FastifyPluginAsyncTypebox = async (app) => {
           },
           closed
         ),
-        body: csvBody.body('warehouse,part,quantity,unitCost,receivedOn\nHQ,BK-M82B-38,10,12.50,2026-07-14\n'),
+        body: csvBody.body('warehouse,part,quantity,unitCost,receivedOn\nSZ11-V1,CH-0234,10,8.9866,2026-07-14\n'),
         response: { 200: ref(OpeningStockResult), ...problems }
       }
     },

@@ -146,7 +146,7 @@ export const CreateSlipBody = named(
     },
     {
       ...closed,
-      examples: [{ kind: 'issue', reference: 'RO-2026-0815', lines: [{ part: 'BK-M82B-38', quantity: '2' }] }]
+      examples: [{ kind: 'issue', reference: 'RO-2026-0815', lines: [{ part: 'CH-0234', quantity: '2' }] }]
     }
   )
 )
@@ -161,7 +161,7 @@ export const AmendSlipBody = named(
       ...head,
       submit: Type.Optional(Type.Boolean({ default: true }))
     },
-    { ...closed, examples: [{ reference: 'RO-2026-0815', lines: [{ part: 'BK-M82B-38', quantity: '1' }] }] }
+    { ...closed, examples: [{ reference: 'RO-2026-0815', lines: [{ part: 'CH-0234', quantity: '1' }] }] }
   )
 )
 export type AmendSlip = Static<typeof AmendSlipBody>
