@@ -150,7 +150,7 @@ export interface paths {
         put?: never;
         /**
          * Get a new access token for a refresh token (刷新令牌)
-         * @description Each refresh token is good once; the answer holds the next one. A token that comes a second time ends the whole sign-in.
+         * @description Each refresh token is good once; the answer holds the next one. A token that comes a second time ends the whole sign-in and withdraws the access tokens of the person.
          */
         post: operations["refreshToken"];
         delete?: never;
@@ -170,7 +170,7 @@ export interface paths {
         put?: never;
         /**
          * Sign in with user name and password (登录)
-         * @description Failed sign-ins are limited per account and address. Where people sign in at an OpenID Connect issuer only, this is refused; tokens of the issuer are accepted as they are.
+         * @description Failed sign-ins are limited per account and address, and per address. Where people sign in at an OpenID Connect issuer only, this is refused; tokens of the issuer are accepted as they are.
          */
         post: operations["createToken"];
         delete?: never;
@@ -367,7 +367,7 @@ export interface paths {
         get?: never;
         /**
          * Change my password (修改密码)
-         * @description Ends all sign-ins of the person; access tokens already given out run to their end.
+         * @description Ends all sign-ins of the person, this one too: sign in again with the new password.
          */
         put: operations["changePassword"];
         post?: never;
@@ -1154,7 +1154,7 @@ export interface paths {
         put?: never;
         /**
          * Hang a new warehouse into the tree (新增仓库)
-         * @description By the stock controller or an administrator. A regional centre hangs under the head office, a branch under a centre, an outlet under a branch or a centre, a van under any of them.
+         * @description By the stock controller or an administrator. A regional centre hangs under the head office, a branch under a centre, an outlet under a branch or a centre, a van under any of them. There is one head office, the top of the tree.
          */
         post: operations["createWarehouse"];
         delete?: never;
@@ -1195,7 +1195,7 @@ export interface paths {
         put?: never;
         /**
          * Close a warehouse from a day on (关闭仓库)
-         * @description By the stock controller or an administrator. What hangs below it must be closed or moved first.
+         * @description By the stock controller or an administrator. What hangs below it must be closed or moved first, its stock moved out and its slips finished.
          */
         post: operations["closeWarehouse"];
         delete?: never;
@@ -1213,7 +1213,7 @@ export interface paths {
         };
         /**
          * Who holds which duty for a warehouse (仓库岗位)
-         * @description Directly, through its region or everywhere; today, or on the day given. For everybody with a duty there.
+         * @description Directly, through its region or everywhere; now, or on the day given. For everybody with a duty there.
          */
         get: operations["listWarehouseDuties"];
         put?: never;
@@ -1338,6 +1338,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/warehouses/{warehouse}/reopening": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Open a closed warehouse again, or call off its closing (重新启用仓库)
+         * @description By the stock controller or an administrator. What it hangs under must be open.
+         */
+        post: operations["reopenWarehouse"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/warehouses/{warehouse}/slips": {
         parameters: {
             query?: never;
@@ -1388,7 +1408,7 @@ export interface components {
          *       "reference": "RO-2026-0815",
          *       "lines": [
          *         {
-         *           "part": "BK-M82B-38",
+         *           "part": "CH-0234",
          *           "quantity": "1"
          *         }
          *       ]
@@ -1515,7 +1535,7 @@ export interface components {
          * @description Approval to order or request a controlled part (监控件审批)
          * @example {
          *       "id": 1,
-         *       "part": "MB-100",
+         *       "part": "FR-M94B-38",
          *       "warehouse": "SZ01",
          *       "quantity": "3.000",
          *       "used": "0.000",
@@ -1530,7 +1550,7 @@ export interface components {
             id: number;
             /**
              * @description Part number (货号)
-             * @example BK-M82B-38
+             * @example CH-0234
              */
             part: string;
             /**
@@ -1603,6 +1623,12 @@ export interface components {
              * @example 2026-11-21
              */
             validTo: string;
+            /**
+             * Format: date-time
+             * @description Ended at once at this moment, whatever the last day was to be
+             * @example 2026-11-21T08:30:00Z
+             */
+            endedAt: string | null;
             /** @example 年假 */
             reason: string;
             /**
@@ -1655,6 +1681,12 @@ export interface components {
              * @example 2026-11-21
              */
             validTo: string | null;
+            /**
+             * Format: date-time
+             * @description Ended at once at this moment, whatever the last day was to be
+             * @example 2026-11-21T08:30:00Z
+             */
+            endedAt: string | null;
             /**
              * @description User name (用户名): 2 to 60 lower-case letters, digits, dots, dashes, underscores or @
              * @example keeper@hq
@@ -1743,7 +1775,7 @@ export interface components {
                 line: number;
                 /**
                  * @description Number or code the row is about
-                 * @example BK-M82B-38
+                 * @example CH-0234
                  */
                 key: string;
                 /** @enum {unknown} */
@@ -1827,7 +1859,7 @@ export interface components {
             line: number;
             /**
              * @description Part number (货号)
-             * @example BK-M82B-38
+             * @example CH-0234
              */
             part: string;
             name: string;
@@ -1901,7 +1933,7 @@ export interface components {
             lot: string;
             /**
              * @description Part number (货号)
-             * @example BK-M82B-38
+             * @example CH-0234
              */
             part: string;
             /**
@@ -2001,7 +2033,7 @@ export interface components {
             region: string;
             /**
              * @description Part number (货号)
-             * @example BK-M82B-38
+             * @example CH-0234
              */
             part: string;
             name: string;
@@ -2068,7 +2100,7 @@ export interface components {
          *       "reference": "RO-2026-0815",
          *       "lines": [
          *         {
-         *           "part": "BK-M82B-38",
+         *           "part": "CH-0234",
          *           "quantity": "2"
          *         }
          *       ]
@@ -2120,7 +2152,7 @@ export interface components {
         NewSlipLine: {
             /**
              * @description Part number (货号)
-             * @example BK-M82B-38
+             * @example CH-0234
              */
             part: string;
             /**
@@ -2202,7 +2234,7 @@ export interface components {
                 line: number;
                 /**
                  * @description Number or code the row is about
-                 * @example BK-M82B-38
+                 * @example CH-0234
                  */
                 key: string;
                 /** @enum {unknown} */
@@ -2226,16 +2258,16 @@ export interface components {
         /**
          * @description A spare part (备件)
          * @example {
-         *       "number": "BK-M82B-38",
-         *       "name": "Brake pad",
-         *       "nameZh": "刹车片",
-         *       "specification": "Ø 160 mm",
-         *       "colour": "black",
-         *       "category": "brakes",
-         *       "standardCost": "12.5000",
-         *       "listPrice": "59.00",
+         *       "number": "CH-0234",
+         *       "name": "Chain",
+         *       "nameZh": "链条",
+         *       "specification": null,
+         *       "colour": "Silver",
+         *       "category": "Chains",
+         *       "standardCost": "8.9866",
+         *       "listPrice": "20.24",
          *       "criticality": "A",
-         *       "leadTimeDays": 14,
+         *       "leadTimeDays": 19,
          *       "packSize": "12.000",
          *       "controlled": false,
          *       "active": true,
@@ -2252,7 +2284,7 @@ export interface components {
         Part: {
             /**
              * @description Part number (货号)
-             * @example BK-M82B-38
+             * @example CH-0234
              */
             number: string;
             /**
@@ -2403,7 +2435,7 @@ export interface components {
             line: number | null;
             /**
              * @description Part number (货号)
-             * @example BK-M82B-38
+             * @example CH-0234
              */
             part: string | null;
             name: string | null;
@@ -2499,7 +2531,7 @@ export interface components {
                 warehouse: string;
                 /**
                  * @description Part number (货号); null for packages of whole deliveries
-                 * @example BK-M82B-38
+                 * @example CH-0234
                  */
                 part: string | null;
                 name: string | null;
@@ -2561,12 +2593,12 @@ export interface components {
             code: string;
             /**
              * @description Name in English or the language of the house
-             * @example Suzhou centre
+             * @example Shanghai regional centre
              */
             name: string;
             /**
              * @description Chinese name (中文名称)
-             * @example 苏州中心库
+             * @example 上海中心库
              */
             nameZh: string | null;
         };
@@ -2825,7 +2857,7 @@ export interface components {
             line: number;
             /**
              * @description Part number (货号)
-             * @example BK-M82B-38
+             * @example CH-0234
              */
             part: string;
             name: string;
@@ -3054,7 +3086,7 @@ export interface components {
         Stock: {
             /**
              * @description Part number (货号)
-             * @example BK-M82B-38
+             * @example CH-0234
              */
             part: string;
             name: string;
@@ -3112,8 +3144,8 @@ export interface components {
         /**
          * @description A part that may be taken instead, nearest first
          * @example {
-         *       "part": "BK-M82B-39",
-         *       "name": "Brake pad 2",
+         *       "part": "CH-0235",
+         *       "name": "Chain, reinforced",
          *       "successors": "1",
          *       "replaced": "1",
          *       "steps": 1,
@@ -3123,7 +3155,7 @@ export interface components {
         Successor: {
             /**
              * @description Part number (货号)
-             * @example BK-M82B-38
+             * @example CH-0234
              */
             part: string;
             name: string;
@@ -3147,8 +3179,8 @@ export interface components {
         /**
          * @description A part that another one replaces (替代件): `factor` successors replace one; both ways, the part may replace its successor as well
          * @example {
-         *       "part": "BK-M82B-38",
-         *       "successor": "BK-M82B-39",
+         *       "part": "CH-0234",
+         *       "successor": "CH-0235",
          *       "factor": "1.000",
          *       "bothWays": false,
          *       "validFrom": "2026-01-01",
@@ -3158,12 +3190,12 @@ export interface components {
         Supersession: {
             /**
              * @description Part number (货号)
-             * @example BK-M82B-38
+             * @example CH-0234
              */
             part: string;
             /**
              * @description Part number (货号)
-             * @example BK-M82B-38
+             * @example CH-0234
              */
             successor: string;
             /**
@@ -3201,7 +3233,7 @@ export interface components {
         Supplier: {
             /**
              * @description Supplier code (供应商代码)
-             * @example SUP-001
+             * @example VARSITY0001
              */
             code: string;
             /**
@@ -3219,9 +3251,9 @@ export interface components {
         /**
          * @description A part that may come from this supplier (正规渠道), first and last day
          * @example {
-         *       "supplier": "SUP-001",
-         *       "part": "BK-M82B-38",
-         *       "partName": "Brake pad",
+         *       "supplier": "VARSITY0001",
+         *       "part": "CH-0234",
+         *       "partName": "Chain",
          *       "validFrom": "2026-01-01",
          *       "validTo": null
          *     }
@@ -3229,12 +3261,12 @@ export interface components {
         SupplierAuthorisation: {
             /**
              * @description Supplier code (供应商代码)
-             * @example SUP-001
+             * @example VARSITY0001
              */
             supplier: string;
             /**
              * @description Part number (货号)
-             * @example BK-M82B-38
+             * @example CH-0234
              */
             part: string;
             partName: string;
@@ -3287,15 +3319,15 @@ export interface components {
         /**
          * @description A warehouse (仓库)
          * @example {
-         *       "code": "SZ01",
-         *       "name": "Suzhou centre",
-         *       "nameZh": "苏州中心库",
+         *       "code": "SH01",
+         *       "name": "Shanghai regional centre",
+         *       "nameZh": "上海中心库",
          *       "kind": "regional-centre",
          *       "region": "EAST",
          *       "parent": "HQ",
-         *       "address": "工业园区星湖街 328 号",
+         *       "address": "上海市嘉定区曹安公路",
          *       "contact": "王芳",
-         *       "phone": "+86 512 6288 0000",
+         *       "phone": "+86 21 5990 0000",
          *       "closedOn": null,
          *       "version": 1
          *     }
@@ -3308,12 +3340,12 @@ export interface components {
             code: string;
             /**
              * @description Name in English or the language of the house
-             * @example Suzhou centre
+             * @example Shanghai regional centre
              */
             name: string;
             /**
              * @description Chinese name (中文名称)
-             * @example 苏州中心库
+             * @example 上海中心库
              */
             nameZh: string | null;
             /**
@@ -3334,7 +3366,7 @@ export interface components {
             parent: string | null;
             /**
              * @description Address (地址)
-             * @example 工业园区星湖街 328 号
+             * @example 上海市嘉定区曹安公路
              */
             address: string | null;
             /**
@@ -3344,7 +3376,7 @@ export interface components {
             contact: string | null;
             /**
              * @description Telephone (电话)
-             * @example +86 512 6288 0000
+             * @example +86 21 5990 0000
              */
             phone: string | null;
             /**
@@ -3359,21 +3391,21 @@ export interface components {
         /**
          * @description A warehouse and its place in the tree (仓库及上下级)
          * @example {
-         *       "code": "SZ01",
-         *       "name": "Suzhou centre",
-         *       "nameZh": "苏州中心库",
+         *       "code": "SH01",
+         *       "name": "Shanghai regional centre",
+         *       "nameZh": "上海中心库",
          *       "kind": "regional-centre",
          *       "region": "EAST",
          *       "parent": "HQ",
-         *       "address": "工业园区星湖街 328 号",
+         *       "address": "上海市嘉定区曹安公路",
          *       "contact": "王芳",
-         *       "phone": "+86 512 6288 0000",
+         *       "phone": "+86 21 5990 0000",
          *       "closedOn": null,
          *       "version": 1,
          *       "path": [
          *         {
          *           "code": "HQ",
-         *           "name": "Head office",
+         *           "name": "Head-office parts centre",
          *           "nameZh": "总公司备件中心",
          *           "kind": "head-office"
          *         }
@@ -3389,12 +3421,12 @@ export interface components {
             code: string;
             /**
              * @description Name in English or the language of the house
-             * @example Suzhou centre
+             * @example Shanghai regional centre
              */
             name: string;
             /**
              * @description Chinese name (中文名称)
-             * @example 苏州中心库
+             * @example 上海中心库
              */
             nameZh: string | null;
             /**
@@ -3415,7 +3447,7 @@ export interface components {
             parent: string | null;
             /**
              * @description Address (地址)
-             * @example 工业园区星湖街 328 号
+             * @example 上海市嘉定区曹安公路
              */
             address: string | null;
             /**
@@ -3425,7 +3457,7 @@ export interface components {
             contact: string | null;
             /**
              * @description Telephone (电话)
-             * @example +86 512 6288 0000
+             * @example +86 21 5990 0000
              */
             phone: string | null;
             /**
@@ -3445,12 +3477,12 @@ export interface components {
                 code: string;
                 /**
                  * @description Name in English or the language of the house
-                 * @example Suzhou centre
+                 * @example Shanghai regional centre
                  */
                 name: string;
                 /**
                  * @description Chinese name (中文名称)
-                 * @example 苏州中心库
+                 * @example 上海中心库
                  */
                 nameZh: string | null;
                 /**
@@ -3469,12 +3501,12 @@ export interface components {
                 code: string;
                 /**
                  * @description Name in English or the language of the house
-                 * @example Suzhou centre
+                 * @example Shanghai regional centre
                  */
                 name: string;
                 /**
                  * @description Chinese name (中文名称)
-                 * @example 苏州中心库
+                 * @example 上海中心库
                  */
                 nameZh: string | null;
                 /**
@@ -3490,8 +3522,8 @@ export interface components {
          * @example {
          *       "items": [
          *         {
-         *           "name": "Suzhou centre",
-         *           "nameZh": "苏州中心库",
+         *           "name": "Shanghai regional centre",
+         *           "nameZh": "上海中心库",
          *           "fromAt": "2026-01-01T00:00:00.000Z",
          *           "toAt": null
          *         }
@@ -3502,12 +3534,12 @@ export interface components {
             items: {
                 /**
                  * @description Name in English or the language of the house
-                 * @example Suzhou centre
+                 * @example Shanghai regional centre
                  */
                 name: string;
                 /**
                  * @description Chinese name (中文名称)
-                 * @example 苏州中心库
+                 * @example 上海中心库
                  */
                 nameZh: string | null;
                 /**
@@ -3659,7 +3691,7 @@ export interface components {
                  *       "title": "Insufficient Stock",
                  *       "status": 409,
                  *       "code": "InsufficientStock",
-                 *       "detail": "stock is short: line 1 (BK-M82B-38) wants 5, 3 available",
+                 *       "detail": "stock is short: line 1 (CH-0234) wants 5, 3 available",
                  *       "instance": "/v1/slips/HQ-OUT-202611-00017/posting"
                  *     }
                  */
@@ -4107,7 +4139,7 @@ export interface operations {
             query?: {
                 /**
                  * @description Part number (货号)
-                 * @example BK-M82B-38
+                 * @example CH-0234
                  */
                 part?: string;
                 /**
@@ -4195,7 +4227,7 @@ export interface operations {
             content: {
                 /**
                  * @example {
-                 *       "to": "deputy@hq",
+                 *       "to": "technician@hq",
                  *       "duty": "keeper",
                  *       "validFrom": "2026-12-01",
                  *       "validTo": "2026-12-15",
@@ -4210,7 +4242,7 @@ export interface operations {
                     from?: string;
                     /**
                      * @description Who stands in (代理人)
-                     * @example deputy@hq
+                     * @example technician@hq
                      */
                     to: string;
                     duty?: components["schemas"]["Duty"];
@@ -4222,7 +4254,7 @@ export interface operations {
                     validFrom?: string;
                     /**
                      * Format: date
-                     * @description Last day
+                     * @description Last day, at most a year after the first
                      * @example 2026-11-21
                      */
                     validTo: string;
@@ -4279,7 +4311,7 @@ export interface operations {
                 "application/json": {
                     /**
                      * Format: date
-                     * @description Last day on which the duty is held, today or later; left away, the duty ends at once (its last day was yesterday)
+                     * @description Last day on which it is held, today or later; left away, it ends at once, and endedAt says when
                      * @example 2026-11-21
                      */
                     validTo?: string;
@@ -4330,7 +4362,7 @@ export interface operations {
             content: {
                 /**
                  * @example warehouse,part,quantity,unitCost,receivedOn
-                 *     HQ,BK-M82B-38,10,12.50,2026-07-14
+                 *     SZ11-V1,CH-0234,10,8.9866,2026-07-14
                  */
                 "text/csv": string;
             };
@@ -4373,7 +4405,7 @@ export interface operations {
             content: {
                 /**
                  * @example number,unit,factor
-                 *     BK-M82B-38,carton,48
+                 *     CH-0234,carton,48
                  */
                 "text/csv": string;
             };
@@ -4416,7 +4448,7 @@ export interface operations {
             content: {
                 /**
                  * @example number,name,nameZh,unit
-                 *     BK-M82B-40,Brake cable,刹车线,piece
+                 *     CH-0236,Chain link,链条节,piece
                  */
                 "text/csv": string;
             };
@@ -4459,7 +4491,7 @@ export interface operations {
             content: {
                 /**
                  * @example code,name,nameZh,kind,region,parent
-                 *     SZ02,Suzhou east outlet,苏州东服务站,outlet,EAST,SZ01
+                 *     SH13,Hongkou service outlet,上海虹口服务站,outlet,EAST,SH01
                  */
                 "text/csv": string;
             };
@@ -4639,9 +4671,9 @@ export interface operations {
             content: {
                 /**
                  * @example {
-                 *       "number": "BK-M82B-38",
-                 *       "name": "Brake pad",
-                 *       "nameZh": "刹车片",
+                 *       "number": "CH-0235",
+                 *       "name": "Chain, reinforced",
+                 *       "nameZh": "加强链条",
                  *       "unit": "piece",
                  *       "standardCost": "12.50",
                  *       "criticality": "A"
@@ -4650,7 +4682,7 @@ export interface operations {
                 "application/json": {
                     /**
                      * @description Part number (货号)
-                     * @example BK-M82B-38
+                     * @example CH-0234
                      */
                     number: string;
                     /**
@@ -4740,7 +4772,7 @@ export interface operations {
             path: {
                 /**
                  * @description Part number (货号)
-                 * @example BK-M82B-38
+                 * @example CH-0234
                  */
                 number: string;
             };
@@ -4779,7 +4811,7 @@ export interface operations {
             path: {
                 /**
                  * @description Part number (货号)
-                 * @example BK-M82B-38
+                 * @example CH-0234
                  */
                 number: string;
             };
@@ -4881,7 +4913,7 @@ export interface operations {
             path: {
                 /**
                  * @description Part number (货号)
-                 * @example BK-M82B-38
+                 * @example CH-0234
                  */
                 number: string;
             };
@@ -4947,7 +4979,7 @@ export interface operations {
             path: {
                 /**
                  * @description Part number (货号)
-                 * @example BK-M82B-38
+                 * @example CH-0234
                  */
                 number: string;
             };
@@ -4979,7 +5011,7 @@ export interface operations {
             path: {
                 /**
                  * @description Part number (货号)
-                 * @example BK-M82B-38
+                 * @example CH-0234
                  */
                 number: string;
             };
@@ -5017,7 +5049,7 @@ export interface operations {
             path: {
                 /**
                  * @description Part number (货号)
-                 * @example BK-M82B-38
+                 * @example CH-0234
                  */
                 number: string;
             };
@@ -5027,14 +5059,14 @@ export interface operations {
             content: {
                 /**
                  * @example {
-                 *       "successor": "BK-M82B-39",
+                 *       "successor": "CH-0235",
                  *       "factor": "1"
                  *     }
                  */
                 "application/json": {
                     /**
                      * @description Part number (货号)
-                     * @example BK-M82B-38
+                     * @example CH-0234
                      */
                     successor: string;
                     /**
@@ -5091,12 +5123,12 @@ export interface operations {
             path: {
                 /**
                  * @description Part number (货号)
-                 * @example BK-M82B-38
+                 * @example CH-0234
                  */
                 number: string;
                 /**
                  * @description Part number (货号)
-                 * @example BK-M82B-38
+                 * @example CH-0234
                  */
                 successor: string;
             };
@@ -5151,7 +5183,7 @@ export interface operations {
             path: {
                 /**
                  * @description Part number (货号)
-                 * @example BK-M82B-38
+                 * @example CH-0234
                  */
                 number: string;
             };
@@ -5408,7 +5440,7 @@ export interface operations {
         parameters: {
             query?: {
                 /**
-                 * @description Only duties in force on this day
+                 * @description Only duties held on this day, if only for a part of it
                  * @example 2026-11-21
                  */
                 on?: string;
@@ -5553,7 +5585,7 @@ export interface operations {
                 "application/json": {
                     /**
                      * Format: date
-                     * @description Last day on which the duty is held, today or later; left away, the duty ends at once (its last day was yesterday)
+                     * @description Last day on which it is held, today or later; left away, it ends at once, and endedAt says when
                      * @example 2026-11-21
                      */
                     validTo?: string;
@@ -5829,9 +5861,9 @@ export interface operations {
             content: {
                 /**
                  * @example {
-                 *       "code": "EAST",
-                 *       "name": "East China",
-                 *       "nameZh": "华东"
+                 *       "code": "NORTH",
+                 *       "name": "North China",
+                 *       "nameZh": "华北"
                  *     }
                  */
                 "application/json": {
@@ -5842,12 +5874,12 @@ export interface operations {
                     code: string;
                     /**
                      * @description Name in English or the language of the house
-                     * @example Suzhou centre
+                     * @example Shanghai regional centre
                      */
                     name: string;
                     /**
                      * @description Chinese name (中文名称)
-                     * @example 苏州中心库
+                     * @example 上海中心库
                      */
                     nameZh?: string | null;
                 };
@@ -5895,12 +5927,12 @@ export interface operations {
                 "application/json": {
                     /**
                      * @description Name in English or the language of the house
-                     * @example Suzhou centre
+                     * @example Shanghai regional centre
                      */
                     name?: string;
                     /**
                      * @description Chinese name (中文名称)
-                     * @example 苏州中心库
+                     * @example 上海中心库
                      */
                     nameZh?: string | null;
                 };
@@ -6166,7 +6198,7 @@ export interface operations {
                  *       "reference": "RO-2026-0815",
                  *       "lines": [
                  *         {
-                 *           "part": "BK-M82B-38",
+                 *           "part": "CH-0234",
                  *           "quantity": "1"
                  *         }
                  *       ]
@@ -6639,7 +6671,7 @@ export interface operations {
             query?: {
                 /**
                  * @description Part number (货号)
-                 * @example BK-M82B-38
+                 * @example CH-0234
                  */
                 part?: string;
                 /**
@@ -6734,7 +6766,7 @@ export interface operations {
                 "application/json": {
                     /**
                      * @description Supplier code (供应商代码)
-                     * @example SUP-001
+                     * @example VARSITY0001
                      */
                     code: string;
                     /**
@@ -6776,7 +6808,7 @@ export interface operations {
             path: {
                 /**
                  * @description Supplier code (供应商代码)
-                 * @example SUP-001
+                 * @example VARSITY0001
                  */
                 code: string;
             };
@@ -6808,7 +6840,7 @@ export interface operations {
             path: {
                 /**
                  * @description Supplier code (供应商代码)
-                 * @example SUP-001
+                 * @example VARSITY0001
                  */
                 code: string;
             };
@@ -6872,7 +6904,7 @@ export interface operations {
             path: {
                 /**
                  * @description Supplier code (供应商代码)
-                 * @example SUP-001
+                 * @example VARSITY0001
                  */
                 code: string;
             };
@@ -6910,7 +6942,7 @@ export interface operations {
             path: {
                 /**
                  * @description Supplier code (供应商代码)
-                 * @example SUP-001
+                 * @example VARSITY0001
                  */
                 code: string;
             };
@@ -6920,14 +6952,14 @@ export interface operations {
             content: {
                 /**
                  * @example {
-                 *       "part": "BK-M82B-38",
+                 *       "part": "BC-M005",
                  *       "validFrom": "2026-01-01"
                  *     }
                  */
                 "application/json": {
                     /**
                      * @description Part number (货号)
-                     * @example BK-M82B-38
+                     * @example CH-0234
                      */
                     part: string;
                     /**
@@ -6978,7 +7010,7 @@ export interface operations {
             path: {
                 /**
                  * @description Supplier code (供应商代码)
-                 * @example SUP-001
+                 * @example VARSITY0001
                  */
                 code: string;
             };
@@ -6988,14 +7020,14 @@ export interface operations {
             content: {
                 /**
                  * @example {
-                 *       "part": "BK-M82B-38",
+                 *       "part": "CH-0234",
                  *       "validTo": "2026-11-30"
                  *     }
                  */
                 "application/json": {
                     /**
                      * @description Part number (货号)
-                     * @example BK-M82B-38
+                     * @example CH-0234
                      */
                     part: string;
                     /**
@@ -7048,7 +7080,7 @@ export interface operations {
                 open?: boolean;
                 /**
                  * @description Occurs in code or names, in any case
-                 * @example 苏州
+                 * @example 上海
                  */
                 q?: string;
                 /** @description Rows per page */
@@ -7095,9 +7127,9 @@ export interface operations {
             content: {
                 /**
                  * @example {
-                 *       "code": "SZ01",
-                 *       "name": "Suzhou centre",
-                 *       "nameZh": "苏州中心库",
+                 *       "code": "NJ01",
+                 *       "name": "Nanjing regional centre",
+                 *       "nameZh": "南京中心库",
                  *       "kind": "regional-centre",
                  *       "region": "EAST",
                  *       "parent": "HQ"
@@ -7111,12 +7143,12 @@ export interface operations {
                     code: string;
                     /**
                      * @description Name in English or the language of the house
-                     * @example Suzhou centre
+                     * @example Shanghai regional centre
                      */
                     name: string;
                     /**
                      * @description Chinese name (中文名称)
-                     * @example 苏州中心库
+                     * @example 上海中心库
                      */
                     nameZh?: string | null;
                     /**
@@ -7137,7 +7169,7 @@ export interface operations {
                     parent?: string | null;
                     /**
                      * @description Address (地址)
-                     * @example 工业园区星湖街 328 号
+                     * @example 上海市嘉定区曹安公路
                      */
                     address?: string | null;
                     /**
@@ -7147,7 +7179,7 @@ export interface operations {
                     contact?: string | null;
                     /**
                      * @description Telephone (电话)
-                     * @example +86 512 6288 0000
+                     * @example +86 21 5990 0000
                      */
                     phone?: string | null;
                 };
@@ -7241,7 +7273,7 @@ export interface operations {
                     region?: string;
                     /**
                      * @description Address (地址)
-                     * @example 工业园区星湖街 328 号
+                     * @example 上海市嘉定区曹安公路
                      */
                     address?: string | null;
                     /**
@@ -7251,7 +7283,7 @@ export interface operations {
                     contact?: string | null;
                     /**
                      * @description Telephone (电话)
-                     * @example +86 512 6288 0000
+                     * @example +86 21 5990 0000
                      */
                     phone?: string | null;
                 };
@@ -7343,7 +7375,7 @@ export interface operations {
         parameters: {
             query?: {
                 /**
-                 * @description Only duties in force on this day
+                 * @description Only duties held on this day, if only for a part of it
                  * @example 2026-11-21
                  */
                 on?: string;
@@ -7386,7 +7418,7 @@ export interface operations {
             query?: {
                 /**
                  * @description Part number (货号)
-                 * @example BK-M82B-38
+                 * @example CH-0234
                  */
                 part?: string;
                 /**
@@ -7439,7 +7471,7 @@ export interface operations {
             query: {
                 /**
                  * @description Part number (货号)
-                 * @example BK-M82B-38
+                 * @example CH-0234
                  */
                 part: string;
             };
@@ -7630,24 +7662,70 @@ export interface operations {
             content: {
                 /**
                  * @example {
-                 *       "name": "Suzhou east outlet",
-                 *       "nameZh": "苏州东服务站"
+                 *       "name": "Tianhe east service outlet",
+                 *       "nameZh": "广州天河东服务站"
                  *     }
                  */
                 "application/json": {
                     /**
                      * @description Name in English or the language of the house
-                     * @example Suzhou centre
+                     * @example Shanghai regional centre
                      */
                     name: string;
                     /**
                      * @description Chinese name (中文名称)
-                     * @example 苏州中心库
+                     * @example 上海中心库
                      */
                     nameZh?: string | null;
                 };
             };
         };
+        responses: {
+            /** @description A warehouse (仓库) */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Warehouse"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["VersionStale"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    reopenWarehouse: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description ETag of the version that is changed; another one is refused with 412
+                 * @example "3"
+                 */
+                "if-match"?: string;
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                warehouse: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
         responses: {
             /** @description A warehouse (仓库) */
             200: {
@@ -7750,7 +7828,7 @@ export interface operations {
                  *       "reference": "RO-2026-0815",
                  *       "lines": [
                  *         {
-                 *           "part": "BK-M82B-38",
+                 *           "part": "CH-0234",
                  *           "quantity": "2"
                  *         }
                  *       ]
@@ -7785,7 +7863,7 @@ export interface operations {
             query?: {
                 /**
                  * @description Part number (货号)
-                 * @example BK-M82B-38
+                 * @example CH-0234
                  */
                 part?: string;
                 /** @description own, or consigned by head office (总公司寄存商品) */

@@ -68,7 +68,7 @@ export const LeadTimeDays = Type.Integer({
 export const SupplierCode = Type.String({
   pattern: '^[A-Z0-9][A-Z0-9-]{0,19}$',
   description: 'Supplier code (供应商代码)',
-  examples: ['SUP-001']
+  examples: ['VARSITY0001']
 })
 
 const UnitFactor = Type.Object(
@@ -113,16 +113,16 @@ export const PartView = named(
       description: 'A spare part (备件)',
       examples: [
         {
-          number: 'BK-M82B-38',
-          name: 'Brake pad',
-          nameZh: '刹车片',
-          specification: 'Ø 160 mm',
-          colour: 'black',
-          category: 'brakes',
-          standardCost: '12.5000',
-          listPrice: '59.00',
+          number: 'CH-0234',
+          name: 'Chain',
+          nameZh: '链条',
+          specification: null,
+          colour: 'Silver',
+          category: 'Chains',
+          standardCost: '8.9866',
+          listPrice: '20.24',
           criticality: 'A',
-          leadTimeDays: 14,
+          leadTimeDays: 19,
           packSize: '12.000',
           controlled: false,
           active: true,
@@ -148,9 +148,9 @@ export const CreatePartBody = Type.Object(
     ...closed,
     examples: [
       {
-        number: 'BK-M82B-38',
-        name: 'Brake pad',
-        nameZh: '刹车片',
+        number: 'CH-0235',
+        name: 'Chain, reinforced',
+        nameZh: '加强链条',
         unit: 'piece',
         standardCost: '12.50',
         criticality: 'A'
@@ -248,7 +248,7 @@ export const SupplierAuthorisationView = named(
       ...closed,
       description: 'A part that may come from this supplier (正规渠道), first and last day',
       examples: [
-        { supplier: 'SUP-001', part: 'BK-M82B-38', partName: 'Brake pad', validFrom: '2026-01-01', validTo: null }
+        { supplier: 'VARSITY0001', part: 'CH-0234', partName: 'Chain', validFrom: '2026-01-01', validTo: null }
       ]
     }
   )
@@ -257,11 +257,11 @@ export type SupplierAuthorisationView = Static<typeof SupplierAuthorisationView>
 export const SupplierAuthorisationPage = pageOf(SupplierAuthorisationView)
 export const AuthoriseSupplierBody = Type.Object(
   { part: PartNumber, validFrom: Type.Optional(ValidFrom), validTo: Type.Optional(nullable(Day)) },
-  { ...closed, examples: [{ part: 'BK-M82B-38', validFrom: '2026-01-01' }] }
+  { ...closed, examples: [{ part: 'BC-M005', validFrom: '2026-01-01' }] }
 )
 export const WithdrawAuthorisationBody = Type.Object(
   { part: PartNumber, validTo: Type.Optional(LastDay) },
-  { ...closed, examples: [{ part: 'BK-M82B-38', validTo: '2026-11-30' }] }
+  { ...closed, examples: [{ part: 'CH-0234', validTo: '2026-11-30' }] }
 )
 export const AuthorisationQuery = Type.Object(
   { on: Type.Optional(Type.String({ ...Day, description: 'Only those in force on this day' })), ...limitAndCursor },
@@ -285,8 +285,8 @@ export const SupersessionView = named(
         'A part that another one replaces (替代件): `factor` successors replace one; both ways, the part may replace its successor as well',
       examples: [
         {
-          part: 'BK-M82B-38',
-          successor: 'BK-M82B-39',
+          part: 'CH-0234',
+          successor: 'CH-0235',
           factor: '1.000',
           bothWays: false,
           validFrom: '2026-01-01',
@@ -312,7 +312,7 @@ export const AddSupersessionBody = Type.Object(
     ),
     validFrom: Type.Optional(ValidFrom)
   },
-  { ...closed, examples: [{ successor: 'BK-M82B-39', factor: '1' }] }
+  { ...closed, examples: [{ successor: 'CH-0235', factor: '1' }] }
 )
 export const EndSupersessionBody = Type.Object(
   { validTo: Type.Optional(LastDay) },
@@ -334,7 +334,7 @@ export const SuccessorView = named(
     {
       ...closed,
       description: 'A part that may be taken instead, nearest first',
-      examples: [{ part: 'BK-M82B-39', name: 'Brake pad 2', successors: '1', replaced: '1', steps: 1, active: true }]
+      examples: [{ part: 'CH-0235', name: 'Chain, reinforced', successors: '1', replaced: '1', steps: 1, active: true }]
     }
   )
 )
@@ -361,7 +361,7 @@ export const ControlledApprovalView = named(
       examples: [
         {
           id: 1,
-          part: 'MB-100',
+          part: 'FR-M94B-38',
           warehouse: 'SZ01',
           quantity: '3.000',
           used: '0.000',

@@ -19,7 +19,7 @@ export const catalogueImportRoutes: FastifyPluginAsyncTypebox = async (app) => {
         description: csvBody.describe(PART_COLUMNS),
         consumes: csvBody.consumes,
         querystring: ImportQuery,
-        body: csvBody.body('number,name,nameZh,unit\nBK-M82B-40,Brake cable,刹车线,piece\n'),
+        body: csvBody.body('number,name,nameZh,unit\nCH-0236,Chain link,链条节,piece\n'),
         response: { ...csvBody.ok, ...problems }
       }
     },
@@ -37,7 +37,7 @@ export const catalogueImportRoutes: FastifyPluginAsyncTypebox = async (app) => {
         description: csvBody.describe(PART_UNIT_COLUMNS),
         consumes: csvBody.consumes,
         querystring: ImportQuery,
-        body: csvBody.body('number,unit,factor\nBK-M82B-38,carton,48\n'),
+        body: csvBody.body('number,unit,factor\nCH-0234,carton,48\n'),
         response: { ...csvBody.ok, ...problems }
       }
     },

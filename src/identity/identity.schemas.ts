@@ -259,7 +259,7 @@ export const DelegateBody = Type.Object(
       ...Username,
       description: 'Who is absent; oneself if left away. Only an administrator delegates for others'
     }),
-    to: { ...Username, description: 'Who stands in (代理人)', examples: ['deputy@hq'] },
+    to: { ...Username, description: 'Who stands in (代理人)', examples: ['technician@hq'] },
     duty: Type.Optional(ref(DutyName)),
     validFrom: Type.Optional({ ...Day, description: 'First day; today if left away' }),
     validTo: { ...Day, description: 'Last day, at most a year after the first' },
@@ -268,7 +268,7 @@ export const DelegateBody = Type.Object(
   {
     ...closed,
     description: 'Without a duty all of them are delegated',
-    examples: [{ to: 'deputy@hq', duty: 'keeper', validFrom: '2026-12-01', validTo: '2026-12-15', reason: '年假' }]
+    examples: [{ to: 'technician@hq', duty: 'keeper', validFrom: '2026-12-01', validTo: '2026-12-15', reason: '年假' }]
   }
 )
 export const DelegationParams = Type.Object({ id: Id }, closed)

@@ -98,7 +98,7 @@ const RESPONSES = {
   ),
   Refused: refused(
     'Any other refusal: 409 the state forbids it, 413 too large, 415 another media type, 422 a rule forbids it, 429 too often (业务拒绝)',
-    new Refusal('InsufficientStock', 409, 'stock is short: line 1 (BK-M82B-38) wants 5, 3 available'),
+    new Refusal('InsufficientStock', 409, 'stock is short: line 1 (CH-0234) wants 5, 3 available'),
     `${slip}/posting`,
     RETRY_AFTER
   ),

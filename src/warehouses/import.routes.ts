@@ -19,7 +19,7 @@ export const warehouseImportRoutes: FastifyPluginAsyncTypebox = async (app) => {
         consumes: csvBody.consumes,
         querystring: ImportQuery,
         body: csvBody.body(
-          'code,name,nameZh,kind,region,parent\nSZ02,Suzhou east outlet,苏州东服务站,outlet,EAST,SZ01\n'
+          'code,name,nameZh,kind,region,parent\nSH13,Hongkou service outlet,上海虹口服务站,outlet,EAST,SH01\n'
         ),
         response: { ...csvBody.ok, ...problems }
       }

@@ -12,14 +12,14 @@ export const WarehouseTitle = Type.String({
   maxLength: 200,
   pattern: '^\\S(.*\\S)?$',
   description: 'Name in English or the language of the house',
-  examples: ['Suzhou centre']
+  examples: ['Shanghai regional centre']
 })
 export const WarehouseTitleZh = Type.String({
   minLength: 1,
   maxLength: 200,
   pattern: '^\\S(.*\\S)?$',
   description: 'Chinese name (中文名称)',
-  examples: ['苏州中心库']
+  examples: ['上海中心库']
 })
 export const Kind = Type.Enum([...WAREHOUSE_KINDS], {
   description:
@@ -30,7 +30,7 @@ export const Address = Type.String({
   minLength: 1,
   maxLength: 500,
   description: 'Address (地址)',
-  examples: ['工业园区星湖街 328 号']
+  examples: ['上海市嘉定区曹安公路']
 })
 export const Contact = Type.String({
   minLength: 1,
@@ -42,7 +42,7 @@ export const Phone = Type.String({
   minLength: 1,
   maxLength: 40,
   description: 'Telephone (电话)',
-  examples: ['+86 512 6288 0000']
+  examples: ['+86 21 5990 0000']
 })
 
 export const RegionView = named(
@@ -56,7 +56,7 @@ export type RegionView = Static<typeof RegionView>
 export const RegionPage = pageOf(RegionView)
 export const CreateRegionBody = Type.Object(
   { code: RegionCode, name: WarehouseTitle, nameZh: Type.Optional(nullable(WarehouseTitleZh)) },
-  { ...closed, examples: [{ code: 'EAST', name: 'East China', nameZh: '华东' }] }
+  { ...closed, examples: [{ code: 'NORTH', name: 'North China', nameZh: '华北' }] }
 )
 export type CreateRegion = Static<typeof CreateRegionBody>
 export const UpdateRegionBody = Type.Object(
@@ -82,15 +82,15 @@ const warehouseProperties = {
 }
 
 const example = {
-  code: 'SZ01',
-  name: 'Suzhou centre',
-  nameZh: '苏州中心库',
+  code: 'SH01',
+  name: 'Shanghai regional centre',
+  nameZh: '上海中心库',
   kind: 'regional-centre',
   region: 'EAST',
   parent: 'HQ',
-  address: '工业园区星湖街 328 号',
+  address: '上海市嘉定区曹安公路',
   contact: '王芳',
-  phone: '+86 512 6288 0000',
+  phone: '+86 21 5990 0000',
   closedOn: null,
   version: 1
 }
@@ -123,7 +123,7 @@ export const WarehouseInTreeView = named(
       examples: [
         {
           ...example,
-          path: [{ code: 'HQ', name: 'Head office', nameZh: '总公司备件中心', kind: 'head-office' }],
+          path: [{ code: 'HQ', name: 'Head-office parts centre', nameZh: '总公司备件中心', kind: 'head-office' }],
           children: []
         }
       ]
@@ -153,9 +153,9 @@ export const CreateWarehouseBody = Type.Object(
     ...closed,
     examples: [
       {
-        code: 'SZ01',
-        name: 'Suzhou centre',
-        nameZh: '苏州中心库',
+        code: 'NJ01',
+        name: 'Nanjing regional centre',
+        nameZh: '南京中心库',
         kind: 'regional-centre',
         region: 'EAST',
         parent: 'HQ'
@@ -171,7 +171,7 @@ export const UpdateWarehouseBody = Type.Object(
 export type UpdateWarehouse = Static<typeof UpdateWarehouseBody>
 export const RenameWarehouseBody = Type.Object(
   { name: WarehouseTitle, nameZh: Type.Optional(nullable(WarehouseTitleZh)) },
-  { ...closed, examples: [{ name: 'Suzhou east outlet', nameZh: '苏州东服务站' }] }
+  { ...closed, examples: [{ name: 'Tianhe east service outlet', nameZh: '广州天河东服务站' }] }
 )
 export const MoveWarehouseBody = Type.Object(
   { parent: nullable(WarehouseCode) },
@@ -196,7 +196,7 @@ export const WarehouseQuery = Type.Object(
         minLength: 1,
         maxLength: 100,
         description: 'Occurs in code or names, in any case',
-        examples: ['苏州']
+        examples: ['上海']
       })
     ),
     ...limitAndCursor
@@ -220,7 +220,11 @@ export const WarehouseNameList = named(
       ...closed,
       description: 'The names a warehouse has borne (更名记录), the present one first',
       examples: [
-        { items: [{ name: 'Suzhou centre', nameZh: '苏州中心库', fromAt: '2026-01-01T00:00:00.000Z', toAt: null }] }
+        {
+          items: [
+            { name: 'Shanghai regional centre', nameZh: '上海中心库', fromAt: '2026-01-01T00:00:00.000Z', toAt: null }
+          ]
+        }
       ]
     }
   )

@@ -118,8 +118,8 @@ async function openB(): Promise<Counter> {
   await h.sql(`update warehouse set parent_id = (select id from warehouse where code = 'SZ01') where code = $1`, [
     FOREIGN
   ])
-  const { number: part } = await h.make.part({ number: 'BK-M82B-38', standardCost: '10.0000' })
-  await h.make.part({ number: 'BK-M82B-39' })
+  const { number: part } = await h.make.part({ number: 'CH-0234', standardCost: '10.0000' })
+  await h.make.part({ number: 'CH-0235' })
   await h.make.part({ number: 'MB-100', controlled: true })
   await h.make.supplier({ code: 'SUP-100', parts: [part] })
   const administratorEverywhere = await h.make.person({
@@ -179,7 +179,7 @@ async function openB(): Promise<Counter> {
     reason: 'r',
     validTo: '2026-12-31'
   })
-  await admin(`/v1/parts/${part}/supersessions`, { successor: 'BK-M82B-39' })
+  await admin(`/v1/parts/${part}/supersessions`, { successor: 'CH-0235' })
 
   marks = [FOREIGN, keeper, ...SIGNERS.map((signer) => opened.signers[signer].person.username)]
   values = {
@@ -188,7 +188,7 @@ async function openB(): Promise<Counter> {
     '/slips/{number}': slips,
     '/quality-reports/{number}': receipt.qualityReports,
     '/parts/{number}': [part],
-    '/supersessions/{successor}': ['BK-M82B-39'],
+    '/supersessions/{successor}': ['CH-0235'],
     '/suppliers/{code}': ['SUP-100'],
     '/regions/{code}': ['FAR'],
     '/people/{username}': [keeper],
@@ -237,7 +237,7 @@ const isOfWarehouse = ({ path }: Operation) =>
 const BODIES: Record<string, () => unknown> = {
   approveControlledPart: () => ({ warehouse: FOREIGN, quantity: '1', reason: 'needed', validTo: '2026-12-31' }),
   assignDuty: () => ({ duty: 'keeper', warehouse: FOREIGN }),
-  importOpeningStock: () => `warehouse,part,quantity,unitCost\n${FOREIGN},BK-M82B-38,1,1\n`,
+  importOpeningStock: () => `warehouse,part,quantity,unitCost\n${FOREIGN},CH-0234,1,1\n`,
   signSlips: () => ({ duty: 'finance-supervisor', decision: 'approve', slips: values['/slips/{number}'] }),
   delegateDuties: () => ({ to: b.keeper.person.username, validTo: '2026-12-31', reason: '年假' }),
   moveWarehouse: () => ({ parent: 'HQ' }),
@@ -245,7 +245,7 @@ const BODIES: Record<string, () => unknown> = {
 }
 /** Query parameters beyond those that the document requires. */
 const QUERIES: Record<string, Record<string, string>[]> = {
-  listNetworkStock: [{}, { part: 'BK-M82B-38' }, { region: 'FAR' }],
+  listNetworkStock: [{}, { part: 'CH-0234' }, { region: 'FAR' }],
   listWarehouses: [{}, { region: 'FAR' }, { q: FOREIGN }, { parent: 'SZ01' }],
   listControlledApprovals: [{}, { warehouse: FOREIGN }, { part: 'MB-100' }],
   searchSlips: [{}, { awaiting: 'finance-supervisor' }, { lateSignature: 'true' }, { state: 'posted' }],
@@ -294,7 +294,7 @@ function callsOf(operation: Operation): Call[] {
     }))
   )
 }
-const QUERY_EXAMPLES: Record<string, string> = { half: '2', part: 'BK-M82B-38', period: '2026-11' }
+const QUERY_EXAMPLES: Record<string, string> = { half: '2', part: 'CH-0234', period: '2026-11' }
 
 async function send({ method, url, type, body }: Call, person?: MadePerson) {
   let request = h.api[method as 'get' | 'post'](url)
@@ -434,7 +434,7 @@ test('the slips of another warehouse are no source of a return or a reversal her
   const keeper = await h.make.person({ grants: [{ duty: 'keeper', warehouse: 'HQ' }] })
   for (const number of values['/slips/{number}'] ?? []) {
     for (const slip of [
-      { kind: 'return', reference: number, lines: [{ part: 'BK-M82B-38', quantity: '1' }] },
+      { kind: 'return', reference: number, lines: [{ part: 'CH-0234', quantity: '1' }] },
       { kind: 'reversal', reference: number, reason: 'x' }
     ]) {
       const { body } = await send(

@@ -1,4 +1,5 @@
 import type { Duty } from '../../src/identity/actor.ts'
+import { actorOf } from '../../src/identity/directory.ts'
 import type { Harness } from './harness.ts'
 import type { MadePerson } from './make.ts'
 
@@ -88,6 +89,35 @@ export async function openCounter(h: Harness, { warehouse }: { warehouse?: strin
     'operations-supervisor': await callerWith('operations-supervisor'),
     'finance-supervisor': await callerWith('finance-supervisor')
   }
+  return counterWith(h, { code, id }, keeper, signers)
+}
+
+/** A warehouse of the sample company with its own people, who sign in with the password of the sample. */
+export async function counterOf(h: Harness, code: string, password: string): Promise<Counter> {
+  const [{ id }] = await h.sql<{ id: number }>('select id from warehouse where code = $1', [code])
+  const callerWith = async (duty: Duty) => {
+    const username = `${duty}@${code.toLowerCase()}`
+    const { body } = await h.api.post('/v1/auth/tokens').send({ username, password })
+    return callerFor(h, { username, password, token: body.accessToken as string, ...(await personOf(h, username)) })
+  }
+  return counterWith(h, { code, id }, await callerWith('keeper'), {
+    'department-head': await callerWith('department-head'),
+    'operations-supervisor': await callerWith('operations-supervisor'),
+    'finance-supervisor': await callerWith('finance-supervisor')
+  })
+}
+
+async function personOf(h: Harness, username: string): Promise<Pick<MadePerson, 'id' | 'actor'>> {
+  const actor = await actorOf(h.runtime, username)
+  return { id: actor.personId, actor }
+}
+
+function counterWith(
+  h: Harness,
+  { code, id }: { code: string; id: number },
+  keeper: Caller,
+  signers: Counter['signers']
+): Counter {
   const must = (answer: { status: number; text: string; body: any }, status: number) => {
     if (answer.status !== status) throw new Error(`${answer.status}: ${answer.text}`)
     return answer.body
