@@ -22,6 +22,7 @@ import { MAX_LINES, type AmendSlip, type CreateSlip, type NewSlipLine } from '..
 import { cancelSlip } from '../slips/withdraw-slip.ts'
 import { createRegion } from '../warehouses/create-region.ts'
 import { createWarehouse } from '../warehouses/create-warehouse.ts'
+import { listWarehouses } from '../warehouses/warehouses.queries.ts'
 import type { FastifyBaseLogger } from 'fastify'
 import { ledgerDays, type LedgerSource, type MovementRow, type Product } from './ledger-folder.ts'
 import type { ReplayClock } from './replay-clock.ts'
@@ -240,7 +241,14 @@ function* chunks<Item>(items: Item[]): Generator<Item[]> {
 function makeCompany(system: Context, warehouse: string, { products }: LedgerSource): Promise<void> {
   return inTransaction(system, async (ctx) => {
     await createRegion(ctx, { code: warehouse, name: `Replay ${warehouse}` })
-    await createWarehouse(ctx, { code: warehouse, name: `Replay ${warehouse}`, kind: 'head-office', region: warehouse })
+    // There is one head office. Where another replay or a company is in the store already, this one hangs under it.
+    const [headOffice] = (await listWarehouses(ctx, { kind: 'head-office', open: true, limit: 1 })).items
+    await createWarehouse(ctx, {
+      code: warehouse,
+      name: `Replay ${warehouse}`,
+      region: warehouse,
+      ...(headOffice === undefined ? { kind: 'head-office' } : { kind: 'regional-centre', parent: headOffice.code })
+    })
     for (const duty of ['keeper', ...SIGNERS] as const) {
       const username = `${duty}@${warehouse.toLowerCase()}`
       await createPerson(ctx, { username, name: username })
