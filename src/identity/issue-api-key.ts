@@ -84,7 +84,7 @@ export async function issueApiKey(
       person.id,
       access,
       duties ?? null,
-      warehouses === undefined ? null : places.map(({ id }) => id),
+      warehouses === undefined ? null : places.map((place) => place.id),
       rateLimitPerMinute ?? null,
       ctx.actor.personId,
       ctx.clock.now().toString(),
