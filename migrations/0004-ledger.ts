@@ -187,7 +187,7 @@ declare
   v_name text := 'movement_' || to_char(v_from, 'YYYY_MM');
 begin
   if to_regclass(v_name) is not null then return false; end if;
-  perform pg_advisory_xact_lock(7305002);
+  perform pg_advisory_xact_lock(7305004);
   -- Read from the table: to_regclass would answer again what it remembers from before the wait.
   if exists (select 1 from pg_class where relname = v_name) then return false; end if;
   execute format('create table %I (like movement including defaults including constraints)', v_name);

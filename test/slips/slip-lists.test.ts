@@ -162,7 +162,7 @@ test('at 3,000 warehouses the index of what was asked for is used, whoever asks'
       ])
         expect((await caller.get(`/v1/slips?${filter}`)).status).toBe(200)
   } finally {
-    pool.query = query as typeof pool.query
+    pool.query = query
   }
   expect(asked).toHaveLength(10)
   for (const { text, values } of asked) {

@@ -79,11 +79,23 @@ export async function openHarness({
   }
 }
 
+/** PostgreSQL refuses to copy while one of its own workers happens to look at the template (55006); it is gone a moment later. */
+async function copied(copy: () => Promise<unknown>): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await copy()
+      return
+    } catch (error) {
+      if ((error as { code?: string }).code !== '55006' || attempt === 5) throw error
+    }
+  }
+}
+
 /** A fresh copy of the migrated template, for tests that need a database but not the app. */
 export async function cloneDatabase(): Promise<{ url: string; drop(): Promise<void> }> {
   const serverUrl = inject('serverUrl')
   const name = `bincard_${randomBytes(6).toString('hex')}`
-  await onServer(serverUrl, `create database ${name} template ${inject('template')} strategy file_copy`)
+  await copied(() => onServer(serverUrl, `create database ${name} template ${inject('template')} strategy file_copy`))
   return {
     url: Object.assign(new URL(serverUrl), { pathname: `/${name}` }).href,
     drop: () => onServer(serverUrl, `drop database if exists ${name} with (force)`)
