@@ -26,6 +26,7 @@ import { parseArgs } from 'node:util'
 import { SignJWT } from 'jose'
 import { Client as PgClient } from 'pg'
 import { pino } from 'pino'
+import { accessClaims } from '../src/identity/access-token.ts'
 import { systemActor } from '../src/identity/directory.ts'
 import { verifyLedger } from '../src/ledger/verify-ledger.ts'
 import { entities } from '../src/orm.ts'
@@ -205,12 +206,10 @@ async function connected(connectionString: string, closing: AsyncDisposableStack
 }
 
 const tokenOf = (person: Person): Promise<string> =>
-  new SignJWT()
+  new SignJWT({
+    ...accessClaims({ clock: systemClock('Asia/Shanghai'), config: { ACCESS_TOKEN_MINUTES: 1440 } }, PEOPLE[person])
+  })
     .setProtectedHeader({ alg: 'HS256' })
-    .setIssuer('bincard')
-    .setSubject(String(PEOPLE[person]))
-    .setIssuedAt()
-    .setExpirationTime('1d')
     .sign(new TextEncoder().encode(JWT_SECRET))
 
 async function freePort(): Promise<number> {

@@ -13,7 +13,10 @@ export interface AccessClaims {
 }
 
 /** What an access token of this service says: who, and until when. Rights are looked up, never carried. */
-export function accessClaims({ clock, config }: Pick<Context, 'clock' | 'config'>, personId: number): AccessClaims {
+export function accessClaims(
+  { clock, config }: Pick<Context, 'clock'> & { config: Pick<Context['config'], 'ACCESS_TOKEN_MINUTES'> },
+  personId: number
+): AccessClaims {
   const at = clock.now().epochMilliseconds
   const now = Math.floor(at / 1000)
   return { sub: String(personId), iss: ISSUER, iat: now, at, exp: now + config.ACCESS_TOKEN_MINUTES * 60 }
