@@ -35,6 +35,12 @@ const Settings = Type.Object({
     default: 'info',
     description: 'fatal, error, warn, info, debug, trace or silent'
   }),
+  LATE_SIGNATURE_HOURS: Type.Integer({
+    minimum: 1,
+    maximum: 720,
+    default: 24,
+    description: 'hours until a signature that an emergency release lacks is due'
+  }),
   BUSINESS_TIME_ZONE: Type.String({ default: 'Asia/Shanghai', description: 'an IANA time zone such as Asia/Shanghai' }),
   JWT_SECRET: Type.Optional(Type.String({ minLength: 32, description: 'at least 32 characters' })),
   ACCESS_TOKEN_MINUTES: Type.Integer({ minimum: 1, maximum: 1440, default: 60, description: '1 to 1440 minutes' }),

@@ -18,9 +18,6 @@ import { entriesOf, loadSlip, slipHash, slipView, sourceOf, type Slip } from './
 import type { SlipView } from './slips.schemas.ts'
 import { unchangedSince } from './unchanged-since.ts'
 
-/** How long a signature may be missing after an emergency release (R-OUT-2). */
-export const LATE_SIGNATURE_HOURS = 24
-
 // One statement, one round trip, whatever the number of lines: the slip takes effect and the stock moves, or neither. The slip
 // is locked before the balances. `version` is the one that was read: what was decided then still holds. Posting a reversal
 // settles a late signature of the slip it reverses.
@@ -92,7 +89,7 @@ export function postSlip(
 
 /**
  * Hands goods out before the last signature, because its signer is absent and it cannot wait (R-OUT-2). The signature is then due
- * within 24 hours.
+ * within `LATE_SIGNATURE_HOURS`, 24 unless set.
  * @throws Refusal `NotOutbound`, `NotExactlyOneMissing`, `DutyNotMissing` and those of `postSlip`
  */
 export function releaseSlipInEmergency(
@@ -145,7 +142,7 @@ export function releaseSlipInEmergency(
       })
     }
     const hash = requireSignedContent(slip, warehouse)
-    const dueAt = ctx.clock.now().add({ hours: LATE_SIGNATURE_HOURS }).toString()
+    const dueAt = ctx.clock.now().add({ hours: ctx.config.LATE_SIGNATURE_HOURS }).toString()
     return effect(ctx, slip, warehouse, {
       hash,
       handedTo,

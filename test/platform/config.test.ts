@@ -20,6 +20,7 @@ test('with nothing set the service runs on the embedded database, port 3000, Sha
     DATABASE_POOL_SIZE: 10,
     STATEMENT_TIMEOUT_SECONDS: 60,
     LOG_LEVEL: 'info',
+    LATE_SIGNATURE_HOURS: 24,
     BUSINESS_TIME_ZONE: 'Asia/Shanghai',
     ACCESS_TOKEN_MINUTES: 60,
     REFRESH_TOKEN_DAYS: 30,
