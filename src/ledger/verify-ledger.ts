@@ -8,12 +8,11 @@
 // 6. every posted slip line moved its whole quantity, and no movement belongs to a slip that is not posted
 // The whole check runs in one repeatable-read snapshot, so that postings meanwhile do not look like faults.
 import { IsolationLevel } from '@mikro-orm/postgresql'
-import { grantsToday, type Context } from '../identity/actor.ts'
+import { requireSight, sightOf, type Context } from '../identity/actor.ts'
 import { run, statement } from '../platform/database.ts'
 import { Refusal } from '../platform/errors.ts'
 import { rateSum } from './value.ts'
 import { warehouseByCode } from '../warehouses/directory.ts'
-import { requireSight } from '../identity/actor.ts'
 
 export interface Finding {
   check: string
@@ -123,7 +122,7 @@ async function visibleWarehouseId(ctx: Context, code: string): Promise<number> {
 }
 
 function requireSightOfEverything(ctx: Context): void {
-  if (!grantsToday(ctx).some(({ warehouseId, regionId }) => warehouseId === null && regionId === null)) {
+  if (!sightOf(ctx).everywhere) {
     throw new Refusal(
       'WarehouseRequired',
       403,

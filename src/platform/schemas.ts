@@ -29,6 +29,10 @@ export const nullable = <T extends TSchema>(schema: T) => {
   })
 }
 
+/** One of a list of words. */
+export const oneOf = <const Values extends readonly string[]>(values: Values, description: string) =>
+  Type.Unsafe<Values[number]>({ type: 'string', enum: [...values], description })
+
 /** Closed on purpose: an unknown member is a spelling mistake somebody wants to hear about. */
 export const closed = { additionalProperties: false } as const
 

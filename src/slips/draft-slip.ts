@@ -6,10 +6,10 @@ import type { Condition, Ownership } from '../ledger/post.ts'
 import { run, statement } from '../platform/database.ts'
 import { decimal, normalQuantity, thousandths } from '../platform/decimal.ts'
 import { NAMED_OFFENDERS, Refusal } from '../platform/errors.ts'
-import type { Warehouse } from '../warehouses/directory.ts'
+import { requireOpen, type Warehouse } from '../warehouses/directory.ts'
 import { SLIP_KIND_RULES, type SlipKind } from './slip-kinds.ts'
 import type { Difference, Slip, SlipLine } from './slip.ts'
-import type { AmendSlip, NewSlipLine } from './slips.schemas.ts'
+import { SLIP_NUMBER, type AmendSlip, type NewSlipLine } from './slips.schemas.ts'
 import { loadSlip } from './slip.ts'
 
 /** What a slip says, checked and in stock units, before it has a number. */
@@ -43,13 +43,7 @@ export async function draftSlip(
 ): Promise<SlipDraft> {
   const rules = SLIP_KIND_RULES[kind]
   const occurredOn = requireDay(ctx, input.occurredOn)
-  if (warehouse.closedOn !== null && warehouse.closedOn <= occurredOn) {
-    throw new Refusal(
-      'WarehouseClosed',
-      409,
-      `warehouse ${warehouse.code} was closed on ${warehouse.closedOn}; no slip of that or a later day is written there`
-    )
-  }
+  requireOpen(warehouse, occurredOn)
   if (input.purpose !== undefined && kind !== 'issue')
     throw misplaced('/purpose', `only an issue has a purpose, not a ${kind}`)
   if (input.supplier !== undefined && kind !== 'receipt' && kind !== 'supplier-return')
@@ -362,8 +356,7 @@ async function requireSource(
       ]
     })
   if (reference === undefined) throw refuse('the reference is missing')
-  if (!/^[A-Z0-9][A-Z0-9-]*-[A-Z]{2,3}-\d{6}-\d{5,}$/.test(reference))
-    throw refuse(`"${reference}" is not a slip number`)
+  if (!new RegExp(SLIP_NUMBER).test(reference)) throw refuse(`"${reference}" is not a slip number`)
   const { slip, warehouse: home } = await loadSlip(ctx, reference).catch((error: unknown) => {
     throw error instanceof Refusal && error.status === 404 ? refuse(`there is no slip ${reference} here`) : error
   })

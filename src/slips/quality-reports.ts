@@ -6,14 +6,21 @@ import { pageFrom, readCursor } from '../platform/cursor.ts'
 import { run, statement } from '../platform/database.ts'
 import { requireDaysInOrder } from '../platform/days.ts'
 import { notFound, Refusal } from '../platform/errors.ts'
-import { Day, Instant, named, nullable, pageOf, PartNumber, Quantity, WarehouseCode } from '../platform/schemas.ts'
+import {
+  Day,
+  Instant,
+  named,
+  nullable,
+  oneOf,
+  pageOf,
+  PartNumber,
+  Quantity,
+  WarehouseCode
+} from '../platform/schemas.ts'
 import { warehouseByCode, type Warehouse } from '../warehouses/directory.ts'
 import { instant } from '../platform/clock.ts'
 import { loadSlip, type Difference, type Slip } from './slip.ts'
 import { DIFFERENCE_ASPECTS, RESPONSIBLE_PARTIES, SlipNumber } from './slips.schemas.ts'
-
-const oneOf = <const Values extends readonly string[]>(values: Values, description: string) =>
-  Type.Unsafe<Values[number]>({ type: 'string', enum: [...values], description })
 
 /** A slip as a whole differs in its packages (件数); its lines in the rest. */
 const Aspect = oneOf([...DIFFERENCE_ASPECTS, 'packages'] as const, 'what differs; packages is said of a whole delivery')

@@ -1,4 +1,4 @@
-import { requireSight, type Context, type Duty } from '../identity/actor.ts'
+import { maySee, type Context, type Duty } from '../identity/actor.ts'
 import type { Condition, Entry, Movement, Ownership } from '../ledger/post.ts'
 import { instant } from '../platform/clock.ts'
 import { run, statement } from '../platform/database.ts'
@@ -139,19 +139,10 @@ export async function loadSlip(ctx: Context, number: string): Promise<{ slip: Sl
   const warehouse = await warehouseByCode(ctx, warehouseOf(number)).catch((error: unknown) => {
     throw error instanceof Refusal && error.status === 404 ? notFound('slip', number) : error
   })
-  if (!isVisible(ctx, warehouse)) throw notFound('slip', number)
+  if (!maySee(ctx, warehouse)) throw notFound('slip', number)
   const [slip] = await run(ctx, SLIP, [warehouse.id, number])
   if (slip === undefined) throw notFound('slip', number)
   return { slip, warehouse }
-}
-
-function isVisible(ctx: Context, warehouse: Warehouse): boolean {
-  try {
-    requireSight(ctx, warehouse)
-    return true
-  } catch {
-    return false
-  }
 }
 
 /** What signatures bind to (R-SIG-2): everything that was written on the paper, nothing that happens to it later. */

@@ -1,6 +1,6 @@
 import { Type, type Static } from 'typebox'
 import { DUTIES } from '../identity/actor.ts'
-import { CONDITIONS, OWNERSHIPS } from '../ledger/post.ts'
+import { Condition, Ownership } from '../ledger/ledger.schemas.ts'
 import {
   closed,
   Day,
@@ -8,6 +8,7 @@ import {
   Money,
   named,
   nullable,
+  oneOf,
   pageOf,
   PartNumber,
   PositiveQuantity,
@@ -19,8 +20,6 @@ import {
 } from '../platform/schemas.ts'
 import { PURPOSES, SLIP_KINDS, SLIP_STATES } from './slip-kinds.ts'
 
-const oneOf = <const Values extends readonly string[]>(values: Values, description: string) =>
-  Type.Unsafe<Values[number]>({ type: 'string', enum: [...values], description })
 const text = (maxLength: number, description: string, example?: string) =>
   Type.String({
     minLength: 1,
@@ -36,16 +35,15 @@ export const MAX_LINES = 500
 export const DIFFERENCE_ASPECTS = ['name', 'specification', 'colour', 'quantity', 'quality'] as const
 export const RESPONSIBLE_PARTIES = ['production', 'carrier', 'own-department'] as const
 
+/** Warehouse code, series, month, running number. */
+export const SLIP_NUMBER = '^[A-Z0-9][A-Z0-9-]*-[A-Z]{2,3}-[0-9]{6}-[0-9]{5,}$'
 export const SlipNumber = Type.String({
-  pattern: '^[A-Z0-9][A-Z0-9-]*-[A-Z]{2,3}-[0-9]{6}-[0-9]{5,}$',
+  pattern: SLIP_NUMBER,
   description: 'Slip number (单号)',
   examples: ['HQ-OUT-202611-00017']
 })
 export const SlipParams = Type.Object({ number: SlipNumber })
 export const SigningDuty = oneOf(DUTIES, 'The duty that is signed for')
-
-const Ownership = oneOf(OWNERSHIPS, 'own, or consigned by head office (总公司寄存商品)')
-const Condition = oneOf(CONDITIONS, 'qualified (合格) or nonconforming (不合格)')
 
 const Difference = Type.Object(
   {
