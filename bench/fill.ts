@@ -320,11 +320,13 @@ const approved = (known: Pick<Slip, 'id' | 'number' | 'occurredOn'>, shelves: Sh
     receivedOn: null,
     sourceLine: null,
     reservation: null,
+    lot: null,
     difference: null,
     note: null
   })),
   signatures: [],
   qualityReports: [],
   reversal: null,
-  returns: []
+  returns: [],
+  signedAs: null
 })

@@ -4,6 +4,7 @@ import { Identity } from './0002-identity.ts'
 import { CatalogueAndWarehouses } from './0003-catalogue-and-warehouses.ts'
 import { Ledger } from './0004-ledger.ts'
 import { Slips } from './0005-slips.ts'
+import { NamedLots } from './0006-named-lots.ts'
 
 /** Every migration in the order it is applied. Append only. */
 export const migrations: MigrationObject[] = [
@@ -11,5 +12,6 @@ export const migrations: MigrationObject[] = [
   { name: '0002-identity', class: Identity },
   { name: '0003-catalogue-and-warehouses', class: CatalogueAndWarehouses },
   { name: '0004-ledger', class: Ledger },
-  { name: '0005-slips', class: Slips }
+  { name: '0005-slips', class: Slips },
+  { name: '0006-named-lots', class: NamedLots }
 ]

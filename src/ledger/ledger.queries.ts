@@ -285,7 +285,7 @@ export async function ledgerStream(
 
 const LOTS = statement<LotView>(`
 select l.id::text as lot, part.number as part, l.ownership, l.condition, l.received_on as "receivedOn", l.opened_on as "openedOn",
-       month_index($3::date) - month_index(l.aged_from) as "ageMonths", l.unit_cost::text as "unitCost", trim_scale(l.quantity_in)::text as "quantityIn", trim_scale(l.on_hand)::text as "onHand",
+       month_index($3::date) - month_index(l.aged_from) + 1 as "ageMonths", l.unit_cost::text as "unitCost", trim_scale(l.quantity_in)::text as "quantityIn", trim_scale(l.on_hand)::text as "onHand",
        ${COST_ON_HAND}::numeric(18,2)::text as cost, c.charge::numeric(18,2)::text as "accumulatedDepreciation",
        (${COST_ON_HAND} - c.charge)::numeric(18,2)::text as value, l.parent_lot_id::text as "parentLot"
   from lot l

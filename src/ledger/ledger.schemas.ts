@@ -99,7 +99,10 @@ export const LotView = named(
     condition: Condition,
     receivedOn: Type.String({ ...Day, description: 'First received; travels with the goods' }),
     openedOn: Type.String({ ...Day, description: 'In this warehouse since' }),
-    ageMonths: Type.Integer({ description: 'Calendar months since the month of receipt' }),
+    ageMonths: Type.Integer({
+      description:
+        'Which calendar month of its life the lot is in: 1 in the month of receipt, 4 when depreciation begins (库龄, R-AGE-1)'
+    }),
     unitCost: UnitCost,
     quantityIn: Quantity,
     onHand: Quantity,

@@ -38,6 +38,8 @@ export interface Entry {
   /** The line of the posting's source slip that this one undoes: goods come back at the cost they left with, or the very lots a receipt opened leave again. */
   sourceLine?: number | null | undefined
   reservationId?: string | null | undefined
+  /** The lot that goods which leave are taken from, whatever its age; the lines of a balance either all name their lots or none does. */
+  lotId?: string | null | undefined
 }
 
 /** What was posted: one row per line and lot. `cost` and `charge` have the sign of `quantity`. */
@@ -71,6 +73,7 @@ export const postMovements = (first: number, after?: string): string => {
     'bigint',
     'date',
     'int[]',
+    'bigint[]',
     'bigint[]'
   ]
   const parameters = types.map((type, index) => `$${first + index}::${type}`)
@@ -92,9 +95,10 @@ export interface Posting {
   source?: { slipId: string; day: string } | undefined
 }
 
-/** The fifteen values of `postMovements`. */
+/** The sixteen values of `postMovements`. */
 export function postingParameters({ warehouseId, slipId, occurredOn, postedAt, entries, source }: Posting): unknown[] {
   const isReserved = entries.some(({ reservationId }) => reservationId != null)
+  const namesLots = entries.some(({ lotId }) => lotId != null)
   return [
     warehouseId,
     slipId,
@@ -110,7 +114,8 @@ export function postingParameters({ warehouseId, slipId, occurredOn, postedAt, e
     source?.slipId ?? null,
     source?.day ?? null,
     entries.map(({ sourceLine }) => sourceLine ?? null),
-    isReserved ? entries.map(({ reservationId }) => reservationId ?? null) : null
+    isReserved ? entries.map(({ reservationId }) => reservationId ?? null) : null,
+    namesLots ? entries.map(({ lotId }) => lotId ?? null) : null
   ]
 }
 
@@ -151,7 +156,7 @@ export function postingRefusal(error: unknown, { entries, source }: Pick<Posting
         }
       )
     case 'BC002':
-      return shortage(JSON.parse(detail ?? '[]'), source !== undefined, partOf)
+      return shortage(JSON.parse(detail ?? '[]'), { isUndoing: source !== undefined, entries })
     case 'BC003': {
       const lines: { line: number; wanted: number; returnable: number }[] = JSON.parse(detail ?? '[]')
       return new Refusal(
@@ -189,7 +194,12 @@ export function postingRefusal(error: unknown, { entries, source }: Pick<Posting
   }
 }
 
-function shortage(lines: ShortLine[], isUndoing: boolean, partOf: (line: number) => string): Refusal {
+function shortage(
+  lines: ShortLine[],
+  { isUndoing, entries }: { isUndoing: boolean; entries: readonly Entry[] }
+): Refusal {
+  const entryOf = (line: number): Entry | undefined => entries.find((entry) => entry.line === line)
+  const partOf = (line: number): string => entryOf(line)?.part ?? ''
   const named = lines.slice(0, NAMED_OFFENDERS)
   const more = lines.length > named.length ? ` and ${lines.length - named.length} more` : ''
   const extra = {
@@ -205,6 +215,14 @@ function shortage(lines: ShortLine[], isUndoing: boolean, partOf: (line: number)
       'GoodsAlreadyGone',
       409,
       `what was brought in is no longer there whole on that day (${named.map(({ line }) => `line ${line}, ${partOf(line)}`).join('; ')}${more}); reverse the slips by which it left first, and date this one on or after them`,
+      { extra }
+    )
+  }
+  if (lines.every(({ line }) => entryOf(line)?.lotId != null)) {
+    return new Refusal(
+      'LotShort',
+      409,
+      `the lot does not hold so much, or was not there yet on that day: ${named.map(({ line, wanted }) => `line ${line} (${partOf(line)}) takes ${wanted} from lot ${entryOf(line)?.lotId}`).join('; ')}${more}`,
       { extra }
     )
   }

@@ -21,7 +21,7 @@ with amended as (
          preparers = array_remove(preparers, $16::int) || $16::int, approved_at = null, refusal = null, duties = ${dutiesFor('kind')},
          submitted_at = case when $4 = 'draft' then null else $17::timestamptz end
    where warehouse_id = $1 and id = $2 and version = $3
-     and not exists (select 1 from stock_period where warehouse_id = $1 and period = date_trunc('month', $6::date::timestamp)::date and state = 'closed')
+     and not exists (select 1 from stock_period where warehouse_id = $1 and period >= date_trunc('month', $6::date::timestamp)::date and state = 'closed')
   returning version, preparers, duties
 ), voided as (
   update signature set voided_at = $17 from amended where warehouse_id = $1 and document_id = $2 and voided_at is null
@@ -38,7 +38,7 @@ with amended as (
   delete from slip_line using amended where warehouse_id = $1 and slip_id = $2 and line_no > cardinality($18::int[])
 ), noted as (
   insert into document_event (warehouse_id, document_id, occurred_at, person_id, event, details)
-  select $1, $2, $17, $16, 'amended', jsonb_build_object('version', version, 'signaturesVoided', (select count(*) from voided), 'content', $32::jsonb) from amended
+  select $1, $2, $17, $16, 'amended', jsonb_build_object('version', version, 'signaturesVoided', (select count(*) from voided), 'content', $33::jsonb) from amended
 )
 select version, preparers, duties from amended`)
 
@@ -127,7 +127,7 @@ export function amendSlip(
 }
 
 const CLOSED = statement<{ closed: boolean }>(
-  `select true as closed from stock_period where warehouse_id = $1 and period = date_trunc('month', $2::date::timestamp)::date and state = 'closed'`
+  `select true as closed from stock_period where warehouse_id = $1 and period >= date_trunc('month', $2::date::timestamp)::date and state = 'closed'`
 )
 
 async function refuseClosedPeriod(ctx: Context, warehouseId: number, day: string): Promise<void> {

@@ -38,12 +38,13 @@ const lineParameters = (lines: readonly SlipLine[]): unknown[] => [
   lines.map(({ receivedOn }) => receivedOn),
   lines.map(({ sourceLine }) => sourceLine),
   lines.map(({ reservation }) => reservation),
+  lines.map(({ lot }) => lot),
   lines.map(({ difference }) => (difference === null ? null : JSON.stringify(difference))),
   lines.map(({ note }) => note)
 ]
 
 export const LINE_COLUMNS =
-  'line_no, part_id, quantity, unit, unit_quantity, unit_cost, ownership, condition, expected_quantity, received_on, source_line, reservation_id, difference, note'
+  'line_no, part_id, quantity, unit, unit_quantity, unit_cost, ownership, condition, expected_quantity, received_on, source_line, reservation_id, lot_id, difference, note'
 /** Which duties sign a slip of a kind now, as SQL: the kind's own policy or the common one. */
 export const dutiesFor = (kind: string): string =>
   `(select duties from signing_policy where document_kind in (${kind}, '*') order by document_kind desc limit 1)`
@@ -62,6 +63,7 @@ export const linesFrom = (first: number): string => {
     'date',
     'int',
     'bigint',
+    'bigint',
     'jsonb',
     'text'
   ]
@@ -75,7 +77,7 @@ const CREATE = statement<{ id: string; number: string; duties: Duty[] }>(`
 with numbered as (
   insert into document_number (warehouse_id, series, period, last)
   select $1, $2, date_trunc('month', $3::date::timestamp)::date, 1
-   where not exists (select 1 from stock_period where warehouse_id = $1 and period = date_trunc('month', $3::date::timestamp)::date and state = 'closed')
+   where not exists (select 1 from stock_period where warehouse_id = $1 and period >= date_trunc('month', $3::date::timestamp)::date and state = 'closed')
   on conflict (warehouse_id, series, period) do update set last = document_number.last + 1
   returning last
 ), created as (
@@ -162,6 +164,7 @@ export async function insertSlip(
     postedById: null,
     reversal: null,
     returns: [],
+    signedAs: null,
     signatures: [],
     qualityReports: []
   }

@@ -224,6 +224,7 @@ function draftLine(
     receivedOn: line.receivedOn ?? null,
     sourceLine: origin?.line ?? null,
     reservation: line.reservation ?? null,
+    lot: null,
     difference: null,
     note: line.note ?? null
   }
@@ -406,6 +407,7 @@ function reversed(source: Slip | null, lines: NewSlipLine[] | undefined): DraftL
       receivedOn: null,
       sourceLine: line.line,
       reservation: null,
+      lot: null,
       difference: null
     }))
 }

@@ -68,8 +68,8 @@ select distinct w.code as warehouse, part.number as part, s.number as slip
    and not exists (select 1 from slip r where r.warehouse_id = s.warehouse_id and r.source_slip_id = s.id and r.kind = 'reversal' and r.state = 'posted')`)
 
 const CLOSED = statement<{ code: string }>(`
-select w.code from stock_period p join warehouse w on w.id = p.warehouse_id
- where w.code = any ($1::text[]) and p.period = date_trunc('month', $2::date::timestamp)::date and p.state = 'closed'`)
+select distinct w.code from stock_period p join warehouse w on w.id = p.warehouse_id
+ where w.code = any ($1::text[]) and p.period >= date_trunc('month', $2::date::timestamp)::date and p.state = 'closed'`)
 
 /**
  * Imports the stock a warehouse starts with. It enters as slips like everything else: applied, the rows of each warehouse become

@@ -39,6 +39,8 @@ export interface SlipLine {
   receivedOn: string | null
   sourceLine: number | null
   reservation: string | null
+  /** The lot it takes from, where a count found that one short. */
+  lot: string | null
   difference: Difference | null
   note: string | null
 }
@@ -85,12 +87,14 @@ export interface Slip {
   /** The reversal of this slip, whatever its state, and the slips by which goods of it came back. */
   reversal: { number: string; state: string } | null
   returns: string[]
+  /** The document whose signatures cover it, where it is not signed itself: the count it adjusts for. */
+  signedAs: { id: string; number: string } | null
 }
 
 // One row, whatever the number of lines: one round trip reads a whole slip.
 const SLIP = statement<Slip>(`
 select s.id, s.number, s.kind, s.purpose, s.state, s.version, s.occurred_on as "occurredOn", s.reference, s.counterparty,
-       supplier.code as supplier, s.supplier_id as "supplierId", s.delivery_note as "deliveryNote",
+       case when s.signed_as is not null then json_build_object('id', s.signed_as::text, 'number', s.reference) end as "signedAs", supplier.code as supplier, s.supplier_id as "supplierId", s.delivery_note as "deliveryNote",
        s.packages_expected as "packagesExpected", s.packages_received as "packagesReceived", s.note, s.reason,
        case when source.id is not null then json_build_object('id', source.id::text, 'number', source.number, 'kind', source.kind, 'occurredOn', source.occurred_on) end as source,
        s.duties, s.preparers, preparer.username as "preparedBy", s.refusal, s.prepared_at as "preparedAt", s.submitted_at as "submittedAt", s.approved_at as "approvedAt",
@@ -100,14 +104,14 @@ select s.id, s.number, s.kind, s.purpose, s.state, s.version, s.occurred_on as "
                  'line', l.line_no, 'partId', l.part_id, 'part', part.number, 'name', part.name, 'nameZh', part.name_zh, 'specification', part.specification, 'colour', part.colour,
                  'quantity', trim_scale(l.quantity)::text, 'unit', l.unit, 'unitQuantity', trim_scale(l.unit_quantity)::text, 'unitCost', l.unit_cost::text,
                  'ownership', l.ownership, 'condition', l.condition, 'expectedQuantity', trim_scale(l.expected_quantity)::text, 'receivedOn', l.received_on,
-                 'sourceLine', l.source_line, 'reservation', l.reservation_id::text, 'difference', l.difference, 'note', l.note) order by l.line_no)
+                 'sourceLine', l.source_line, 'reservation', l.reservation_id::text, 'lot', l.lot_id::text, 'difference', l.difference, 'note', l.note) order by l.line_no)
           from slip_line l join part on part.id = l.part_id
          where l.warehouse_id = s.warehouse_id and l.slip_id = s.id) as lines,
        coalesce((select json_agg(json_build_object(
                  'duty', g.duty, 'personId', g.person_id, 'username', signer.username, 'onBehalfOf', absent.username, 'onBehalfOfId', g.on_behalf_of, 'decision', g.decision,
                  'comment', g.comment, 'contentHash', g.content_hash, 'signedAt', g.signed_at) order by g.id)
           from signature g join person signer on signer.id = g.person_id left join person absent on absent.id = g.on_behalf_of
-         where g.warehouse_id = s.warehouse_id and g.document_id = s.id and g.voided_at is null), '[]') as signatures,
+         where g.warehouse_id = s.warehouse_id and g.document_id = coalesce(s.signed_as, s.id) and g.voided_at is null), '[]') as signatures,
        '{}'::text[] as "qualityReports", null as reversal, '{}'::text[] as returns
   from slip s
   join person preparer on preparer.id = s.preparers[cardinality(s.preparers)]
@@ -164,7 +168,8 @@ export const slipContent = (slip: Slip, warehouse: { code: string }) => ({
   duties: slip.duties,
   preparedBy: slip.preparedBy,
   lines: slip.lines.map(
-    ({ partId: _partId, name: _name, nameZh: _nameZh, specification: _specification, colour: _colour, ...line }) => line
+    ({ partId: _partId, name: _name, nameZh: _nameZh, specification: _specification, colour: _colour, lot, ...line }) =>
+      lot === null ? line : { ...line, lot }
   )
 })
 
@@ -184,7 +189,8 @@ export const entriesOf = (slip: Slip): Entry[] =>
       unitCost: line.unitCost,
       receivedOn: line.receivedOn,
       sourceLine: line.sourceLine,
-      reservationId: line.reservation
+      reservationId: line.reservation,
+      lotId: line.lot
     }))
 
 export const sourceOf = (slip: Slip) =>
@@ -225,6 +231,7 @@ export function slipView(
     note: slip.note,
     reason: slip.reason,
     sourceSlip: slip.source?.number ?? null,
+    signedAs: slip.signedAs?.number ?? null,
     contentHash: hash,
     lines: slip.lines.map(({ partId: _partId, ...line }) => ({
       ...line,

@@ -184,6 +184,7 @@ const SlipLineView = named(
     receivedOn: nullable(Day),
     sourceLine: nullable(Type.Integer()),
     reservation: nullable(Type.String()),
+    lot: nullable(Type.String({ description: 'The lot the line takes from, where a count found that one short' })),
     difference: nullable(Type.Unsafe<Record<string, unknown>>({ type: 'object', additionalProperties: true })),
     note: nullable(Type.String()),
     movements: Type.Array(
@@ -257,6 +258,9 @@ export const SlipView = named(
     note: nullable(Type.String()),
     reason: nullable(Type.String()),
     sourceSlip: nullable(Type.String({ description: 'Slip that this one reverses or returns from' })),
+    signedAs: nullable(
+      Type.String({ description: 'The document whose signatures cover this slip: the count it adjusts for (盘点单号)' })
+    ),
     contentHash: Type.String({ description: 'SHA-256 of the RFC 8785 content that signatures bind to' }),
     lines: Type.Array(ref(SlipLineView)),
     duties: Type.Array(SigningDuty, { description: 'Duties that sign it' }),

@@ -173,7 +173,7 @@ describe('every kind of R-OUT-4', () => {
       {
         receivedOn: '2026-07-31',
         openedOn: '2026-11-20',
-        ageMonths: 4,
+        ageMonths: 5,
         accumulatedDepreciation: '8.00',
         value: '92.00'
       },
