@@ -5,6 +5,8 @@ import { CatalogueAndWarehouses } from './0003-catalogue-and-warehouses.ts'
 import { Ledger } from './0004-ledger.ts'
 import { Slips } from './0005-slips.ts'
 import { NamedLots } from './0006-named-lots.ts'
+import { Counts } from './0007-counts.ts'
+import { Valuation } from './0008-valuation.ts'
 
 /** Every migration in the order it is applied. Append only. */
 export const migrations: MigrationObject[] = [
@@ -13,5 +15,7 @@ export const migrations: MigrationObject[] = [
   { name: '0003-catalogue-and-warehouses', class: CatalogueAndWarehouses },
   { name: '0004-ledger', class: Ledger },
   { name: '0005-slips', class: Slips },
-  { name: '0006-named-lots', class: NamedLots }
+  { name: '0006-named-lots', class: NamedLots },
+  { name: '0007-counts', class: Counts },
+  { name: '0008-valuation', class: Valuation }
 ]

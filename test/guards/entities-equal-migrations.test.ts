@@ -6,6 +6,9 @@ import { cloneDatabase } from '../support/harness.ts'
 const CREDENTIALS = 'credentials and rights are read into one row per person or key and written by single statements'
 const KERNEL = 'stock moves by the stored functions of the ledger alone'
 const HOT = 'written in one round trip per slip, whatever its lines'
+const COUNTED = 'counted, settled and adjusted by single statements on many lines at once'
+const MONTH_END = 'written by one set-based statement per month end and frozen then'
+const SETTING = 'a handful of rows of settings, read and replaced whole'
 const PLATFORM = 'the platform writes it by prepared statements and knows no entities'
 
 /** Tables that SQL alone writes and reads, and why. Every other table has an entity that equals it. */
@@ -30,7 +33,18 @@ const SQL_ONLY: Record<string, string> = {
   document_event: HOT,
   signature: HOT,
   signing_policy: HOT,
-  quality_report: HOT
+  quality_report: HOT,
+  stock_count: COUNTED,
+  count_line: COUNTED,
+  count_entry: COUNTED,
+  count_tolerance: SETTING,
+  depreciation_line: MONTH_END,
+  stock_report_line: MONTH_END,
+  period_statement: MONTH_END,
+  aging_bucket: SETTING,
+  journal_account: SETTING,
+  closing_run: MONTH_END,
+  closing_run_warehouse: MONTH_END
 }
 /** Whole schemas that belong to somebody else. */
 const FOREIGN_SCHEMAS = { bullmq: 'made and migrated by BullMQ' }

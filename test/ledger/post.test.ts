@@ -342,7 +342,13 @@ describe('the database itself', () => {
       'signature',
       'document_event',
       'document_number',
-      'quality_report'
+      'quality_report',
+      'stock_count',
+      'count_line',
+      'count_entry',
+      'depreciation_line',
+      'stock_report_line',
+      'period_statement'
     ]
     const keys = await h.sql<{ table: string; key: string; first: string }>(
       `select c.relname as table, i.relname as key, a.attname as first

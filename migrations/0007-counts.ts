@@ -1,0 +1,137 @@
+import { Migration } from '@mikro-orm/migrations'
+
+/** Counts (盘点). `warehouse_id` leads every key, as in the ledger. */
+export class Counts extends Migration {
+  override up(): void {
+    this.addSql(`
+-- How far a count may be off before somebody else counts again: both limits hold. By criticality class; '*' for every class without its own.
+create table count_tolerance (
+  criticality text not null,
+  percent numeric(6,3) not null,
+  amount numeric(18,2) not null,
+  constraint count_tolerance_pkey primary key (criticality),
+  constraint count_tolerance_within_reason check (percent >= 0 and percent <= 100 and amount >= 0)
+);
+insert into count_tolerance values ('*', 0, 0);
+
+create table stock_count (
+  warehouse_id int not null references warehouse (id),
+  id bigint not null default nextval('document_id_seq'),
+  number text not null,
+  kind text not null,
+  state text not null,
+  version int not null default 1,
+  -- The month that a month-end count is of; a cycle count has none.
+  period date,
+  -- What a cycle count chose: {"criticality": "A"}, {"category": "x"}, {"parts": [...]}, {"zeroStock": true}.
+  scope jsonb not null,
+  -- Movements of the counted balances with an id up to here are in the snapshot, later ones are not.
+  position bigint not null,
+  opened_at timestamptz not null,
+  opened_by int not null references person (id),
+  duties text[] not null,
+  note text,
+  submitted_at timestamptz,
+  submitted_by int references person (id),
+  refusal jsonb,
+  approved_at timestamptz,
+  cancelled_at timestamptz,
+  cancelled_because text,
+  -- The slip that adjusts the ledger, posted with the approval; none where everything agreed.
+  adjustment_slip_id bigint,
+  -- The count whose lines were set aside or could not be adjusted, and which this one counts again.
+  follows_count_id bigint,
+  reported_at timestamptz,
+  reported_by int references person (id),
+  report_note text,
+  constraint stock_count_pkey primary key (warehouse_id, id),
+  constraint stock_count_number_unique unique (warehouse_id, number),
+  constraint stock_count_kind_known check (kind in ('month-end', 'cycle')),
+  constraint stock_count_state_known check (state in ('counting', 'awaiting-signatures', 'approved', 'cancelled')),
+  constraint stock_count_month_end_has_a_month check ((kind = 'month-end') = (period is not null)),
+  constraint stock_count_approved_says_when check ((state = 'approved') = (approved_at is not null)),
+  constraint stock_count_adjustment_fkey foreign key (warehouse_id, adjustment_slip_id) references slip (warehouse_id, id),
+  constraint stock_count_follows_fkey foreign key (warehouse_id, follows_count_id) references stock_count (warehouse_id, id)
+);
+create unique index stock_count_one_month_end on stock_count (warehouse_id, period) where kind = 'month-end' and state <> 'cancelled';
+create index stock_count_by_state on stock_count (state, warehouse_id);
+create index stock_count_newest on stock_count (warehouse_id, id desc);
+create index stock_count_by_period on stock_count (period, warehouse_id) where period is not null;
+
+create table count_line (
+  warehouse_id int not null,
+  count_id bigint not null,
+  line_no int not null,
+  part_id int not null references part (id),
+  ownership text not null,
+  condition text not null,
+  -- On hand in the ledger at the position of the count; null for goods that no balance knew and the counter found.
+  snapshot numeric(15,3),
+  state text not null default 'open',
+  -- The entry that holds, copied from count_entry when the line is settled.
+  counted numeric(15,3),
+  card numeric(15,3),
+  expected numeric(15,3),
+  counted_at timestamptz,
+  -- Per lot where the counter counted lots: [{"lot": "12", "counted": "5", "expected": "6"}], decimals as text.
+  lots jsonb,
+  -- Of the variance, at the cost of the lots it concerns.
+  variance_value numeric(18,2),
+  cause text,
+  cause_note text,
+  evidence text,
+  explained_by int references person (id),
+  explained_at timestamptz,
+  -- What found goods are worth, and the paper that says so.
+  unit_cost numeric(18,4),
+  received_on date,
+  cost_document text,
+  verified_by int references person (id),
+  verified_at timestamptz,
+  set_aside_because text,
+  set_aside_by int references person (id),
+  adjusted_line_no int,
+  -- While it is true, no other count may have the same balance.
+  active boolean not null default true,
+  constraint count_line_pkey primary key (warehouse_id, count_id, line_no),
+  constraint count_line_count_fkey foreign key (warehouse_id, count_id) references stock_count (warehouse_id, id),
+  constraint count_line_ownership_known check (ownership in ('own', 'consigned')),
+  constraint count_line_condition_known check (condition in ('qualified', 'nonconforming')),
+  constraint count_line_state_known check (state in ('open', 'recount-due', 'settled', 'set-aside')),
+  constraint count_line_settled_was_counted check (state <> 'settled' or (counted is not null and card is not null and expected is not null)),
+  constraint count_line_counted_not_negative check (counted >= 0 and card >= 0)
+);
+create unique index count_line_one_count_per_balance on count_line (warehouse_id, part_id, ownership, condition) where active;
+create unique index count_line_balance_once on count_line (warehouse_id, count_id, part_id, ownership, condition);
+create index count_line_last_counted on count_line (warehouse_id, part_id, ownership, condition, counted_at desc) where state = 'settled';
+
+-- What was entered, by whom, and what the ledger held at that moment. Append-only: a recount is another entry.
+create sequence count_entry_id_seq;
+create table count_entry (
+  warehouse_id int not null,
+  id bigint not null default nextval('count_entry_id_seq'),
+  count_id bigint not null,
+  line_no int not null,
+  round int not null,
+  counted numeric(15,3) not null,
+  card numeric(15,3) not null,
+  expected numeric(15,3) not null,
+  -- Movements of the balance with an id up to here are in the expected quantity.
+  position bigint not null,
+  lots jsonb,
+  counted_by int not null references person (id),
+  counted_at timestamptz not null,
+  constraint count_entry_pkey primary key (warehouse_id, id),
+  constraint count_entry_line_fkey foreign key (warehouse_id, count_id, line_no) references count_line (warehouse_id, count_id, line_no),
+  constraint count_entry_quantities_not_negative check (counted >= 0 and card >= 0 and expected >= 0)
+);
+create index count_entry_by_line on count_entry (warehouse_id, count_id, line_no, id);
+create function count_entry_refuse_change() returns trigger language plpgsql as $$
+begin
+  raise exception 'what was counted is never edited or deleted; count again' using errcode = 'BC012';
+end $$;
+create trigger count_entry_is_append_only before update or delete on count_entry
+  for each row execute function count_entry_refuse_change();
+`)
+  }
+}

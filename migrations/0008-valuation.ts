@@ -1,0 +1,161 @@
+import { Migration } from '@mikro-orm/migrations'
+
+/**
+ * What a month end leaves behind: the depreciation of every lot, the stock report of every balance, and the statement. All of it
+ * is written once, when the month is closed, and never changed. Partitioned by month like the movements, because it is read by month.
+ */
+export class Valuation extends Migration {
+  override up(): void {
+    this.addSql(FROZEN)
+    this.addSql(SETTINGS)
+    this.addSql(CLOSING_RUNS)
+  }
+}
+
+const FROZEN = `
+-- One row per own lot on hand at the end of the month, charged or not: together they are the net book value of the stock.
+create table depreciation_line (
+  warehouse_id int not null,
+  period date not null,
+  part_id int not null,
+  lot_id bigint not null,
+  condition text not null,
+  received_on date not null,
+  quantity numeric(15,3) not null,
+  unit_cost numeric(18,4) not null,
+  cost numeric(18,2) not null,
+  months_charged int not null,
+  charge numeric(18,2) not null,
+  accumulated numeric(18,2) not null,
+  constraint depreciation_line_pkey primary key (warehouse_id, period, part_id, lot_id),
+  constraint depreciation_line_holds_something check (quantity > 0),
+  constraint depreciation_line_within_cost check (charge >= 0 and accumulated >= charge)
+) partition by range (period);
+
+-- 进销存月报 with the names of the month: opening + in − out + adjustment = closing, in quantity, cost and accumulated depreciation
+-- (where the charge of the month comes to it). Outgoing figures are positive; a reversal stands, negative, where its slip stood.
+create table stock_report_line (
+  warehouse_id int not null,
+  period date not null,
+  part_number text not null,
+  ownership text not null,
+  condition text not null,
+  part_id int not null,
+  name text not null,
+  name_zh text,
+  specification text,
+  unit text not null,
+  opening_quantity numeric(15,3) not null,
+  opening_cost numeric(18,2) not null,
+  opening_accumulated numeric(18,2) not null,
+  in_quantity numeric(15,3) not null,
+  in_cost numeric(18,2) not null,
+  in_accumulated numeric(18,2) not null,
+  out_quantity numeric(15,3) not null,
+  out_cost numeric(18,2) not null,
+  out_accumulated numeric(18,2) not null,
+  adjustment_quantity numeric(15,3) not null,
+  adjustment_cost numeric(18,2) not null,
+  adjustment_accumulated numeric(18,2) not null,
+  charge numeric(18,2) not null,
+  closing_quantity numeric(15,3) not null,
+  closing_cost numeric(18,2) not null,
+  closing_accumulated numeric(18,2) not null,
+  constraint stock_report_line_pkey primary key (warehouse_id, period, part_number, ownership, condition),
+  constraint stock_report_line_quantity_adds_up check (opening_quantity + in_quantity - out_quantity + adjustment_quantity = closing_quantity),
+  constraint stock_report_line_cost_adds_up check (opening_cost + in_cost - out_cost + adjustment_cost = closing_cost),
+  constraint stock_report_line_depreciation_adds_up check (opening_accumulated + in_accumulated - out_accumulated + adjustment_accumulated + charge = closing_accumulated)
+) partition by range (period);
+
+create function ensure_statement_partitions(p_month date) returns boolean language plpgsql as $$
+declare
+  v_from date := date_trunc('month', p_month::timestamp)::date;
+  v_until date := (v_from + interval '1 month')::date;
+  v_table text;
+begin
+  if to_regclass('stock_report_line_' || to_char(v_from, 'YYYY_MM')) is not null then return false; end if;
+  perform pg_advisory_xact_lock(7305005);
+  foreach v_table in array array['depreciation_line', 'stock_report_line'] loop
+    if not exists (select 1 from pg_class where relname = v_table || '_' || to_char(v_from, 'YYYY_MM')) then
+      execute format('create table %I partition of %I for values from (%L) to (%L)', v_table || '_' || to_char(v_from, 'YYYY_MM'), v_table, v_from, v_until);
+    end if;
+  end loop;
+  return true;
+end $$;
+
+create table period_statement (
+  warehouse_id int not null references warehouse (id),
+  period date not null,
+  -- RFC 8785 JSON, word for word as it was sealed; its SHA-256 beside it.
+  content text not null,
+  sha256 text not null,
+  -- The last movement of the month and all months before it.
+  position bigint not null,
+  cost numeric(18,2) not null,
+  charge numeric(18,2) not null,
+  accumulated numeric(18,2) not null,
+  closed_by int not null references person (id),
+  closed_at timestamptz not null,
+  constraint period_statement_pkey primary key (warehouse_id, period),
+  constraint period_statement_hash_is_sha256 check (sha256 ~ '^[0-9a-f]{64}$')
+);
+create index period_statement_by_period on period_statement (period, warehouse_id);
+
+create function statement_refuse_change() returns trigger language plpgsql as $$
+begin
+  raise exception 'the statement of a closed month is never changed; correct in the open month' using errcode = 'BC013';
+end $$;
+create trigger period_statement_is_frozen before update or delete on period_statement for each row execute function statement_refuse_change();
+create trigger depreciation_line_is_frozen before update or delete on depreciation_line for each row execute function statement_refuse_change();
+create trigger stock_report_line_is_frozen before update or delete on stock_report_line for each row execute function statement_refuse_change();
+`
+
+const SETTINGS = `
+-- Age in months by R-AGE-1: 1 in the month of receipt. The last bucket has no end.
+create table aging_bucket (
+  from_months int not null,
+  to_months int,
+  name text not null,
+  name_zh text not null,
+  constraint aging_bucket_pkey primary key (from_months),
+  constraint aging_bucket_in_order check (from_months >= 0 and to_months >= from_months)
+);
+insert into aging_bucket values (0, 3, '0-3 months', '0–3个月'), (4, 6, '4-6 months', '4–6个月'), (7, 12, '7-12 months', '7–12个月'), (13, 15, '13-15 months', '13–15个月'), (16, null, 'over 15 months', '15个月以上');
+
+-- Which account a department (a warehouse, or '*' for all without their own) books a role to.
+create table journal_account (
+  department text not null,
+  role text not null,
+  account text not null,
+  name text not null,
+  name_zh text,
+  constraint journal_account_pkey primary key (department, role)
+);
+`
+
+const CLOSING_RUNS = `
+create sequence closing_run_id_seq;
+create table closing_run (
+  id bigint not null default nextval('closing_run_id_seq'),
+  period date not null,
+  -- A region, or null for the whole network.
+  region_id int references region (id),
+  requested_by int not null references person (id),
+  requested_at timestamptz not null,
+  started_at timestamptz,
+  finished_at timestamptz,
+  constraint closing_run_pkey primary key (id)
+);
+create unique index closing_run_one_at_a_time on closing_run (period, coalesce(region_id, 0)) where finished_at is null;
+create table closing_run_warehouse (
+  run_id bigint not null references closing_run (id),
+  warehouse_id int not null references warehouse (id),
+  state text not null default 'pending',
+  -- Why it could not be closed: the list of what is missing, or what failed.
+  missing jsonb,
+  settled_at timestamptz,
+  constraint closing_run_warehouse_pkey primary key (run_id, warehouse_id),
+  constraint closing_run_warehouse_state_known check (state in ('pending', 'closed', 'already-closed', 'refused', 'failed'))
+);
+create index closing_run_warehouse_pending on closing_run_warehouse (run_id, warehouse_id) where state = 'pending';
+`
