@@ -101,6 +101,10 @@ create table period_statement (
 );
 create index period_statement_by_period on period_statement (period, warehouse_id);
 
+-- What is on its way, from a warehouse and to it; closing asks every month.
+create index slip_transfer_from on slip (warehouse_id, occurred_on) where kind = 'transfer-out' and state = 'posted';
+create index slip_transfer_to on slip (counterparty, occurred_on) where kind = 'transfer-out' and state = 'posted';
+
 create function statement_refuse_change() returns trigger language plpgsql as $$
 begin
   raise exception 'the statement of a closed month is never changed; correct in the open month' using errcode = 'BC013';

@@ -1,4 +1,6 @@
+import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
 import { stringify } from 'csv-stringify'
 import { CompiledQuery } from 'kysely'
 import type { FastifyReply, FastifyRequest } from 'fastify'
@@ -21,17 +23,14 @@ export async function* rowsOf<Row>(
     yield* rows
 }
 
+/** Member of a row → heading. */
+export type CsvColumns<Row extends object> = Partial<Record<keyof Row & string, string>>
+
 /**
- * Streams rows as UTF-8 CSV with a byte-order mark, so that spreadsheet programs read Chinese right.
+ * Rows as UTF-8 CSV with a byte-order mark, so that spreadsheet programs read Chinese right.
  * A text cell that a spreadsheet would run as a formula is prefixed with an apostrophe; numbers are left as they are.
- * @param columns member of a row → heading
  */
-export function sendCsv<Row extends object>(
-  reply: FastifyReply,
-  fileName: string,
-  columns: Partial<Record<keyof Row & string, string>>,
-  rows: AsyncIterable<Row>
-) {
+function csvOf<Row extends object>(columns: CsvColumns<Row>, rows: AsyncIterable<Row>): Readable {
   const csv = stringify({
     header: true,
     bom: true,
@@ -40,10 +39,30 @@ export function sendCsv<Row extends object>(
   })
   const source = Readable.from(rows)
   source.on('error', (error) => csv.destroy(error))
+  return source.pipe(csv)
+}
+
+/** SHA-256, in hex, of the file that `sendCsv` would send. */
+export async function csvHash<Row extends object>(
+  columns: CsvColumns<Row>,
+  rows: AsyncIterable<Row>
+): Promise<string> {
+  const hash = createHash('sha256')
+  await pipeline(csvOf(columns, rows), hash)
+  return hash.digest('hex')
+}
+
+/** Streams rows as a CSV file. */
+export function sendCsv<Row extends object>(
+  reply: FastifyReply,
+  fileName: string,
+  columns: CsvColumns<Row>,
+  rows: AsyncIterable<Row>
+) {
   reply
     .header('content-type', 'text/csv; charset=utf-8')
     .header('content-disposition', `attachment; filename="${fileName.replaceAll(/[^\w.-]/g, '_')}"`)
-  return reply.send(source.pipe(csv))
+  return reply.send(csvOf(columns, rows))
 }
 
 const harmless = (value: string): string => (/^[=+@\t\r]|^-(?![0-9.]+$)/.test(value) ? `'${value}` : value)

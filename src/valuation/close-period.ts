@@ -1,0 +1,140 @@
+// Closes a month in one warehouse (R-FIN-1). What it does, in one transaction: takes the locks that every posting into the month and
+// the months before it shares, so that a posting is either before the close, and in it, or after it, and refused; goes through the
+// checklist; writes depreciation, stock report and statement; marks the month closed. From then on the database refuses movements.
+// What it does not do: reopen. Corrections go to the open month.
+// A second run, at once or later, finds the month closed and changes nothing.
+import { requireDuty, type Context } from '../identity/actor.ts'
+import { recordAudit } from '../identity/audit.ts'
+import { inTransaction } from '../platform/context.ts'
+import { run, statement } from '../platform/database.ts'
+import { Refusal } from '../platform/errors.ts'
+import { warehouseByCode, type Warehouse } from '../warehouses/directory.ts'
+import { closingChecklist, type Checklist } from './closing-checklist.ts'
+import { firstDay, runDepreciation } from './depreciation.ts'
+import { buildStatement, frozenStatement, sealed } from './statement.ts'
+import { freezeStockReport, untiedOpenings } from './stock-report.ts'
+
+export interface Closing extends Checklist {
+  warehouse: string
+  period: string
+  state: 'closed' | 'open'
+  closedBy: string | null
+  closedAt: string | null
+  /** Hash of the statement. */
+  sha256: string | null
+}
+
+const ENSURE = statement<never>('select ensure_statement_partitions($1::date)')
+// How long a month end takes depends on the stock; requests have a limit, and this is one that may be long.
+const NO_TIME_LIMIT = statement<never>('set local statement_timeout = 0')
+// Months are locked oldest first, so that two closings of a warehouse queue.
+const LOCK = statement<never>(`
+select pg_advisory_xact_lock($1::int, month)
+  from generate_series(
+         least(coalesce((select month_index(max(period)) + 1 from stock_period where warehouse_id = $1 and state = 'closed'), month_index('2000-01-01')), month_index($2::date)),
+         month_index($2::date)) as month`)
+const CLOSED = statement<{ period: string }>(
+  `select to_char(max(period), 'YYYY-MM') as period from stock_period where warehouse_id = $1 and state = 'closed' having max(period) >= $2::date`
+)
+const CLOSE = statement<never>(`
+with frozen as (
+  insert into period_statement (warehouse_id, period, content, sha256, position, cost, charge, accumulated, closed_by, closed_at)
+  values ($1, $2::date, $3, $4, $5::bigint, $6::numeric, $7::numeric, $8::numeric, $9, $10)
+)
+insert into stock_period (warehouse_id, period, state, closed_at) values ($1, $2::date, 'closed', $10)`)
+
+/**
+ * Closes a month.
+ * @param period the month, `2026-10`
+ * @param dryRun only says what is missing
+ * @throws Refusal 403, 404, 409 `PeriodAlreadyClosed`, `PeriodNotClosable` with what is `missing`, `LedgerDoesNotTie`
+ */
+export async function closePeriod(
+  ctx: Context,
+  { warehouse: code, period, dryRun = false }: { warehouse: string; period: string; dryRun?: boolean | undefined }
+): Promise<Closing> {
+  const warehouse = await warehouseByCode(ctx, code)
+  requireDuty(ctx, ['finance-supervisor', 'hq-finance'], warehouse)
+  if (dryRun) return readClosing(ctx, { warehouse: code, period })
+  await run(ctx, ENSURE, [firstDay(period)])
+  return inTransaction(ctx, async (inner) => {
+    await run(inner, NO_TIME_LIMIT, [])
+    await run(inner, LOCK, [warehouse.id, firstDay(period)])
+    await refuseClosed(inner, warehouse, period)
+    const { missing, warnings } = await closingChecklist(inner, warehouse, period)
+    if (missing.length > 0)
+      throw new Refusal(
+        'PeriodNotClosable',
+        409,
+        `${period} of warehouse ${code} cannot be closed yet: ${missing.map(({ detail }) => detail).join('; ')}`,
+        { extra: { missing } }
+      )
+    return { ...(await freeze(inner, warehouse, period)), missing, warnings }
+  })
+}
+
+async function refuseClosed(ctx: Context, warehouse: Warehouse, period: string): Promise<void> {
+  const [last] = await run(ctx, CLOSED, [warehouse.id, firstDay(period)])
+  if (last === undefined) return
+  const frozen = await frozenStatement(ctx, { warehouseId: warehouse.id, period })
+  throw new Refusal(
+    'PeriodAlreadyClosed',
+    409,
+    frozen === undefined
+      ? `${period} of warehouse ${warehouse.code} lies before ${last.period}, which is closed; nothing is closed or reopened before it`
+      : `${period} of warehouse ${warehouse.code} was closed by ${frozen.closedBy} at ${frozen.closedAt}; read its statement, and correct in the open month`,
+    {
+      extra: frozen === undefined ? {} : { closedBy: frozen.closedBy, closedAt: frozen.closedAt, sha256: frozen.sha256 }
+    }
+  )
+}
+
+async function freeze(ctx: Context, warehouse: Warehouse, period: string): Promise<Omit<Closing, keyof Checklist>> {
+  await runDepreciation(ctx, { warehouseId: warehouse.id, period })
+  await freezeStockReport(ctx, { warehouseId: warehouse.id, period })
+  const untied = await untiedOpenings(ctx, { warehouseId: warehouse.id, period })
+  if (untied.length > 0)
+    throw new Refusal(
+      'LedgerDoesNotTie',
+      409,
+      `the month would not open with what the month before closed with: ${untied
+        .slice(0, 5)
+        .map(({ part, opening, closing }) => `${part} opens with ${opening}, was closed with ${closing}`)
+        .join('; ')}. The books were changed past the service; verify the ledger`,
+      { extra: { untied } }
+    )
+  const at = ctx.clock.now().toString()
+  const content = await buildStatement(ctx, { warehouse, period, isClosed: true }, { by: ctx.actor.username, at })
+  const { text, sha256 } = sealed(content)
+  const { cost, charge, accumulatedDepreciation } = content.depreciation
+  await run(ctx, CLOSE, [
+    warehouse.id,
+    firstDay(period),
+    text,
+    sha256,
+    content.position,
+    cost,
+    charge,
+    accumulatedDepreciation,
+    ctx.actor.personId,
+    at
+  ])
+  await recordAudit(ctx, 'period.closed', `warehouse:${warehouse.code}`, { period, sha256, charge })
+  return { warehouse: warehouse.code, period, state: 'closed', closedBy: ctx.actor.username, closedAt: at, sha256 }
+}
+
+/** Whether a month is closed, and if not, what is missing. */
+export async function readClosing(
+  ctx: Context,
+  { warehouse: code, period }: { warehouse: string; period: string }
+): Promise<Closing> {
+  const warehouse = await warehouseByCode(ctx, code)
+  requireDuty(ctx, ['finance-supervisor', 'hq-finance'], warehouse)
+  const frozen = await frozenStatement(ctx, { warehouseId: warehouse.id, period })
+  if (frozen !== undefined) {
+    const { closedBy, closedAt, sha256 } = frozen
+    return { warehouse: code, period, state: 'closed', closedBy, closedAt, sha256, missing: [], warnings: [] }
+  }
+  const checklist = await closingChecklist(ctx, warehouse, period)
+  return { warehouse: code, period, state: 'open', closedBy: null, closedAt: null, sha256: null, ...checklist }
+}

@@ -1,0 +1,138 @@
+// What a month still lacks before it can be closed (R-FIN-1), for a dry run and for the close itself alike.
+//
+// - The month is over, and every month before it is closed, from the first in which anything moved.
+// - Its month-end count is approved. Only a warehouse that held nothing at its end and moved nothing in it has nothing to count.
+// - No slip of it or an earlier month lacks a late signature, or is approved and not posted.
+// - Nothing is in transit from or to the warehouse since before the month: a transfer out, not reversed, of which a part has not
+//   come in by posted transfer-in slips that name it as their reference.
+import type { Context } from '../identity/actor.ts'
+import { run, statement } from '../platform/database.ts'
+import type { Warehouse } from '../warehouses/directory.ts'
+import { firstDay } from './depreciation.ts'
+
+export const MISSING_KINDS = [
+  'period-not-over',
+  'previous-period-open',
+  'count-not-approved',
+  'late-signature-open',
+  'slip-approved-not-posted',
+  'goods-in-transit'
+] as const
+
+/** One thing that keeps the month open, in words, with the documents it is about. */
+export interface Missing {
+  kind: (typeof MISSING_KINDS)[number]
+  detail: string
+  /** Numbers of documents, the first twenty. */
+  documents: string[]
+}
+
+export interface Checklist {
+  missing: Missing[]
+  /** What does not keep the month open but will have to be dated anew once it is closed. */
+  warnings: { detail: string; documents: string[] }[]
+}
+
+interface Found {
+  lastClosed: string | null
+  firstMoved: string | null
+  hasHeld: boolean
+  count: { number: string; state: string } | null
+  late: string[]
+  approved: string[]
+  unfinished: string[]
+  inTransit: string[]
+}
+
+const NEXT = `($2::date + interval '1 month')::date`
+const slips = (condition: string): string => `coalesce((
+         select json_agg(number order by number) from (
+           select s.number from slip s where s.warehouse_id = $1 and s.occurred_on < ${NEXT} and ${condition} order by s.number limit 20) some), '[]')`
+
+const FOUND = statement<Found>(`
+select (select to_char(max(period), 'YYYY-MM') from stock_period where warehouse_id = $1 and state = 'closed') as "lastClosed",
+       (select to_char(min(occurred_on), 'YYYY-MM') from movement where warehouse_id = $1) as "firstMoved",
+       exists (select 1 from lot where warehouse_id = $1 and opened_on < ${NEXT} and (not exhausted or last_moved_on >= $2::date)) as "hasHeld",
+       (select json_build_object('number', number, 'state', state) from stock_count
+         where warehouse_id = $1 and kind = 'month-end' and period = $2::date and state <> 'cancelled') as count,
+       ${slips('s.late_duty is not null and s.late_settled_at is null')} as late,
+       ${slips("s.state = 'approved'")} as approved,
+       ${slips("s.state in ('draft', 'awaiting-signatures', 'refused')")} as unfinished,
+       coalesce((
+         select json_agg(number order by number) from (
+           select s.number
+             from slip s
+            where s.kind = 'transfer-out' and s.state = 'posted' and s.occurred_on < $2::date and (s.warehouse_id = $1 or s.counterparty = $3)
+              and not exists (select 1 from slip r where r.warehouse_id = s.warehouse_id and r.source_slip_id = s.id and r.kind = 'reversal' and r.state = 'posted')
+              and exists (
+                select 1 from slip_line l
+                 where l.warehouse_id = s.warehouse_id and l.slip_id = s.id
+                 group by l.part_id
+                having -sum(l.quantity) > coalesce((
+                  select sum(il.quantity)
+                    from slip i join slip_line il on il.warehouse_id = i.warehouse_id and il.slip_id = i.id
+                   where i.kind = 'transfer-in' and i.state = 'posted' and i.reference = s.number and il.part_id = l.part_id
+                     and not exists (select 1 from slip r where r.warehouse_id = i.warehouse_id and r.source_slip_id = i.id and r.kind = 'reversal' and r.state = 'posted')), 0))
+            order by s.number limit 20) some), '[]') as "inTransit"`)
+
+/** The month after one, `2026-12` → `2027-01`. */
+export const monthAfter = (period: string): string => Temporal.PlainYearMonth.from(period).add({ months: 1 }).toString()
+
+/**
+ * @param period the month, `2026-10`
+ * @returns nothing missing if it may be closed now
+ */
+export async function closingChecklist(ctx: Context, warehouse: Warehouse, period: string): Promise<Checklist> {
+  const [found] = await run(ctx, FOUND, [warehouse.id, firstDay(period), warehouse.code])
+  if (found === undefined) throw new Error('a statement without from answers one row')
+  const missing: Missing[] = []
+  const lack = (kind: Missing['kind'], detail: string, documents: string[] = []) =>
+    missing.push({ kind, detail, documents })
+  const some = (documents: string[]): string =>
+    `${documents.slice(0, 5).join(', ')}${documents.length > 5 ? ' and more' : ''}`
+
+  const nextMonth = firstDay(monthAfter(period))
+  if (ctx.clock.today() < nextMonth)
+    lack('period-not-over', `${period} is not over; it can be closed from ${nextMonth} on`)
+  const firstOpen = found.lastClosed === null ? (found.firstMoved ?? period) : monthAfter(found.lastClosed)
+  if (firstOpen < period)
+    lack('previous-period-open', `months are closed in order, and ${firstOpen} is still open; close it first`)
+  if (found.count === null ? found.hasHeld : found.count.state !== 'approved')
+    lack(
+      'count-not-approved',
+      found.count === null
+        ? `the month-end count of ${period} is not opened; open it with {"kind": "month-end", "period": "${period}"}`
+        : `the month-end count ${found.count.number} is ${found.count.state}; it must be approved by head office`,
+      found.count === null ? [] : [found.count.number]
+    )
+  if (found.late.length > 0)
+    lack(
+      'late-signature-open',
+      `goods were released without a signature that is still due: ${some(found.late)}; have them signed`,
+      found.late
+    )
+  if (found.approved.length > 0)
+    lack(
+      'slip-approved-not-posted',
+      `signed by all and not posted: ${some(found.approved)}; post or cancel them`,
+      found.approved
+    )
+  if (found.inTransit.length > 0)
+    lack(
+      'goods-in-transit',
+      `under way since before ${period}: ${some(found.inTransit)}; receive them by a transfer-in with that number as its reference, or reverse them`,
+      found.inTransit
+    )
+  return {
+    missing,
+    warnings:
+      found.unfinished.length === 0
+        ? []
+        : [
+            {
+              detail: `not signed by all and dated into ${period} or before: ${some(found.unfinished)}; once the month is closed they must be dated later`,
+              documents: found.unfinished
+            }
+          ]
+  }
+}

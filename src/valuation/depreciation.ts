@@ -1,0 +1,170 @@
+// The depreciation of a month (R-AGE-2, R-AGE-3), one row per own lot on hand at its end: read from the frozen rows of a closed
+// month, worked out by the same statement that will freeze them for an open one. Consigned goods are never in it (R-STK-6).
+import type { Context } from '../identity/actor.ts'
+import { rowsOf, type CsvColumns } from '../platform/csv.ts'
+import { run, statement, type Statement } from '../platform/database.ts'
+import { LOT_BOOKS } from './lot-books.ts'
+
+/** A lot in the statement; decimals are text. */
+export interface DepreciationRow {
+  warehouse: string
+  period: string
+  part: string
+  name: string
+  nameZh: string | null
+  lot: string
+  condition: 'qualified' | 'nonconforming'
+  receivedOn: string
+  /** 1 in the month of receipt, 4 in the month of the first charge. */
+  ageMonths: number
+  quantity: string
+  unitCost: string
+  cost: string
+  monthsCharged: number
+  charge: string
+  accumulatedDepreciation: string
+  netBookValue: string
+}
+
+/** The columns of the statement as a file. */
+export const DEPRECIATION_COLUMNS: CsvColumns<DepreciationRow> = {
+  period: 'period 会计期间',
+  warehouse: 'warehouse 仓库',
+  part: 'part 货号',
+  name: 'name 英文名',
+  nameZh: 'name (zh) 货名',
+  lot: 'lot 批次',
+  condition: 'condition 质量状态',
+  receivedOn: 'received on 入库日期',
+  ageMonths: 'age in months 库龄(月)',
+  quantity: 'quantity 数量',
+  unitCost: 'unit cost 单位成本',
+  cost: 'cost 原值',
+  monthsCharged: 'months charged 已折旧月数',
+  charge: 'charge of the month 本月折旧',
+  accumulatedDepreciation: 'accumulated depreciation 累计折旧',
+  netBookValue: 'net book value 净值'
+}
+
+export interface DepreciationTotals {
+  lots: number
+  cost: string
+  charge: string
+  accumulatedDepreciation: string
+  netBookValue: string
+}
+
+/** A warehouse and a month, and whether the month is closed there. `period` is the month, `2026-10`. */
+export interface BookedMonth {
+  warehouse: { id: number; code: string }
+  period: string
+  isClosed: boolean
+}
+
+export const firstDay = (period: string): string => `${period}-01`
+
+// Not prepared: a plan for any warehouse is a bad one for one with a million lots.
+const RUN: Statement<never> = {
+  text: `
+with ${LOT_BOOKS}
+insert into depreciation_line (warehouse_id, period, part_id, lot_id, condition, received_on, quantity, unit_cost, cost, months_charged, charge, accumulated)
+select warehouse_id, $2::date, part_id, lot_id, condition, received_on, quantity, unit_cost, cost, months_charged, charge, accumulated
+  from book where ownership = 'own'`
+}
+
+/**
+ * Writes the depreciation of a month, inside the transaction that closes it: only its lock keeps the month from moving. A second
+ * run finds the rows there and fails on their key.
+ */
+export async function runDepreciation(
+  ctx: Context,
+  { warehouseId, period }: { warehouseId: number; period: string }
+): Promise<void> {
+  await run(ctx, RUN, [[warehouseId], firstDay(period)])
+}
+
+const COLUMNS = (row: string, names: string): string => `
+       ${names}.part_number as part, ${names}.name, ${names}.name_zh as "nameZh", ${row}.lot_id::text as lot, ${row}.condition, ${row}.received_on as "receivedOn",
+       month_index($2::date) - month_index(${row}.received_on) + 1 as "ageMonths", trim_scale(${row}.quantity)::text as quantity, ${row}.unit_cost::text as "unitCost",
+       ${row}.cost::text as cost, ${row}.months_charged as "monthsCharged", ${row}.charge::numeric(18,2)::text as charge,
+       ${row}.accumulated::numeric(18,2)::text as "accumulatedDepreciation", (${row}.cost - ${row}.accumulated)::numeric(18,2)::text as "netBookValue"`
+
+export type DepreciationKey = [part: string, condition: string, lot: string]
+
+// $3 a part or null, $4–$6 the row to go on after, $7 how many.
+const FROZEN = `
+select ${COLUMNS('d', 'r')}
+  from stock_report_line r
+  join depreciation_line d on d.warehouse_id = r.warehouse_id and d.period = r.period and d.part_id = r.part_id and d.condition = r.condition
+ where r.warehouse_id = any ($1::int[]) and r.period = $2::date and r.ownership = 'own' and ($3::text is null or r.part_number = $3)
+   and (r.part_number, r.condition, d.lot_id) > ($4::text, $5::text, $6::bigint)
+ order by r.part_number, r.condition, d.lot_id limit $7`
+
+const COMPUTED = `
+with ${LOT_BOOKS}
+select ${COLUMNS('b', 'part')}
+  from book b
+  join (select id, number as part_number, name, name_zh from part) part on part.id = b.part_id
+ where b.ownership = 'own' and ($3::text is null or part.part_number = $3)
+   and (part.part_number, b.condition, b.lot_id) > ($4::text, $5::text, $6::bigint)
+ order by part.part_number, b.condition, b.lot_id limit $7`
+
+const FIRST: DepreciationKey = ['', '', '0']
+const FROZEN_PAGE = statement<Omit<DepreciationRow, 'warehouse' | 'period'>>(FROZEN)
+const COMPUTED_PAGE: Statement<Omit<DepreciationRow, 'warehouse' | 'period'>> = { text: COMPUTED }
+
+/**
+ * Lots of one warehouse and month by part, condition and lot.
+ * @param after the row to go on after; from the first if left away
+ * @param limit all of them if left away
+ */
+export async function depreciationRows(
+  ctx: Context,
+  { warehouse, period, isClosed }: BookedMonth,
+  { part, after, limit }: { part?: string | undefined; after?: DepreciationKey | undefined; limit?: number }
+): Promise<DepreciationRow[]> {
+  const rows = await run(ctx, isClosed ? FROZEN_PAGE : COMPUTED_PAGE, [
+    [warehouse.id],
+    firstDay(period),
+    part ?? null,
+    ...(after ?? FIRST),
+    limit ?? null
+  ])
+  return rows.map((row) => ({ warehouse: warehouse.code, period, ...row }))
+}
+
+/** The same as a stream, in the same order, for files: memory stays flat however many lots there are. */
+export async function* depreciationStream(
+  ctx: Context,
+  { warehouse, period, isClosed }: BookedMonth,
+  { part }: { part?: string | undefined } = {}
+): AsyncGenerator<DepreciationRow> {
+  const rows = rowsOf<Omit<DepreciationRow, 'warehouse' | 'period'>>(ctx, isClosed ? FROZEN : COMPUTED, [
+    [warehouse.id],
+    firstDay(period),
+    part ?? null,
+    ...FIRST,
+    null
+  ])
+  for await (const row of rows) yield { warehouse: warehouse.code, period, ...row }
+}
+
+const TOTALS = `count(*)::int as lots, coalesce(sum(cost), 0)::numeric(18,2)::text as cost, coalesce(sum(charge), 0)::numeric(18,2)::text as charge,
+       coalesce(sum(accumulated), 0)::numeric(18,2)::text as "accumulatedDepreciation", coalesce(sum(cost - accumulated), 0)::numeric(18,2)::text as "netBookValue"`
+
+const FROZEN_TOTALS: Statement<DepreciationTotals> = {
+  text: `select ${TOTALS} from depreciation_line where warehouse_id = any ($1::int[]) and period = $2::date`
+}
+const COMPUTED_TOTALS: Statement<DepreciationTotals> = {
+  text: `with ${LOT_BOOKS} select ${TOTALS} from book where ownership = 'own'`
+}
+
+/** The sums of all lots of the warehouses, which are all closed for the month, or all open. */
+export async function depreciationTotals(
+  ctx: Context,
+  { warehouseIds, period, isClosed }: { warehouseIds: number[]; period: string; isClosed: boolean }
+): Promise<DepreciationTotals> {
+  const [totals] = await run(ctx, isClosed ? FROZEN_TOTALS : COMPUTED_TOTALS, [warehouseIds, firstDay(period)])
+  if (totals === undefined) throw new Error('a sum is always one row')
+  return totals
+}

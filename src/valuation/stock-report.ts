@@ -1,0 +1,228 @@
+// The stock report of a month (进销存月报, R-FIN-2): opening + in − out + adjustment = closing for every balance, in quantity, original
+// cost and accumulated depreciation, to which the charge of the month comes. What it uses:
+// - Closing is what the lots say at the end of the month, the movements say what came and went, and opening is the rest. So a
+//   frozen month proves something: its opening must be the closing that was frozen before it (`close-period.ts` refuses otherwise).
+// - In and out go by the kind of the slip; a reversal (红字) stands, negative, where the slip it reverses stood. Only counts adjust.
+import type { Context } from '../identity/actor.ts'
+import type { Condition, Ownership } from '../ledger/post.ts'
+import { rowsOf, type CsvColumns } from '../platform/csv.ts'
+import { run, statement, type Statement } from '../platform/database.ts'
+import { SLIP_KIND_RULES, type SlipKind } from '../slips/slip-kinds.ts'
+import { firstDay, type BookedMonth } from './depreciation.ts'
+import { LOT_BOOKS } from './lot-books.ts'
+
+const FIGURES = ['opening', 'in', 'out', 'adjustment', 'closing'] as const
+type Figure = (typeof FIGURES)[number]
+type Figures = Record<
+  `${Figure}Quantity` | `${Figure}Cost` | `${Figure}AccumulatedDepreciation` | `${Figure}NetBookValue`,
+  string
+>
+
+/** A balance in the report; decimals are text. Outgoing figures are positive. */
+export interface StockReportRow extends Figures {
+  warehouse: string
+  period: string
+  part: string
+  name: string
+  nameZh: string | null
+  specification: string | null
+  unit: string
+  ownership: Ownership
+  condition: Condition
+  /** Depreciation of the month, which is in the closing accumulated depreciation. */
+  charge: string
+}
+
+export type StockReportTotals = Omit<
+  StockReportRow,
+  'warehouse' | 'period' | 'part' | 'name' | 'nameZh' | 'specification' | 'unit' | 'ownership' | 'condition'
+> & { balances: number }
+
+const FIGURE_NAMES: Record<Figure, string> = {
+  opening: 'opening 期初',
+  in: 'in 本期入库',
+  out: 'out 本期出库',
+  adjustment: 'adjustment 盘点调整',
+  closing: 'closing 期末'
+}
+const figureHeadings = (figure: Figure): CsvColumns<StockReportRow> => ({
+  [`${figure}Quantity`]: `${FIGURE_NAMES[figure]}: quantity 数量`,
+  [`${figure}Cost`]: `${FIGURE_NAMES[figure]}: cost 原值`,
+  [`${figure}AccumulatedDepreciation`]: `${FIGURE_NAMES[figure]}: accumulated depreciation 累计折旧`,
+  [`${figure}NetBookValue`]: `${FIGURE_NAMES[figure]}: net book value 净值`
+})
+
+/** The columns of the report as a file. */
+export const STOCK_REPORT_COLUMNS: CsvColumns<StockReportRow> = {
+  period: 'period 会计期间',
+  warehouse: 'warehouse 仓库',
+  part: 'part 货号',
+  name: 'name 英文名',
+  nameZh: 'name (zh) 货名',
+  specification: 'specification 规格',
+  unit: 'unit 单位',
+  ownership: 'ownership 所有权',
+  condition: 'condition 质量状态',
+  ...figureHeadings('opening'),
+  ...figureHeadings('in'),
+  ...figureHeadings('out'),
+  ...figureHeadings('adjustment'),
+  charge: 'depreciation of the month 本月折旧',
+  ...figureHeadings('closing')
+}
+
+const kindsOf = (direction: 'in' | 'out'): string =>
+  (Object.keys(SLIP_KIND_RULES) as SlipKind[])
+    .filter((kind) => SLIP_KIND_RULES[kind].direction === direction)
+    .map((kind) => `'${kind}'`)
+    .join(', ')
+
+/** The kind a movement is reported under, of a slip `s` whose source is `source`. */
+export const REPORTED_KIND = `case when s.kind = 'reversal' then source.kind else s.kind end`
+
+/** Movements of the month with the kind they are reported under, as `moved`; parameters as in `LOT_BOOKS`. */
+export const MOVED = `
+  moved as (
+    select m.warehouse_id, m.part_id, m.ownership, m.condition, ${REPORTED_KIND} as kind, sum(m.quantity) as quantity, sum(m.cost) as cost, sum(m.charge) as charge
+      from movement m
+      join slip s on s.warehouse_id = m.warehouse_id and s.id = m.slip_id
+      left join slip source on source.warehouse_id = s.warehouse_id and source.id = s.source_slip_id
+     where m.warehouse_id = any ($1::int[]) and m.occurred_on >= $2::date and m.occurred_on < ($2::date + interval '1 month')::date
+     group by 1, 2, 3, 4, 5
+  )`
+
+const sumIf = (column: string, kinds: string): string => `sum(${column}) filter (where kind in (${kinds}))`
+const moved = (column: string): string => `
+           coalesce(${sumIf(column, kindsOf('in'))}, 0) as in_${column}, coalesce(-${sumIf(column, kindsOf('out'))}, 0) as out_${column},
+           coalesce(${sumIf(column, "'adjustment'")}, 0) as adjustment_${column}`
+
+/** Ends in `report`, with the columns of `stock_report_line`. */
+const REPORT = `${LOT_BOOKS}, ${MOVED}, flow as (
+    select warehouse_id, part_id, ownership, condition, ${moved('quantity')}, ${moved('cost')}, ${moved('charge')}
+      from moved group by 1, 2, 3, 4
+  ), closing as (
+    select warehouse_id, part_id, ownership, condition, sum(quantity) as quantity, sum(cost) as cost, sum(accumulated) as accumulated, sum(charge) as charge
+      from book group by 1, 2, 3, 4
+  ), report as (
+    select warehouse_id, $2::date as period, part.number as part_number, ownership, condition, part_id, part.name, part.name_zh, part.specification, part.unit,
+           quantity - in_quantity + out_quantity - adjustment_quantity as opening_quantity,
+           cost - in_cost + out_cost - adjustment_cost as opening_cost,
+           accumulated - charge - in_charge + out_charge - adjustment_charge as opening_accumulated,
+           in_quantity, in_cost, in_charge as in_accumulated, out_quantity, out_cost, out_charge as out_accumulated,
+           adjustment_quantity, adjustment_cost, adjustment_charge as adjustment_accumulated,
+           charge, quantity as closing_quantity, cost as closing_cost, accumulated as closing_accumulated
+      from (select warehouse_id, part_id, ownership, condition,
+                   ${['quantity', 'cost', 'accumulated', 'charge'].map((column) => `coalesce(closing.${column}, 0) as ${column}`).join(', ')},
+                   ${['in', 'out', 'adjustment'].flatMap((figure) => ['quantity', 'cost', 'charge'].map((column) => `coalesce(flow.${figure}_${column}, 0) as ${figure}_${column}`)).join(', ')}
+              from closing full join flow using (warehouse_id, part_id, ownership, condition)) figures
+      join part on part.id = part_id
+  )`
+
+const LINE_COLUMNS = `warehouse_id, period, part_number, ownership, condition, part_id, name, name_zh, specification, unit,
+  opening_quantity, opening_cost, opening_accumulated, in_quantity, in_cost, in_accumulated, out_quantity, out_cost, out_accumulated,
+  adjustment_quantity, adjustment_cost, adjustment_accumulated, charge, closing_quantity, closing_cost, closing_accumulated`
+
+const FREEZE: Statement<never> = {
+  text: `with ${REPORT} insert into stock_report_line (${LINE_COLUMNS}) select ${LINE_COLUMNS} from report`
+}
+
+/** Writes the report of a month, inside the transaction that closes it. A second run fails on the key of the rows that are there. */
+export async function freezeStockReport(
+  ctx: Context,
+  { warehouseId, period }: { warehouseId: number; period: string }
+): Promise<void> {
+  await run(ctx, FREEZE, [[warehouseId], firstDay(period)])
+}
+
+const UNTIED = statement<{ part: string; ownership: string; condition: string; opening: string; closing: string }>(`
+select part_number as part, ownership, condition,
+       trim_scale(coalesce(now.opening_quantity, 0)) || ' at ' || coalesce(now.opening_cost, 0) || ' less ' || coalesce(now.opening_accumulated, 0) as opening,
+       trim_scale(coalesce(before.closing_quantity, 0)) || ' at ' || coalesce(before.closing_cost, 0) || ' less ' || coalesce(before.closing_accumulated, 0) as closing
+  from (select * from stock_report_line where warehouse_id = $1 and period = $2::date) now
+  full join (select * from stock_report_line where warehouse_id = $1 and period = ($2::date - interval '1 month')::date) before
+       using (part_number, ownership, condition)
+ where (coalesce(now.opening_quantity, 0), coalesce(now.opening_cost, 0), coalesce(now.opening_accumulated, 0))
+    <> (coalesce(before.closing_quantity, 0), coalesce(before.closing_cost, 0), coalesce(before.closing_accumulated, 0))
+ order by 1, 2, 3 limit 20`)
+
+/** The balances whose opening is not what the month before closed with. There are none unless the books were changed past the service. */
+export const untiedOpenings = (
+  ctx: Context,
+  { warehouseId, period }: { warehouseId: number; period: string }
+): Promise<{ part: string; ownership: string; condition: string; opening: string; closing: string }[]> =>
+  run(ctx, UNTIED, [warehouseId, firstDay(period)])
+
+const figureColumns = (of: (expression: string) => string, as: (expression: string) => string): string =>
+  FIGURES.flatMap((figure) => [
+    `${as(`trim_scale(${of(`${figure}_quantity`)})`)} as "${figure}Quantity"`,
+    `${as(`${of(`${figure}_cost`)}::numeric(18,2)`)} as "${figure}Cost"`,
+    `${as(`${of(`${figure}_accumulated`)}::numeric(18,2)`)} as "${figure}AccumulatedDepreciation"`,
+    `${as(`(${of(`${figure}_cost`)} - ${of(`${figure}_accumulated`)})::numeric(18,2)`)} as "${figure}NetBookValue"`
+  ]).join(',\n       ')
+
+const text = (expression: string): string => `(${expression})::text`
+const ROW = `part_number as part, name, name_zh as "nameZh", specification, unit, ownership, condition,
+       ${figureColumns((column) => column, text)}, charge::numeric(18,2)::text as charge`
+const PAGE = `($3::text is null or part_number = $3) and (part_number, ownership, condition) > ($4::text, $5::text, $6::text)
+ order by part_number, ownership, condition limit $7`
+
+type BareRow = Omit<StockReportRow, 'warehouse' | 'period'>
+const FROZEN = `select ${ROW} from stock_report_line where warehouse_id = any ($1::int[]) and period = $2::date and ${PAGE}`
+const COMPUTED = `with ${REPORT} select ${ROW} from report where ${PAGE}`
+const FROZEN_PAGE = statement<BareRow>(FROZEN)
+const COMPUTED_PAGE: Statement<BareRow> = { text: COMPUTED }
+
+export type StockReportKey = [part: string, ownership: string, condition: string]
+const FIRST: StockReportKey = ['', '', '']
+
+/**
+ * Balances of one warehouse and month by part, ownership and condition: those on hand at its end, and those that moved.
+ * @param after the row to go on after; from the first if left away
+ * @param limit all of them if left away
+ */
+export async function stockReportRows(
+  ctx: Context,
+  { warehouse, period, isClosed }: BookedMonth,
+  { part, after, limit }: { part?: string | undefined; after?: StockReportKey | undefined; limit?: number }
+): Promise<StockReportRow[]> {
+  const rows = await run(ctx, isClosed ? FROZEN_PAGE : COMPUTED_PAGE, [
+    [warehouse.id],
+    firstDay(period),
+    part ?? null,
+    ...(after ?? FIRST),
+    limit ?? null
+  ])
+  return rows.map((row) => ({ warehouse: warehouse.code, period, ...row }))
+}
+
+/** The same as a stream, in the same order, for files. */
+export async function* stockReportStream(
+  ctx: Context,
+  { warehouse, period, isClosed }: BookedMonth,
+  { part }: { part?: string | undefined } = {}
+): AsyncGenerator<StockReportRow> {
+  const rows = rowsOf<BareRow>(ctx, isClosed ? FROZEN : COMPUTED, [
+    [warehouse.id],
+    firstDay(period),
+    part ?? null,
+    ...FIRST,
+    null
+  ])
+  for await (const row of rows) yield { warehouse: warehouse.code, period, ...row }
+}
+
+const TOTALS = `count(*)::int as balances, ${figureColumns((column) => `coalesce(sum(${column}), 0)`, text)}, coalesce(sum(charge), 0)::numeric(18,2)::text as charge`
+const FROZEN_TOTALS: Statement<StockReportTotals> = {
+  text: `select ${TOTALS} from stock_report_line where warehouse_id = any ($1::int[]) and period = $2::date`
+}
+const COMPUTED_TOTALS: Statement<StockReportTotals> = { text: `with ${REPORT} select ${TOTALS} from report` }
+
+/** The sums of all balances of the warehouses, which are all closed for the month, or all open. Quantities of all parts together. */
+export async function stockReportTotals(
+  ctx: Context,
+  { warehouseIds, period, isClosed }: { warehouseIds: number[]; period: string; isClosed: boolean }
+): Promise<StockReportTotals> {
+  const [totals] = await run(ctx, isClosed ? FROZEN_TOTALS : COMPUTED_TOTALS, [warehouseIds, firstDay(period)])
+  if (totals === undefined) throw new Error('a sum is always one row')
+  return totals
+}
