@@ -37,6 +37,9 @@ create table stock_count (
   approved_at timestamptz,
   cancelled_at timestamptz,
   cancelled_because text,
+  cancelled_by int references person (id),
+  -- SHA-256 of what was submitted; signing computes it anew from the lines and compares.
+  content_hash text,
   -- The slip that adjusts the ledger, posted with the approval; none where everything agreed.
   adjustment_slip_id bigint,
   -- The count whose lines were set aside or could not be adjusted, and which this one counts again.
@@ -73,6 +76,10 @@ create table count_line (
   counted numeric(15,3),
   card numeric(15,3),
   expected numeric(15,3),
+  -- How often it was counted, and who counted it last, for whom, when.
+  rounds int not null default 0,
+  counted_by int references person (id),
+  counted_for int references person (id),
   counted_at timestamptz,
   -- Per lot where the counter counted lots: [{"lot": "12", "counted": "5", "expected": "6"}], decimals as text.
   lots jsonb,
@@ -82,6 +89,7 @@ create table count_line (
   cause_note text,
   evidence text,
   explained_by int references person (id),
+  explained_for int references person (id),
   explained_at timestamptz,
   -- What found goods are worth, and the paper that says so.
   unit_cost numeric(18,4),
@@ -89,9 +97,15 @@ create table count_line (
   cost_document text,
   verified_by int references person (id),
   verified_at timestamptz,
+  verification_note text,
+  -- Why the finance supervisor had it counted again.
+  objection text,
   set_aside_because text,
   set_aside_by int references person (id),
+  added_by int references person (id),
+  -- The first line of the adjustment slip that is about it, or why it could not be adjusted.
   adjusted_line_no int,
+  adjustment_problem text,
   -- While it is true, no other count may have the same balance.
   active boolean not null default true,
   constraint count_line_pkey primary key (warehouse_id, count_id, line_no),
@@ -121,12 +135,17 @@ create table count_entry (
   position bigint not null,
   lots jsonb,
   counted_by int not null references person (id),
+  -- Who was stood in for.
+  counted_for int references person (id),
   counted_at timestamptz not null,
   constraint count_entry_pkey primary key (warehouse_id, id),
   constraint count_entry_line_fkey foreign key (warehouse_id, count_id, line_no) references count_line (warehouse_id, count_id, line_no),
   constraint count_entry_quantities_not_negative check (counted >= 0 and card >= 0 and expected >= 0)
 );
 create index count_entry_by_line on count_entry (warehouse_id, count_id, line_no, id);
+-- Supervised by finance (监盘), owned by the department, approved by head office (R-CNT-4).
+insert into signing_policy values ('count', '{finance-supervisor,department-head,stock-controller}');
+
 create function count_entry_refuse_change() returns trigger language plpgsql as $$
 begin
   raise exception 'what was counted is never edited or deleted; count again' using errcode = 'BC012';
