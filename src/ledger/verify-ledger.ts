@@ -5,7 +5,9 @@
 // 3. cost in = cost out + cost on hand, and charges = charges relieved + charges on hand, per lot, to the cent
 // 4. no movement was posted into a period after it was closed
 // 5. what came back of a movement is at most what left by it, and all of it came back at exactly what it left with
-// 6. every posted slip line moved its whole quantity, and no movement belongs to a slip that is not posted
+// 6. the frozen months: each opens with what the one before closed with, moved what the movements of the month say, charged what
+//    its lots were charged, and is summed up right in its statement
+// 7. every posted slip line moved its whole quantity, and no movement belongs to a slip that is not posted
 // The whole check runs in one repeatable-read snapshot, so that postings meanwhile do not look like faults.
 import { IsolationLevel } from '@mikro-orm/postgresql'
 import { requireSight, sightOf, type Context } from '../identity/actor.ts'
@@ -50,23 +52,29 @@ const CHECKS = [
      join (select warehouse_id, lot_id, sum(cost) as cost from movement where $1::int is null or warehouse_id = $1 group by 1, 2) m
        on (m.warehouse_id, m.lot_id) = (l.warehouse_id, l.id)
     where m.cost <> lot_cost(l.unit_cost, l.on_hand, l.cost_residue)`,
-  // The charges of the months a lot was on hand, on the quantity at the end of each, up to the month before it last moved.
+  // The charges of the months a lot was on hand: those of closed months as they were frozen, those of open ones on the quantity at
+  // the end of each, up to the month before it last moved.
   `select 'charges-equal-relieved-and-on-hand', l.warehouse_id, 'lot ' || l.id,
-          'on hand ' || lot_charge(l.unit_cost, l.on_hand, ${rateSum('l.aged_month', 'l.last_month - 1')} - l.rate_skipped, l.charge_residue),
-          'brought in − relieved ' || m.charge || ', charged ' || charged
-     from (select *, month_index(last_moved_on) as last_month from lot
+          'on hand ' || lot_charge(l.unit_cost, l.on_hand, ${rateSum('l.aged_month', 'l.until_month')} - l.rate_skipped, l.charge_residue),
+          'brought in − relieved ' || m.charge || ', charged ' || coalesce(f.charge, 0) + c.charged
+     from (select lot.*, coalesce(closed_month, 0) as closed_month, month_index(last_moved_on) - 1 as last_month,
+                  greatest(month_index(last_moved_on) - 1, closed_month) as until_month
+             from lot
+             left join (select warehouse_id, month_index(max(period)) as closed_month from period_statement group by 1) p using (warehouse_id)
             where ($1::int is null or warehouse_id = $1) and unit_cost > 0) l
      join (select warehouse_id, lot_id, sum(charge) as charge from movement where $1::int is null or warehouse_id = $1 group by 1, 2) m
        on (m.warehouse_id, m.lot_id) = (l.warehouse_id, l.id)
+     left join (select warehouse_id, lot_id, sum(charge) as charge from depreciation_line where $1::int is null or warehouse_id = $1 group by 1, 2) f
+       on (f.warehouse_id, f.lot_id) = (l.warehouse_id, l.id)
      cross join lateral (
        select coalesce(sum(lot_charge(l.unit_cost, q.on_hand, ${rateSum('l.aged_month', 'month')} - l.rate_skipped, l.charge_residue)
                          - lot_charge(l.unit_cost, q.on_hand, ${rateSum('l.aged_month', 'month - 1')} - l.rate_skipped, l.charge_residue)), 0) as charged
-         from generate_series(month_index(l.opened_on), l.last_month - 1) as month
+         from generate_series(greatest(month_index(l.opened_on), l.closed_month + 1), l.last_month) as month
          cross join lateral (select coalesce(sum(quantity), 0) as on_hand from movement
                               where warehouse_id = l.warehouse_id and part_id = l.part_id and lot_id = l.id
                                 and occurred_on < make_date(month / 12, month % 12 + 1, 1)) q
         where ${rateSum('l.aged_month', 'month')} <> ${rateSum('l.aged_month', 'month - 1')}) c
-    where m.charge + charged <> lot_charge(l.unit_cost, l.on_hand, ${rateSum('l.aged_month', 'l.last_month - 1')} - l.rate_skipped, l.charge_residue)`,
+    where m.charge + coalesce(f.charge, 0) + c.charged <> lot_charge(l.unit_cost, l.on_hand, ${rateSum('l.aged_month', 'l.until_month')} - l.rate_skipped, l.charge_residue)`,
   `select 'closed-period-never-changes', m.warehouse_id, 'movement ' || m.id,
           'posted before ' || p.closed_at, 'posted at ' || m.posted_at
      from stock_period p
@@ -79,6 +87,44 @@ const CHECKS = [
              from lot where source_movement_id is not null and not undone and ($1::int is null or warehouse_id = $1) group by 1, 2) r
      join movement m on (m.warehouse_id, m.id) = (r.warehouse_id, r.source_movement_id)
     where r.quantity > -m.quantity or r.cost > -m.cost or (r.quantity = -m.quantity and (r.cost <> -m.cost or r.charge <> -m.charge))`,
+  `select 'month-opens-with-what-it-closed-with', warehouse_id, to_char(period, 'YYYY-MM') || ' ' || part_number || ' ' || ownership || ' ' || condition,
+          'closed with ' || trim_scale(coalesce(b.closing_quantity, 0)) || ' at ' || coalesce(b.closing_cost, 0) || ' less ' || coalesce(b.closing_accumulated, 0),
+          'opened with ' || trim_scale(coalesce(a.opening_quantity, 0)) || ' at ' || coalesce(a.opening_cost, 0) || ' less ' || coalesce(a.opening_accumulated, 0)
+     from (select * from stock_report_line where $1::int is null or warehouse_id = $1) a
+     full join (select r.*, (r.period + interval '1 month')::date as next from stock_report_line r
+                  join period_statement p on p.warehouse_id = r.warehouse_id and p.period = (r.period + interval '1 month')::date
+                 where $1::int is null or r.warehouse_id = $1) b (warehouse_id, frozen, part_number, ownership, condition, part_id, name, name_zh, specification, unit,
+                   opening_quantity, opening_cost, opening_accumulated, in_quantity, in_cost, in_accumulated, out_quantity, out_cost, out_accumulated,
+                   adjustment_quantity, adjustment_cost, adjustment_accumulated, charge, closing_quantity, closing_cost, closing_accumulated, period)
+       using (warehouse_id, period, part_number, ownership, condition)
+    where (coalesce(a.opening_quantity, 0), coalesce(a.opening_cost, 0), coalesce(a.opening_accumulated, 0))
+       <> (coalesce(b.closing_quantity, 0), coalesce(b.closing_cost, 0), coalesce(b.closing_accumulated, 0))`,
+  `select 'closed-month-moved-what-movements-say', warehouse_id, to_char(period, 'YYYY-MM') || ' part ' || part_id || ' ' || ownership || ' ' || condition,
+          'movements ' || trim_scale(sum(m_quantity)) || ' at ' || sum(m_cost) || ' less ' || sum(m_charge),
+          'report ' || trim_scale(sum(r_quantity)) || ' at ' || sum(r_cost) || ' less ' || sum(r_charge)
+     from (select m.warehouse_id, p.period, m.part_id, m.ownership, m.condition, m.quantity as m_quantity, m.cost as m_cost, m.charge as m_charge,
+                  0 as r_quantity, 0 as r_cost, 0 as r_charge
+             from movement m
+             join period_statement p on p.warehouse_id = m.warehouse_id and p.period = date_trunc('month', m.occurred_on::timestamp)::date
+            where $1::int is null or m.warehouse_id = $1
+           union all
+           select warehouse_id, period, part_id, ownership, condition, 0, 0, 0, in_quantity - out_quantity + adjustment_quantity, in_cost - out_cost + adjustment_cost,
+                  in_accumulated - out_accumulated + adjustment_accumulated
+             from stock_report_line where $1::int is null or warehouse_id = $1) figures
+    group by warehouse_id, period, part_id, ownership, condition
+   having sum(m_quantity) <> sum(r_quantity) or sum(m_cost) <> sum(r_cost) or sum(m_charge) <> sum(r_charge)`,
+  `select 'statement-sums-up-its-lines', warehouse_id, to_char(period, 'YYYY-MM'),
+          'lots ' || sum(l_cost) || ', charge ' || sum(l_charge) || ', accumulated ' || sum(l_accumulated),
+          'statement ' || sum(s_cost) || ', charge ' || sum(s_charge) || ', accumulated ' || sum(s_accumulated) || '; report ' || sum(r_cost) || ', charge ' || sum(r_charge) || ', accumulated ' || sum(r_accumulated)
+     from (select warehouse_id, period, cost as l_cost, charge as l_charge, accumulated as l_accumulated, 0 as s_cost, 0 as s_charge, 0 as s_accumulated, 0 as r_cost, 0 as r_charge, 0 as r_accumulated
+             from depreciation_line where $1::int is null or warehouse_id = $1
+           union all
+           select warehouse_id, period, 0, 0, 0, cost, charge, accumulated, 0, 0, 0 from period_statement where $1::int is null or warehouse_id = $1
+           union all
+           select warehouse_id, period, 0, 0, 0, 0, 0, 0, closing_cost, charge, closing_accumulated from stock_report_line where $1::int is null or warehouse_id = $1) figures
+    group by warehouse_id, period
+   having (sum(l_cost), sum(l_charge), sum(l_accumulated)) <> (sum(s_cost), sum(s_charge), sum(s_accumulated))
+       or (sum(l_cost), sum(l_charge), sum(l_accumulated)) <> (sum(r_cost), sum(r_charge), sum(r_accumulated))`,
   `select 'posted-line-moved-its-quantity', l.warehouse_id, s.number || ' line ' || l.line_no,
           'line ' || trim_scale(l.quantity) || ' of a slip ' || s.state, 'moved ' || trim_scale(coalesce(m.quantity, 0))
      from slip_line l
