@@ -9,6 +9,7 @@ import { LOT_BOOKS } from './lot-books.ts'
 export interface DepreciationRow {
   warehouse: string
   period: string
+  state: 'closed' | 'preview'
   part: string
   name: string
   nameZh: string | null
@@ -61,15 +62,39 @@ export interface BookedMonth {
   isClosed: boolean
 }
 
+/**
+ * Warehouses and a month, those in which it is closed apart from those in which it is not.
+ * @param partId only this part
+ */
+export interface BookedMonths {
+  closedIds: readonly number[]
+  openIds: readonly number[]
+  period: string
+  partId?: number | null | undefined
+}
+
+/** A month of one warehouse as `BookedMonths`. */
+export const bookedMonths = ({ warehouse, period, isClosed }: BookedMonth): BookedMonths => ({
+  closedIds: isClosed ? [warehouse.id] : [],
+  openIds: isClosed ? [] : [warehouse.id],
+  period
+})
+
+/** Whether the rows of a month can still change. */
+export const stateOf = ({ isClosed }: Pick<BookedMonth, 'isClosed'>): 'closed' | 'preview' =>
+  isClosed ? 'closed' : 'preview'
+
 export const firstDay = (period: string): string => `${period}-01`
 
-// Not prepared: a plan for any warehouse is a bad one for one with a million lots.
+// Not prepared: a plan for any warehouse is a bad one for one with a million lots. In the order of the key, because the index then
+// only grows at its end: with a million lots that saves more than the sorting costs.
 const RUN: Statement<never> = {
   text: `
 with ${LOT_BOOKS}
 insert into depreciation_line (warehouse_id, period, part_id, lot_id, condition, received_on, quantity, unit_cost, cost, months_charged, charge, accumulated)
 select warehouse_id, $2::date, part_id, lot_id, condition, received_on, quantity, unit_cost, cost, months_charged, charge, accumulated
-  from book where ownership = 'own'`
+  from book where ownership = 'own'
+ order by part_id, lot_id`
 }
 
 /**
@@ -91,12 +116,12 @@ const COLUMNS = (row: string, names: string): string => `
 
 export type DepreciationKey = [part: string, condition: string, lot: string]
 
-// $3 a part or null, $4–$6 the row to go on after, $7 how many.
+// $3 the id of a part or null, $4–$6 the row to go on after, $7 how many.
 const FROZEN = `
 select ${COLUMNS('d', 'r')}
   from stock_report_line r
   join depreciation_line d on d.warehouse_id = r.warehouse_id and d.period = r.period and d.part_id = r.part_id and d.condition = r.condition
- where r.warehouse_id = any ($1::int[]) and r.period = $2::date and r.ownership = 'own' and ($3::text is null or r.part_number = $3)
+ where r.warehouse_id = any ($1::int[]) and r.period = $2::date and r.ownership = 'own' and ($3::int is null or r.part_id = $3)
    and (r.part_number, r.condition, d.lot_id) > ($4::text, $5::text, $6::bigint)
  order by r.part_number, r.condition, d.lot_id limit $7`
 
@@ -105,13 +130,14 @@ with ${LOT_BOOKS}
 select ${COLUMNS('b', 'part')}
   from book b
   join (select id, number as part_number, name, name_zh from part) part on part.id = b.part_id
- where b.ownership = 'own' and ($3::text is null or part.part_number = $3)
+ where b.ownership = 'own' and ($3::int is null or b.part_id = $3)
    and (part.part_number, b.condition, b.lot_id) > ($4::text, $5::text, $6::bigint)
  order by part.part_number, b.condition, b.lot_id limit $7`
 
 const FIRST: DepreciationKey = ['', '', '0']
-const FROZEN_PAGE = statement<Omit<DepreciationRow, 'warehouse' | 'period'>>(FROZEN)
-const COMPUTED_PAGE: Statement<Omit<DepreciationRow, 'warehouse' | 'period'>> = { text: COMPUTED }
+type BareRow = Omit<DepreciationRow, 'warehouse' | 'period' | 'state'>
+const FROZEN_PAGE = statement<BareRow>(FROZEN)
+const COMPUTED_PAGE: Statement<BareRow> = { text: COMPUTED }
 
 /**
  * Lots of one warehouse and month by part, condition and lot.
@@ -120,51 +146,75 @@ const COMPUTED_PAGE: Statement<Omit<DepreciationRow, 'warehouse' | 'period'>> = 
  */
 export async function depreciationRows(
   ctx: Context,
-  { warehouse, period, isClosed }: BookedMonth,
-  { part, after, limit }: { part?: string | undefined; after?: DepreciationKey | undefined; limit?: number }
+  month: BookedMonth,
+  {
+    partId,
+    after,
+    limit
+  }: { partId?: number | null | undefined; after?: DepreciationKey | undefined; limit?: number } = {}
 ): Promise<DepreciationRow[]> {
+  const { warehouse, period, isClosed } = month
   const rows = await run(ctx, isClosed ? FROZEN_PAGE : COMPUTED_PAGE, [
     [warehouse.id],
     firstDay(period),
-    part ?? null,
+    partId ?? null,
     ...(after ?? FIRST),
     limit ?? null
   ])
-  return rows.map((row) => ({ warehouse: warehouse.code, period, ...row }))
+  return rows.map((row) => ({ warehouse: warehouse.code, period, state: stateOf(month), ...row }))
 }
 
 /** The same as a stream, in the same order, for files: memory stays flat however many lots there are. */
 export async function* depreciationStream(
   ctx: Context,
-  { warehouse, period, isClosed }: BookedMonth,
-  { part }: { part?: string | undefined } = {}
+  month: BookedMonth,
+  { partId }: { partId?: number | null | undefined } = {}
 ): AsyncGenerator<DepreciationRow> {
-  const rows = rowsOf<Omit<DepreciationRow, 'warehouse' | 'period'>>(ctx, isClosed ? FROZEN : COMPUTED, [
+  const { warehouse, period, isClosed } = month
+  const rows = rowsOf<BareRow>(ctx, isClosed ? FROZEN : COMPUTED, [
     [warehouse.id],
     firstDay(period),
-    part ?? null,
+    partId ?? null,
     ...FIRST,
     null
   ])
-  for await (const row of rows) yield { warehouse: warehouse.code, period, ...row }
+  for await (const row of rows) yield { warehouse: warehouse.code, period, state: stateOf(month), ...row }
 }
 
-const TOTALS = `count(*)::int as lots, coalesce(sum(cost), 0)::numeric(18,2)::text as cost, coalesce(sum(charge), 0)::numeric(18,2)::text as charge,
-       coalesce(sum(accumulated), 0)::numeric(18,2)::text as "accumulatedDepreciation", coalesce(sum(cost - accumulated), 0)::numeric(18,2)::text as "netBookValue"`
-
-const FROZEN_TOTALS: Statement<DepreciationTotals> = {
-  text: `select ${TOTALS} from depreciation_line where warehouse_id = any ($1::int[]) and period = $2::date`
+// $1 the open warehouses, $2 the month, $3 the closed ones, $4 a part or null.
+const TOTALS: Statement<DepreciationTotals> = {
+  text: `
+with ${LOT_BOOKS}, line as (
+  select cost, charge, accumulated from book where ownership = 'own' and ($4::int is null or part_id = $4)
+   union all
+  select cost, charge, accumulated from depreciation_line where warehouse_id = any ($3::int[]) and period = $2::date and ($4::int is null or part_id = $4)
+)
+select count(*)::int as lots, coalesce(sum(cost), 0)::numeric(18,2)::text as cost, coalesce(sum(charge), 0)::numeric(18,2)::text as charge,
+       coalesce(sum(accumulated), 0)::numeric(18,2)::text as "accumulatedDepreciation", coalesce(sum(cost - accumulated), 0)::numeric(18,2)::text as "netBookValue"
+  from line`
 }
-const COMPUTED_TOTALS: Statement<DepreciationTotals> = {
-  text: `with ${LOT_BOOKS} select ${TOTALS} from book where ownership = 'own'`
-}
 
-/** The sums of all lots of the warehouses, which are all closed for the month, or all open. */
+/** The sums of all lots of the warehouses. */
 export async function depreciationTotals(
   ctx: Context,
-  { warehouseIds, period, isClosed }: { warehouseIds: number[]; period: string; isClosed: boolean }
+  { closedIds, openIds, period, partId }: BookedMonths
 ): Promise<DepreciationTotals> {
-  const [totals] = await run(ctx, isClosed ? FROZEN_TOTALS : COMPUTED_TOTALS, [warehouseIds, firstDay(period)])
+  const [totals] = await run(ctx, TOTALS, [openIds, firstDay(period), closedIds, partId ?? null])
   if (totals === undefined) throw new Error('a sum is always one row')
   return totals
+}
+
+const CHARGES: Statement<{ warehouseId: number; charge: string }> = {
+  text: `
+with ${LOT_BOOKS}
+select warehouse_id as "warehouseId", sum(charge)::numeric(18,2)::text as charge from book where ownership = 'own' group by 1`
+}
+
+/** The charge of an open month by warehouse id, as it would be now; warehouses that hold nothing are left out. */
+export async function chargesOf(
+  ctx: Context,
+  { warehouseIds, period }: { warehouseIds: readonly number[]; period: string }
+): Promise<Map<number, string>> {
+  const rows = await run(ctx, CHARGES, [warehouseIds, firstDay(period)])
+  return new Map(rows.map(({ warehouseId, charge }) => [warehouseId, charge]))
 }

@@ -13,7 +13,7 @@ const OLDEST = "month_index('2000-01-01')"
 
 /** How many charges a lot aged from month `aged` has had up to and including month `until`, of whatever rate. */
 const chargeCount = (aged: string, until: string): string =>
-  `(select coalesce(sum(greatest(0, least(${until}, policy.until_month, ${aged} + policy.grace_months + policy.charge_count - 1) - greatest(policy.from_month, ${aged} + policy.grace_months) + 1)), 0) from depreciation_policy policy)`
+  `(select coalesce(sum(greatest(0, least(${until}, policy.until_month, ${aged} + policy.grace_months + policy.charge_count - 1) - greatest(policy.from_month, ${aged} + policy.grace_months) + 1)), 0)::int from depreciation_policy policy)`
 
 const charge = (quantity: string, rate: string): string =>
   `lot_charge(l.unit_cost, ${quantity}, ${rate} - l.rate_skipped, l.charge_residue)`
@@ -22,7 +22,7 @@ const FIRST_AFTER = `($2::date + interval '1 month')::date`
 
 // Goods that came back were not charged while they were away: those charges are not counted.
 const COLUMNS = `l.warehouse_id, l.id as lot_id, l.part_id, l.ownership, l.condition, l.received_on, l.unit_cost,
-           case when r.taken = 0 then 0 else round(r.charges * (r.taken - l.rate_skipped) / r.taken) end::int as months_charged`
+           case when l.rate_skipped = 0 or r.taken = 0 then r.charges else round(r.charges * (r.taken - l.rate_skipped) / r.taken)::int end as months_charged`
 
 /**
  * Common table expressions that end in `book`: one row per lot, own or consigned, that was on hand at the end of the month.
@@ -39,12 +39,14 @@ export const LOT_BOOKS = `
            ${chargeCount('aged', 'month_index($2::date)')} as charges
       from generate_series(${OLDEST}, month_index($2::date)) as aged
   ), book as (
-    select ${COLUMNS}, l.on_hand as quantity, lot_cost(l.unit_cost, l.on_hand, l.cost_residue) as cost,
-           ${charge('l.on_hand', 'r.taken')} as accumulated,
-           ${charge('l.on_hand', 'r.taken')} - ${charge('l.on_hand', 'r.taken_before')} as charge
-      from lot l
-      join rate r on r.aged = greatest(l.aged_month, ${OLDEST})
-     where l.warehouse_id = any ($1::int[]) and not l.exhausted and l.last_moved_on < ${FIRST_AFTER}
+    -- Fenced by offset 0, or the planner works every amount out twice.
+    select warehouse_id, lot_id, part_id, ownership, condition, received_on, unit_cost, months_charged, quantity, cost, accumulated, accumulated - charged_before as charge
+      from (select ${COLUMNS}, l.on_hand as quantity, lot_cost(l.unit_cost, l.on_hand, l.cost_residue) as cost,
+                   ${charge('l.on_hand', 'r.taken')} as accumulated, ${charge('l.on_hand', 'r.taken_before')} as charged_before
+              from lot l
+              join rate r on r.aged = greatest(l.aged_month, ${OLDEST})
+             where l.warehouse_id = any ($1::int[]) and not l.exhausted and l.last_moved_on < ${FIRST_AFTER}
+            offset 0) unmoved
     union all
     select ${COLUMNS}, held.quantity, lot_cost(l.unit_cost, l.on_hand, l.cost_residue) - later.cost,
            case when l.unit_cost = 0 then 0 else ${charge('l.on_hand', rateSum('l.aged_month', 'later.last_month - 1'))} - later.charge - between_runs.charge end,
