@@ -67,18 +67,30 @@ create table stock_report_line (
   constraint stock_report_line_depreciation_adds_up check (opening_accumulated + in_accumulated - out_accumulated + adjustment_accumulated + charge = closing_accumulated)
 ) partition by range (period);
 
+create function statement_refuse_change() returns trigger language plpgsql as $$
+begin
+  raise exception 'the statement of a closed month is never changed; correct in the open month' using errcode = 'BC013';
+end $$;
+
+-- Built beside the tables and attached, so that statements of other months are read and written meanwhile.
 create function ensure_statement_partitions(p_month date) returns boolean language plpgsql as $$
 declare
   v_from date := date_trunc('month', p_month::timestamp)::date;
   v_until date := (v_from + interval '1 month')::date;
   v_table text;
+  v_name text;
 begin
   if to_regclass('stock_report_line_' || to_char(v_from, 'YYYY_MM')) is not null then return false; end if;
   perform pg_advisory_xact_lock(7305005);
   foreach v_table in array array['depreciation_line', 'stock_report_line'] loop
-    if not exists (select 1 from pg_class where relname = v_table || '_' || to_char(v_from, 'YYYY_MM')) then
-      execute format('create table %I partition of %I for values from (%L) to (%L)', v_table || '_' || to_char(v_from, 'YYYY_MM'), v_table, v_from, v_until);
-    end if;
+    v_name := v_table || '_' || to_char(v_from, 'YYYY_MM');
+    -- Read from the table: to_regclass would answer again what it remembers from before the wait.
+    continue when exists (select 1 from pg_class where relname = v_name);
+    execute format('create table %I (like %I including defaults including constraints)', v_name, v_table);
+    execute format('alter table %I add constraint %I check (period >= %L and period < %L)', v_name, v_name || '_month', v_from, v_until);
+    execute format('create trigger statement_is_never_emptied before truncate on %I for each statement execute function statement_refuse_change()', v_name);
+    execute format('alter table %I attach partition %I for values from (%L) to (%L)', v_table, v_name, v_from, v_until);
+    execute format('alter table %I drop constraint %I', v_name, v_name || '_month');
   end loop;
   return true;
 end $$;
@@ -105,10 +117,7 @@ create index period_statement_by_period on period_statement (period, warehouse_i
 create index slip_transfer_from on slip (warehouse_id, occurred_on) where kind = 'transfer-out' and state = 'posted';
 create index slip_transfer_to on slip (counterparty, occurred_on) where kind = 'transfer-out' and state = 'posted';
 
-create function statement_refuse_change() returns trigger language plpgsql as $$
-begin
-  raise exception 'the statement of a closed month is never changed; correct in the open month' using errcode = 'BC013';
-end $$;
+create trigger period_statement_is_never_emptied before truncate on period_statement for each statement execute function statement_refuse_change();
 create trigger period_statement_is_frozen before update or delete on period_statement for each row execute function statement_refuse_change();
 create trigger depreciation_line_is_frozen before update or delete on depreciation_line for each row execute function statement_refuse_change();
 create trigger stock_report_line_is_frozen before update or delete on stock_report_line for each row execute function statement_refuse_change();
@@ -135,6 +144,20 @@ create table journal_account (
   name_zh text,
   constraint journal_account_pkey primary key (department, role)
 );
+-- As the Chinese chart of accounts has them; every company sets its own.
+insert into journal_account (department, role, account, name, name_zh) values
+  ('*', 'inventory', '1405.01', 'Inventory: spare parts', '库存商品—备件存货'),
+  ('*', 'accumulated-depreciation', '1471.01', 'Accumulated depreciation of spare parts', '存货跌价准备—备件跌价准备'),
+  ('*', 'depreciation-expense', '6601.08', 'Operating expense: depreciation of spare parts', '营业费用—备件折旧'),
+  ('*', 'material-cost', '6601.09', 'Operating expense: after-sales material', '营业费用—售后材料成本'),
+  ('*', 'cost-of-sales', '6402.01', 'Cost of spare parts sold', '其他业务成本—备件销售成本'),
+  ('*', 'goods-received', '2202.02', 'Accounts payable: goods received, not invoiced', '应付账款—暂估应付款'),
+  ('*', 'goods-in-transit', '1402.01', 'Goods in transit', '在途物资'),
+  ('*', 'scrap-loss', '6711.01', 'Loss on scrapped spare parts', '营业外支出—备件报废损失'),
+  ('*', 'count-gain', '6602.21', 'Administrative expense: count gains', '管理费用—存货盘盈'),
+  ('*', 'count-loss', '6602.22', 'Administrative expense: count losses', '管理费用—存货盘亏'),
+  ('*', 'loaner-goods', '1406.01', 'Goods out on loan: loaner units', '发出商品—替补商品'),
+  ('*', 'opening-balance', '1999', 'Opening balances taken over', '期初余额');
 `
 
 const CLOSING_RUNS = `

@@ -29,7 +29,9 @@ class NamingClient extends Client {
   override query(...args: unknown[]): never {
     const [first, values] = args
     const text = typeof first === 'string' ? first : (first as { text?: string } | null)?.text
-    const name = text === undefined ? undefined : statementNames.get(text)
+    // A cursor submits itself, unnamed.
+    const isCursor = typeof (first as { submit?: unknown } | null)?.submit === 'function'
+    const name = text === undefined || isCursor ? undefined : statementNames.get(text)
     const submit = super.query as (...args: unknown[]) => never
     if (name === undefined) return submit.apply(this, args)
     if (typeof first === 'string') return submit.call(this, { name, text, values }, ...args.slice(2))

@@ -3,7 +3,7 @@
 // checklist; writes depreciation, stock report and statement; marks the month closed. From then on the database refuses movements.
 // What it does not do: reopen. Corrections go to the open month.
 // A second run, at once or later, finds the month closed and changes nothing.
-import { requireDuty, type Context } from '../identity/actor.ts'
+import { requireDuty, requireSight, type Context } from '../identity/actor.ts'
 import { recordAudit } from '../identity/audit.ts'
 import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
@@ -24,6 +24,8 @@ export interface Closing extends Checklist {
   sha256: string | null
 }
 
+/** No slip is dated earlier. */
+const FIRST_PERIOD = '2000-01'
 const ENSURE = statement<never>('select ensure_statement_partitions($1::date)')
 // How long a month end takes depends on the stock; requests have a limit, and this is one that may be long.
 const NO_TIME_LIMIT = statement<never>('set local statement_timeout = 0')
@@ -47,7 +49,8 @@ insert into stock_period (warehouse_id, period, state, closed_at) values ($1, $2
  * Closes a month.
  * @param period the month, `2026-10`
  * @param dryRun only says what is missing
- * @throws Refusal 403, 404, 409 `PeriodAlreadyClosed`, `PeriodNotClosable` with what is `missing`, `LedgerDoesNotTie`
+ * @throws Refusal 403, 404, 409 `PeriodAlreadyClosed`, `PeriodNotClosable` with what is `missing`, `LedgerDoesNotTie`,
+ *   422 `PeriodTooEarly`
  */
 export async function closePeriod(
   ctx: Context,
@@ -56,7 +59,7 @@ export async function closePeriod(
   const warehouse = await warehouseByCode(ctx, code)
   requireDuty(ctx, ['finance-supervisor', 'hq-finance'], warehouse)
   if (dryRun) return readClosing(ctx, { warehouse: code, period })
-  await run(ctx, ENSURE, [firstDay(period)])
+  await makeRoom(ctx, period)
   return inTransaction(ctx, async (inner) => {
     await run(inner, NO_TIME_LIMIT, [])
     await run(inner, LOCK, [warehouse.id, firstDay(period)])
@@ -71,6 +74,17 @@ export async function closePeriod(
       )
     return { ...(await freeze(inner, warehouse, period)), missing, warnings }
   })
+}
+
+/** Makes sure that the rows of a month have their place; a month that is not over, or of no goods, is given none. */
+export async function makeRoom(ctx: Context, period: string): Promise<void> {
+  if (period < FIRST_PERIOD)
+    throw new Refusal(
+      'PeriodTooEarly',
+      422,
+      `no goods here are older than ${FIRST_PERIOD}; check the year of ${period}`
+    )
+  if (period < ctx.clock.today().slice(0, 7)) await run(ctx, ENSURE, [firstDay(period)])
 }
 
 async function refuseClosed(ctx: Context, warehouse: Warehouse, period: string): Promise<void> {
@@ -123,18 +137,22 @@ async function freeze(ctx: Context, warehouse: Warehouse, period: string): Promi
   return { warehouse: warehouse.code, period, state: 'closed', closedBy: ctx.actor.username, closedAt: at, sha256 }
 }
 
-/** Whether a month is closed, and if not, what is missing. */
+/** Whether a month is closed, and if not, what is missing. For whoever sees the warehouse: most of it is not finance's to mend. */
 export async function readClosing(
   ctx: Context,
   { warehouse: code, period }: { warehouse: string; period: string }
 ): Promise<Closing> {
   const warehouse = await warehouseByCode(ctx, code)
-  requireDuty(ctx, ['finance-supervisor', 'hq-finance'], warehouse)
+  requireSight(ctx, warehouse)
   const frozen = await frozenStatement(ctx, { warehouseId: warehouse.id, period })
   if (frozen !== undefined) {
     const { closedBy, closedAt, sha256 } = frozen
     return { warehouse: code, period, state: 'closed', closedBy, closedAt, sha256, missing: [], warnings: [] }
   }
+  const nothing = { closedBy: null, closedAt: null, sha256: null }
+  // Nothing was held or moved then, and closing a later month closed it.
+  const [later] = await run(ctx, CLOSED, [warehouse.id, firstDay(period)])
+  if (later !== undefined) return { warehouse: code, period, state: 'closed', ...nothing, missing: [], warnings: [] }
   const checklist = await closingChecklist(ctx, warehouse, period)
-  return { warehouse: code, period, state: 'open', closedBy: null, closedAt: null, sha256: null, ...checklist }
+  return { warehouse: code, period, state: 'open', ...nothing, ...checklist }
 }

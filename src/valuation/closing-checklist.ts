@@ -1,6 +1,7 @@
 // What a month still lacks before it can be closed (R-FIN-1), for a dry run and for the close itself alike.
 //
-// - The month is over, and every month before it is closed, from the first in which anything moved.
+// - The month is over, and every month before it is closed in which anything was held or moved. Months before the first movement,
+//   and months a warehouse stood empty, need no closing of their own: closing a later one closes them.
 // - Its month-end count is approved. Only a warehouse that held nothing at its end and moved nothing in it has nothing to count.
 // - No slip of it or an earlier month lacks a late signature, or is approved and not posted.
 // - Nothing is in transit from or to the warehouse since before the month: a transfer out, not reversed, of which a part has not
@@ -34,8 +35,8 @@ export interface Checklist {
 }
 
 interface Found {
-  lastClosed: string | null
-  firstMoved: string | null
+  /** The first month after the last closed one in which anything was held or moved; null if none was. */
+  firstOpen: string | null
   hasHeld: boolean
   count: { number: string; state: string } | null
   late: string[]
@@ -47,12 +48,17 @@ interface Found {
 const NEXT = `($2::date + interval '1 month')::date`
 const slips = (condition: string): string => `coalesce((
          select json_agg(number order by number) from (
-           select s.number from slip s where s.warehouse_id = $1 and s.occurred_on < ${NEXT} and ${condition} order by s.number limit 20) some), '[]')`
+           select s.number from slip s where s.warehouse_id = $1 and s.occurred_on < ${NEXT} and ${condition} order by s.number limit 20) first), '[]')`
+
+/** Whether a lot lay there at the end of the day before `day`. */
+const heldBefore = (day: string): string =>
+  `(exists (select 1 from lot where warehouse_id = $1 and not exhausted and opened_on < ${day})
+         or exists (select 1 from lot where warehouse_id = $1 and exhausted and opened_on < ${day} and last_moved_on >= ${day}))`
 
 const FOUND = statement<Found>(`
-select (select to_char(max(period), 'YYYY-MM') from stock_period where warehouse_id = $1 and state = 'closed') as "lastClosed",
-       (select to_char(min(occurred_on), 'YYYY-MM') from movement where warehouse_id = $1) as "firstMoved",
-       exists (select 1 from lot where warehouse_id = $1 and opened_on < ${NEXT} and (not exhausted or last_moved_on >= $2::date)) as "hasHeld",
+select to_char(case when ${heldBefore('open_from')} then open_from
+                    else (select min(occurred_on) from movement where warehouse_id = $1 and occurred_on >= open_from) end, 'YYYY-MM') as "firstOpen",
+       ${heldBefore(NEXT)} or exists (select 1 from movement where warehouse_id = $1 and occurred_on >= $2::date and occurred_on < ${NEXT}) as "hasHeld",
        (select json_build_object('number', number, 'state', state) from stock_count
          where warehouse_id = $1 and kind = 'month-end' and period = $2::date and state <> 'cancelled') as count,
        ${slips('s.late_duty is not null and s.late_settled_at is null')} as late,
@@ -73,7 +79,8 @@ select (select to_char(max(period), 'YYYY-MM') from stock_period where warehouse
                     from slip i join slip_line il on il.warehouse_id = i.warehouse_id and il.slip_id = i.id
                    where i.kind = 'transfer-in' and i.state = 'posted' and i.reference = s.number and il.part_id = l.part_id
                      and not exists (select 1 from slip r where r.warehouse_id = i.warehouse_id and r.source_slip_id = i.id and r.kind = 'reversal' and r.state = 'posted')), 0))
-            order by s.number limit 20) some), '[]') as "inTransit"`)
+            order by s.number limit 20) first), '[]') as "inTransit"
+  from (select coalesce((max(period) + interval '1 month')::date, '0001-01-01') as open_from from stock_period where warehouse_id = $1 and state = 'closed') closed`)
 
 /** The month after one, `2026-12` → `2027-01`. */
 export const monthAfter = (period: string): string => Temporal.PlainYearMonth.from(period).add({ months: 1 }).toString()
@@ -84,7 +91,7 @@ export const monthAfter = (period: string): string => Temporal.PlainYearMonth.fr
  */
 export async function closingChecklist(ctx: Context, warehouse: Warehouse, period: string): Promise<Checklist> {
   const [found] = await run(ctx, FOUND, [warehouse.id, firstDay(period), warehouse.code])
-  if (found === undefined) throw new Error('a statement without from answers one row')
+  if (found === undefined) throw new Error('an aggregate always answers one row')
   const missing: Missing[] = []
   const lack = (kind: Missing['kind'], detail: string, documents: string[] = []) =>
     missing.push({ kind, detail, documents })
@@ -94,9 +101,8 @@ export async function closingChecklist(ctx: Context, warehouse: Warehouse, perio
   const nextMonth = firstDay(monthAfter(period))
   if (ctx.clock.today() < nextMonth)
     lack('period-not-over', `${period} is not over; it can be closed from ${nextMonth} on`)
-  const firstOpen = found.lastClosed === null ? (found.firstMoved ?? period) : monthAfter(found.lastClosed)
-  if (firstOpen < period)
-    lack('previous-period-open', `months are closed in order, and ${firstOpen} is still open; close it first`)
+  if (found.firstOpen !== null && found.firstOpen < period)
+    lack('previous-period-open', `months are closed in order, and ${found.firstOpen} is still open; close it first`)
   if (found.count === null ? found.hasHeld : found.count.state !== 'approved')
     lack(
       'count-not-approved',
