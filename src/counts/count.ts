@@ -11,6 +11,7 @@ import { requireMatch } from '../platform/etag.ts'
 import { notFound, Refusal } from '../platform/errors.ts'
 import { contentHash } from '../signing/content-hash.ts'
 import { dutiesAwaited, type Signature } from '../signing/sign.ts'
+import { readSignedContentBy } from '../slips/slip-package.ts'
 import { warehouseByCode, type Warehouse } from '../warehouses/directory.ts'
 import type {
   CountKind,
@@ -111,7 +112,7 @@ export const COUNT_LINE_COLUMNS = `
   trim_scale(l.counted)::text as counted, trim_scale(l.card)::text as card, trim_scale(l.expected)::text as expected, trim_scale(l.snapshot)::text as snapshot,
   l.lots, trim_scale(l.counted - l.expected)::text as variance, trim_scale(l.counted - l.card)::text as "cardVariance", l.variance_value::text as "varianceValue",
   case when l.state = 'settled' then ${DIFFERS} end as differs,
-  l.cause, l.cause_note as "causeNote", l.evidence, explainer.username as "explainedBy", l.explained_at as "explainedAt",
+  l.cause, l.cause_note as "causeNote", l.evidence, case when l.cause is not null then explainer.username end as "explainedBy", l.explained_at as "explainedAt",
   l.unit_cost::text as "unitCost", l.received_on::text as "receivedOn", l.cost_document as "costDocument",
   verifier.username as "verifiedBy", l.verified_at as "verifiedAt", l.verification_note as "verificationNote", l.objection,
   l.set_aside_because as "setAsideBecause", setter.username as "setAsideBy", l.adjusted_line_no as "adjustedLine", l.adjustment_problem as "adjustmentProblem"`
@@ -361,6 +362,14 @@ export async function countContent(
     lines: lines.map(({ content }) => content)
   }
 }
+
+/** What was signed on an approved count, for the packages of the slips that adjust by it. */
+export async function signedContent(ctx: Context, number: string): Promise<Record<string, unknown> | undefined> {
+  if (!/-CNT-\d{6}-\d+$/.test(number)) return undefined
+  const { count, warehouse } = await loadCount(ctx, number)
+  return countContent(ctx, count, warehouse)
+}
+readSignedContentBy(signedContent)
 
 /** SHA-256 of the content, computed from the rows each time. */
 export const countHash = async (

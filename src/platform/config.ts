@@ -41,6 +41,12 @@ const Settings = Type.Object({
     default: 24,
     description: 'hours until a signature that an emergency release lacks is due'
   }),
+  COUNT_DAYS_BEFORE_MONTH_END: Type.Integer({
+    minimum: 0,
+    maximum: 27,
+    default: 10,
+    description: '0 to 27 days before the end of a month from which its month-end count may be opened'
+  }),
   BUSINESS_TIME_ZONE: Type.String({ default: 'Asia/Shanghai', description: 'an IANA time zone such as Asia/Shanghai' }),
   JWT_SECRET: Type.Optional(Type.String({ minLength: 32, description: 'at least 32 characters' })),
   ACCESS_TOKEN_MINUTES: Type.Integer({ minimum: 1, maximum: 1440, default: 60, description: '1 to 1440 minutes' }),

@@ -25,7 +25,7 @@ export const draftParameters = (draft: SlipDraft, { personId, at }: { personId: 
 ]
 
 /** The columns of `slip_line` as arrays, for `unnest`. */
-const lineParameters = (lines: readonly SlipLine[]): unknown[] => [
+export const lineParameters = (lines: readonly SlipLine[]): unknown[] => [
   lines.map(({ line }) => line),
   lines.map(({ partId }) => partId),
   lines.map(({ quantity }) => quantity),

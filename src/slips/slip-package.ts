@@ -25,6 +25,12 @@ export const SlipPackage = named(
     state: Type.String(),
     content: anything,
     contentHash: Type.String(),
+    signedContent: Type.Optional(
+      Type.Unsafe<Record<string, unknown>>({
+        ...anything,
+        description: 'The document that was signed in the stead of the slip, e.g. the count it adjusts for'
+      })
+    ),
     signatures: Type.Array(anything),
     posting: Type.Union([anything, Type.Null()]),
     history: Type.Array(anything),
@@ -37,6 +43,23 @@ export const SlipPackage = named(
   })
 )
 export type SlipPackage = Static<typeof SlipPackage>
+
+/** Reads what was signed in the stead of a slip; undefined if it is not a document of theirs. */
+type SignedContentReader = (ctx: Context, number: string) => Promise<Record<string, unknown> | undefined>
+const readers: SignedContentReader[] = []
+
+/** A room whose documents are signed in the stead of slips says here how their content is read: it lies above this one. */
+export const readSignedContentBy = (reader: SignedContentReader): void => {
+  readers.push(reader)
+}
+
+async function signedContentOf(ctx: Context, number: string): Promise<Record<string, unknown>> {
+  for (const reader of readers) {
+    const content = await reader(ctx, number)
+    if (content !== undefined) return content
+  }
+  throw new Error(`nobody knows what was signed as ${number}`)
+}
 
 const KEY = statement<{ value: { privateKey: string } }>(`select value from setting where name = 'slip-package-key'`)
 const KEEP_KEY = statement<never>(
@@ -74,6 +97,7 @@ export async function exportSlip(ctx: Context, { number }: { number: string }): 
     state: slip.state,
     content: slipContent(slip, warehouse),
     contentHash: slipHash(slip, warehouse),
+    ...(slip.signedAs !== null && { signedContent: await signedContentOf(ctx, slip.signedAs.number) }),
     signatures: view.signatures,
     posting:
       view.postedAt === null
@@ -131,8 +155,13 @@ export function verifySlipPackage(text: string, publicKey?: string): string[] {
   if (!isSealed(seal)) faults.push('the signature of the seal does not verify')
   if (contentHash(parsed.content) !== parsed.contentHash)
     faults.push('the content does not have the hash that is stated')
+  // Where another document was signed, the slip names it, and the signatures are of that one.
+  const signed = parsed.signedContent
+  if (signed !== undefined && signed['number'] !== parsed.content['reference'])
+    faults.push('what was signed is another document than the one the slip names')
+  const signedHash = signed === undefined ? parsed.contentHash : contentHash(signed)
   for (const signature of parsed.signatures) {
-    if (signature['contentHash'] !== parsed.contentHash)
+    if (signature['contentHash'] !== signedHash)
       faults.push(
         `the signature of ${String(signature['signedBy'])} (${String(signature['duty'])}) is of another content`
       )

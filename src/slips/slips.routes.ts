@@ -499,10 +499,13 @@ export const slipRoutes: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         operationId: 'setSigningPolicy',
         tags: ['slips'],
-        summary: 'Set which duties sign a kind of slip (设定签字规则)',
+        summary: 'Set which duties sign a kind of slip, or counts (设定签字规则)',
         description: 'Duty: administrator everywhere. Three different duties are the floor.',
         params: Type.Object({
-          documentKind: Type.Unsafe<(typeof SLIP_KINDS)[number] | '*'>({ type: 'string', enum: [...SLIP_KINDS, '*'] })
+          documentKind: Type.Unsafe<(typeof SLIP_KINDS)[number] | 'count' | '*'>({
+            type: 'string',
+            enum: [...SLIP_KINDS, 'count', '*']
+          })
         }),
         body: Type.Object(
           { duties: Type.Array(Duty, { minItems: 1, maxItems: DUTIES.length }) },

@@ -1,0 +1,164 @@
+// What an approved count does to the ledger: one slip that makes it agree, and a count that has again what could not be settled.
+//
+// - A loss leaves the lot that was counted short, else the oldest lots. A gain opens a new lot with the cost and the age of the
+//   lot it concerns; found goods that no lot knows have those of their paper. Consigned goods carry no cost.
+// - A line that cannot be posted (the goods are promised, or were not there yet on the day) is left out with its reason and
+//   counted again; it never holds up the others.
+// It runs within the transaction of the last signature, once: the state of the count guards against a second run.
+import type { Context } from '../identity/actor.ts'
+import { ensureMonth } from '../ledger/movement-partitions.ts'
+import type { Condition, Ownership } from '../ledger/post.ts'
+import { inTransaction } from '../platform/context.ts'
+import { run, statement } from '../platform/database.ts'
+import { thousandths } from '../platform/decimal.ts'
+import { Refusal } from '../platform/errors.ts'
+import { postAdjustment, type SignedDocument } from '../slips/post-adjustment.ts'
+import type { Warehouse } from '../warehouses/directory.ts'
+import type { Count } from './count.ts'
+import { openFollowUp } from './open-count.ts'
+import { LOT_CONCERNED } from './record-counts.ts'
+
+// In the order of the kernel: the month, then the balances by their key, all that this transaction will touch. Taken at once
+// here, so that posting and the count that follows only take again what is held.
+const LOCK_MONTH = statement<{ isClosed: boolean }>(`
+select exists (select 1 from stock_period where warehouse_id = $1 and period >= date_trunc('month', $2::date::timestamp)::date and state = 'closed') as "isClosed"
+  from (select pg_advisory_xact_lock_shared($1, month_index($2::date)) offset 0) held`)
+const LOCK_BALANCES = statement<never>(`
+select 1 from count_line l
+  join balance b on b.warehouse_id = l.warehouse_id and b.part_id = l.part_id and b.ownership = l.ownership and b.condition = l.condition
+ where l.warehouse_id = $1 and l.count_id = $2 and (l.state = 'set-aside' or l.counted <> l.expected or l.lots is not null)
+ order by b.part_id, b.ownership, b.condition
+   for no key update of b`)
+
+interface Adjustment {
+  countLine: number
+  partId: number
+  part: string
+  unit: string
+  ownership: Ownership
+  condition: Condition
+  quantity: string
+  unitCost: string | null
+  receivedOn: string | null
+  lot: string | null
+}
+
+const ADJUSTMENTS = statement<Adjustment>(`
+select l.line_no as "countLine", l.part_id as "partId", part.number as part, part.unit, l.ownership, l.condition, trim_scale(a.quantity)::text as quantity,
+       case when a.quantity > 0 and l.ownership = 'own' then a.unit_cost::text end as "unitCost",
+       case when a.quantity > 0 then least(a.received_on, $3::date)::text end as "receivedOn",
+       case when a.quantity < 0 then a.lot::text end as lot
+  from count_line l
+  join part on part.id = l.part_id
+ cross join lateral (
+   select n.counted - n.expected as quantity, lot.id as lot, lot.unit_cost, lot.received_on
+     from jsonb_to_recordset(l.lots) as n (lot text, counted numeric, expected numeric)
+     join lot on lot.warehouse_id = l.warehouse_id and lot.id = n.lot::bigint
+    where n.counted <> n.expected
+    union all
+   select l.counted - l.expected, null, coalesce(held.unit_cost, gone.unit_cost, l.unit_cost, 0), coalesce(held.received_on, gone.received_on, l.received_on)
+     from (values (1)) one (one) ${LOT_CONCERNED}
+    where l.lots is null and l.counted <> l.expected) a
+ where l.warehouse_id = $1 and l.count_id = $2 and l.state = 'settled'
+ order by l.line_no, a.lot`)
+
+const FINISH = statement<never>(`
+with troubled as (
+  select * from jsonb_to_recordset($3::jsonb) as e (line int, adjusted int, problem text)
+), adjusted as (
+  update count_line l set active = false, adjusted_line_no = t.adjusted, adjustment_problem = t.problem
+    from troubled t where l.warehouse_id = $1 and l.count_id = $2 and l.line_no = t.line
+), freed as (
+  update count_line l set active = false
+   where l.warehouse_id = $1 and l.count_id = $2 and not exists (select 1 from troubled t where t.line = l.line_no)
+)
+update stock_count set adjustment_slip_id = $4 where warehouse_id = $1 and id = $2`)
+
+const LEFT_OVER = statement<{ is: boolean }>(`
+select exists (select 1 from count_line where warehouse_id = $1 and count_id = $2 and (state = 'set-aside' or adjustment_problem is not null)) as "is"`)
+
+/** Adjusts the ledger by an approved count and opens the count that follows, if one is needed. */
+export async function adjustStock(
+  ctx: Context,
+  warehouse: Warehouse,
+  count: Pick<Count, 'id' | 'number' | 'kind' | 'period'>,
+  signedAs: SignedDocument
+): Promise<void> {
+  const day = await adjustmentDay(ctx, warehouse, count)
+  await run(ctx, LOCK_BALANCES, [warehouse.id, count.id])
+  const wanted = await run(ctx, ADJUSTMENTS, [warehouse.id, count.id, day])
+  const { slipId, placed, problems } = await postWhatCanBe(ctx, warehouse, { day, wanted, signedAs })
+  await run(ctx, FINISH, [
+    warehouse.id,
+    count.id,
+    JSON.stringify([
+      ...[...placed].map(([line, adjusted]) => ({ line, adjusted })),
+      ...[...problems].map(([line, problem]) => ({ line, problem }))
+    ]),
+    slipId
+  ])
+  const [left] = await run(ctx, LEFT_OVER, [warehouse.id, count.id])
+  if (left?.is === true) await openFollowUp(ctx, warehouse, count)
+}
+
+/**
+ * A month end is adjusted on its last day, so that the month's books are right, once that day is past; everything else, and a
+ * month that was closed meanwhile, today.
+ */
+async function adjustmentDay(ctx: Context, warehouse: Warehouse, { period }: Pick<Count, 'period'>): Promise<string> {
+  const today = ctx.clock.today()
+  const month = period === null ? null : Temporal.PlainYearMonth.from(period.slice(0, 7))
+  const monthEnd = month?.toPlainDate({ day: month.daysInMonth }).toString() ?? today
+  const day = monthEnd < today ? monthEnd : today
+  await ensureMonth(ctx, day)
+  const [held] = await run(ctx, LOCK_MONTH, [warehouse.id, day])
+  if (held?.isClosed !== true) return day
+  await ensureMonth(ctx, today)
+  await run(ctx, LOCK_MONTH, [warehouse.id, today])
+  return today
+}
+
+/** Posts one slip of all lines that can be posted; what the ledger refuses is left out and the rest tried again. */
+async function postWhatCanBe(
+  ctx: Context,
+  warehouse: Warehouse,
+  { day, wanted, signedAs }: { day: string; wanted: readonly Adjustment[]; signedAs: SignedDocument }
+): Promise<{ slipId: string | null; placed: Map<number, number>; problems: Map<number, string> }> {
+  const problems = new Map<number, string>()
+  for (;;) {
+    const lines = wanted
+      .filter(({ countLine }) => !problems.has(countLine))
+      .map((adjustment, index) => ({ ...adjustment, line: index + 1, note: `盘点行 ${adjustment.countLine}` }))
+    if (lines.length === 0) return { slipId: null, placed: new Map(), problems }
+    try {
+      // A savepoint: what is refused leaves no slip and no number behind.
+      const { id } = await inTransaction(ctx, (inner) =>
+        postAdjustment(inner, warehouse, {
+          occurredOn: day,
+          reason: `盘点调整 ${signedAs.number}`,
+          signedAs,
+          lines: lines.map(({ countLine: _countLine, ...line }) => line)
+        })
+      )
+      const placed = new Map<number, number>()
+      for (const { countLine, line } of lines) if (!placed.has(countLine)) placed.set(countLine, line)
+      return { slipId: id, placed, problems }
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error
+      const short = (error.extra['lines'] ?? []) as { line: number; wanted: string; available: string }[]
+      const troubled = short.flatMap(({ line, ...stock }) => {
+        const countLine = lines[line - 1]?.countLine
+        return countLine === undefined ? [] : [{ countLine, ...stock }]
+      })
+      if (troubled.length === 0) throw error
+      for (const { countLine, wanted: taken, available } of troubled) {
+        problems.set(
+          countLine,
+          thousandths(available) < thousandths(taken)
+            ? `${taken} are missing, and only ${available} are not promised to anybody; release reservations before it is counted again`
+            : `${taken} are missing, and the lots they would be taken from were not there on ${day} or hold less; it is counted again`
+        )
+      }
+    }
+  }
+}

@@ -1,0 +1,108 @@
+import type { Context } from '../identity/actor.ts'
+import type { Condition, Ownership } from '../ledger/post.ts'
+import { run, statement } from '../platform/database.ts'
+import { Refusal } from '../platform/errors.ts'
+import { DIFFERS, type LockedCount } from './count.ts'
+import type { CountLineState, LineResult, LineResults } from './counts.schemas.ts'
+
+/** What deciding about a line needs. */
+export interface LineFacts {
+  line: number
+  part: string
+  ownership: Ownership
+  condition: Condition
+  state: CountLineState
+  differs: boolean
+  /** Of a settled line; text with sign. */
+  variance: string | null
+  isByLot: boolean
+  cause: string | null
+  countedBy: number | null
+  countedFor: number | null
+  explainedBy: number | null
+  explainedFor: number | null
+  /** A lot of this balance was there once: a gain has its cost and age. */
+  hasLot: boolean
+}
+
+const FACTS = statement<LineFacts>(`
+select l.line_no as line, part.number as part, l.ownership, l.condition, l.state, coalesce(${DIFFERS}, false) as differs,
+       trim_scale(l.counted - l.expected)::text as variance, l.lots is not null as "isByLot", l.cause, l.counted_by as "countedBy", l.counted_for as "countedFor",
+       l.explained_by as "explainedBy", l.explained_for as "explainedFor",
+       exists (select 1 from movement m where m.warehouse_id = l.warehouse_id and m.part_id = l.part_id and m.ownership = l.ownership and m.condition = l.condition) as "hasLot"
+  from count_line l join part on part.id = l.part_id
+ where l.warehouse_id = $1 and l.count_id = $2 and l.line_no = any ($3::int[])`)
+
+/**
+ * Decides line by line; one that is refused holds up none of the others.
+ * @param decide throws the refusal of a line
+ * @returns the lines that may be written, and the results without them being written yet
+ */
+export async function decideLines<Asked extends { line: number }>(
+  ctx: Context,
+  { count, warehouseId, asked }: { count: LockedCount; warehouseId: number; asked: readonly Asked[] },
+  decide: (line: LineFacts, asked: Asked) => void
+): Promise<{ accepted: { asked: Asked; facts: LineFacts }[]; results: LineResult[] }> {
+  const facts = new Map(
+    (await run(ctx, FACTS, [warehouseId, count.id, asked.map(({ line }) => line)])).map((line) => [line.line, line])
+  )
+  const accepted = new Map<number, { asked: Asked; facts: LineFacts }>()
+  const results = asked.map((given): LineResult => {
+    const problem = problemOf(() => {
+      const line = facts.get(given.line)
+      if (line === undefined) throw lineUnknown(count.number, given.line)
+      if (accepted.has(given.line)) throw lineTwice(given.line)
+      decide(line, given)
+      accepted.set(given.line, { asked: given, facts: line })
+    })
+    return { line: given.line, problem }
+  })
+  return { accepted: [...accepted.values()], results }
+}
+
+/** The answer of a verb that worked line by line. */
+export const lineResults = (number: string, version: number, results: LineResult[]): LineResults => {
+  const refused = results.filter(({ problem }) => problem !== null).length
+  return { number, version, done: results.length - refused, refused, results }
+}
+
+/** What a decision refuses, as an answer about one line. */
+export function problemOf(decide: () => void): { code: string; detail: string } | null {
+  try {
+    decide()
+    return null
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error
+    return { code: error.code, detail: error.message }
+  }
+}
+
+export const lineUnknown = (number: string, line: number): Refusal =>
+  new Refusal('CountLineUnknown', 422, `count ${number} has no line ${line}; its lines are listed at /lines`)
+
+export const lineTwice = (line: number): Refusal =>
+  new Refusal('LineTwice', 422, `line ${line} stands twice in this call; the first one holds`)
+
+/** @throws Refusal 409 `LineNotSettled` */
+export function requireSettled({ line, part, state }: LineFacts, instead: string): void {
+  if (state === 'settled') return
+  throw new Refusal('LineNotSettled', 409, `line ${line} (${part}) is ${state}; ${instead}`)
+}
+
+/** @throws Refusal 409 `NothingDiffers` */
+export function requireDifference({ line, part, differs }: LineFacts): void {
+  if (differs) return
+  throw new Refusal('NothingDiffers', 409, `on line ${line} (${part}) ledger, card and goods agree; leave it away`)
+}
+
+/**
+ * The version goes up with every write, and the history says what was done, never what was counted. The first three values
+ * are warehouse, count and instant, the fourth who, the fifth and sixth the event and its details.
+ */
+export const NOTED = (changed: string) => `
+versioned as (
+  update stock_count set version = version + 1 where warehouse_id = $1 and id = $2 and exists (select 1 from ${changed}) returning version
+), noted as (
+  insert into document_event (warehouse_id, document_id, occurred_at, person_id, event, details)
+  select $1, $2, $3::timestamptz, $4::int, $5::text, $6::jsonb from versioned
+)`

@@ -1,0 +1,103 @@
+import { requireDuty, type Context } from '../identity/actor.ts'
+import { inTransaction } from '../platform/context.ts'
+import { run, statement } from '../platform/database.ts'
+import { Refusal } from '../platform/errors.ts'
+import { decideLines, lineResults, NOTED, requireDifference, requireSettled, type LineFacts } from './count-lines.ts'
+import { lockCount, requireCounting } from './count.ts'
+import type { LineResults, VarianceExplanation } from './counts.schemas.ts'
+
+// A new explanation has to be verified anew. Found goods that no lot knows are worth what their paper says.
+const EXPLAIN = statement<{ version: number }>(`
+with given as (
+  select * from jsonb_to_recordset($7::jsonb) as e (line int, cause text, cause_note text, evidence text, unit_cost numeric, received_on date, cost_document text)
+), explained as (
+  update count_line l
+     set cause = g.cause, cause_note = g.cause_note, evidence = g.evidence, explained_by = $4, explained_for = $8, explained_at = $3::timestamptz,
+         unit_cost = g.unit_cost, received_on = g.received_on, cost_document = g.cost_document,
+         variance_value = case when g.unit_cost is not null then round(g.unit_cost * (l.counted - l.expected), 2) else l.variance_value end,
+         verified_by = null, verified_at = null, verification_note = null
+    from given g
+   where l.warehouse_id = $1 and l.count_id = $2 and l.line_no = g.line
+  returning 1
+), ${NOTED('explained')}
+select version from versioned`)
+
+/**
+ * Says why ledger, card and goods do not agree, and what shows it (R-CNT-4); line by line, one refused line stops no other.
+ * @throws Refusal `CountNotOpen`, 403, 404, 412
+ */
+export function explainVariances(
+  ctx: Context,
+  { number, lines, ifMatch }: { number: string; lines: readonly VarianceExplanation[]; ifMatch?: string | undefined }
+): Promise<LineResults> {
+  return inTransaction(ctx, async (inner) => {
+    const duties = ['keeper', 'department-head', 'operations-supervisor'] as const
+    const { count, warehouse } = await lockCount(inner, number, {
+      mayWrite: (place) => requireDuty(inner, duties, place),
+      ifMatch
+    })
+    requireCounting(count)
+    const { onBehalfOf } = requireDuty(inner, duties, warehouse)
+    const { accepted, results } = await decideLines(
+      inner,
+      { count, warehouseId: warehouse.id, asked: lines },
+      (line, given) => requireExplanation(line, given, inner.clock.today())
+    )
+    const [explained] =
+      accepted.length === 0
+        ? []
+        : await run(inner, EXPLAIN, [
+            warehouse.id,
+            count.id,
+            inner.clock.now().toString(),
+            inner.actor.personId,
+            'explained',
+            JSON.stringify({ lines: accepted.length }),
+            JSON.stringify(
+              accepted.map(({ asked }) => ({
+                line: asked.line,
+                cause: asked.cause,
+                cause_note: asked.causeNote,
+                evidence: asked.evidence,
+                unit_cost: asked.unitCost,
+                received_on: asked.receivedOn,
+                cost_document: asked.costDocument
+              }))
+            ),
+            onBehalfOf
+          ])
+    return lineResults(number, explained?.version ?? count.version, results)
+  })
+}
+
+function requireExplanation(line: LineFacts, given: VarianceExplanation, today: string): void {
+  requireSettled(line, 'it is explained when it is settled')
+  requireDifference(line)
+  const where = `line ${line.line} (${line.part})`
+  if (given.cause === 'other' && given.causeNote === undefined)
+    throw new Refusal('CauseNoteMissing', 422, `${where} has another cause than those of the list; say it in causeNote`)
+  const isGain = line.variance !== null && line.variance !== '0' && !line.variance.startsWith('-')
+  // Goods of a balance in which there never was any: nothing says what they cost and how old they are but their paper.
+  const isUnknown = isGain && !line.isByLot && !line.hasLot
+  if (isUnknown && line.ownership === 'own' && (given.unitCost === undefined || given.costDocument === undefined)) {
+    throw new Refusal(
+      'CostUndocumented',
+      422,
+      `${where} are found goods that no lot knows; say what one costs (unitCost) and by which paper (costDocument)`
+    )
+  }
+  if (given.unitCost !== undefined && (!isUnknown || line.ownership === 'consigned')) {
+    throw new Refusal(
+      'CostNotAsked',
+      422,
+      line.ownership === 'consigned'
+        ? `${where} is consigned and carries no cost; leave unitCost away`
+        : `${where} is valued at the lot it concerns; leave unitCost away`
+    )
+  }
+  if (given.receivedOn !== undefined && !isUnknown) {
+    throw new Refusal('AgeNotAsked', 422, `${where} keeps the age of the lot it concerns; leave receivedOn away`)
+  }
+  if (given.receivedOn !== undefined && given.receivedOn > today)
+    throw new Refusal('FutureDay', 422, `${where} cannot have been received on ${given.receivedOn}; today is ${today}`)
+}

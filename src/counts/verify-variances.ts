@@ -1,0 +1,89 @@
+import { requireDuty, type Context } from '../identity/actor.ts'
+import { inTransaction } from '../platform/context.ts'
+import { run, statement } from '../platform/database.ts'
+import { Refusal } from '../platform/errors.ts'
+import { decideLines, lineResults, NOTED, requireDifference, requireSettled } from './count-lines.ts'
+import { lockCount, requireCounting } from './count.ts'
+import type { LineResults, VarianceVerification } from './counts.schemas.ts'
+
+// What is not accepted is blind again and is counted by somebody else; what was entered stays among the entries.
+const VERIFY = statement<{ version: number }>(`
+with given as (
+  select * from jsonb_to_recordset($7::jsonb) as e (line int, accepted boolean, comment text)
+), verified as (
+  update count_line l
+     set state = case when g.accepted then 'settled' else 'recount-due' end,
+         verified_by = case when g.accepted then $4::int end, verified_at = case when g.accepted then $3::timestamptz end,
+         verification_note = case when g.accepted then g.comment end, objection = case when not g.accepted then g.comment end,
+         counted = case when g.accepted then l.counted end, card = case when g.accepted then l.card end, expected = case when g.accepted then l.expected end,
+         lots = case when g.accepted then l.lots end, variance_value = case when g.accepted then l.variance_value end,
+         cause = case when g.accepted then l.cause end, cause_note = case when g.accepted then l.cause_note end, evidence = case when g.accepted then l.evidence end,
+         explained_at = case when g.accepted then l.explained_at end,
+         unit_cost = case when g.accepted then l.unit_cost end, received_on = case when g.accepted then l.received_on end, cost_document = case when g.accepted then l.cost_document end
+    from given g
+   where l.warehouse_id = $1 and l.count_id = $2 and l.line_no = g.line
+  returning 1
+), ${NOTED('verified')}
+select version from versioned`)
+
+/**
+ * The finance supervisor verifies the cause of each difference (R-CNT-4), line by line; what is not accepted is counted again.
+ * Nobody verifies what they counted or explained.
+ * @throws Refusal `CountNotOpen`, `PersonMustSign`, 403, 404, 412
+ */
+export function verifyVariances(
+  ctx: Context,
+  { number, lines, ifMatch }: { number: string; lines: readonly VarianceVerification[]; ifMatch?: string | undefined }
+): Promise<LineResults> {
+  return inTransaction(ctx, async (inner) => {
+    const { count, warehouse } = await lockCount(inner, number, {
+      mayWrite: (place) => requireDuty(inner, 'finance-supervisor', place),
+      ifMatch
+    })
+    if (inner.actor.isMachine)
+      throw new Refusal('PersonMustSign', 403, 'an API key never verifies a count; sign in as a person')
+    requireCounting(count)
+    const { accepted, results } = await decideLines(
+      inner,
+      { count, warehouseId: warehouse.id, asked: lines },
+      (line, given) => {
+        requireSettled(line, 'it is verified when it is settled')
+        requireDifference(line)
+        const { onBehalfOf } = requireDuty(inner, 'finance-supervisor', warehouse)
+        const wrote = [line.countedBy, line.countedFor, line.explainedBy, line.explainedFor]
+        if (wrote.includes(inner.actor.personId) || (onBehalfOf !== null && wrote.includes(onBehalfOf))) {
+          throw new Refusal(
+            'VerifierNotIndependent',
+            422,
+            `line ${line.line} (${line.part}) was counted or explained by you, or by whom you stand in for; another finance supervisor verifies it`
+          )
+        }
+        if (given.accepted && line.cause === null) {
+          throw new Refusal(
+            'VarianceNotExplained',
+            409,
+            `line ${line.line} (${line.part}) has no cause yet; have it explained first, or do not accept it`
+          )
+        }
+        if (!given.accepted && given.comment === undefined)
+          throw new Refusal('ReasonMissing', 422, `say why line ${line.line} (${line.part}) is counted again`)
+      }
+    )
+    const [verified] =
+      accepted.length === 0
+        ? []
+        : await run(inner, VERIFY, [
+            warehouse.id,
+            count.id,
+            inner.clock.now().toString(),
+            inner.actor.personId,
+            'verified',
+            JSON.stringify({
+              accepted: accepted.filter(({ asked }) => asked.accepted).map(({ asked }) => asked.line),
+              countedAgain: accepted.filter(({ asked }) => !asked.accepted).map(({ asked }) => asked.line)
+            }),
+            JSON.stringify(accepted.map(({ asked }) => asked))
+          ])
+    return lineResults(number, verified?.version ?? count.version, results)
+  })
+}

@@ -1,0 +1,17 @@
+import type { Context } from '../identity/actor.ts'
+import { run, statement } from '../platform/database.ts'
+import type { BalanceKey } from './reserve.ts'
+
+const ENSURE = statement<never>(`
+insert into balance (warehouse_id, part_id, ownership, condition, part_number) values ($1, $2, $3, $4, $5) on conflict do nothing`)
+
+/**
+ * Makes sure that there is a row for a balance, with nothing on hand if it is new: what does not exist cannot be locked, and
+ * who counts it must be able to hold up its postings. A second run changes nothing.
+ */
+export const ensureBalance = async (
+  ctx: Context,
+  { warehouseId, partId, ownership, condition, part }: BalanceKey
+): Promise<void> => {
+  await run(ctx, ENSURE, [warehouseId, partId, ownership, condition, part])
+}
