@@ -14,6 +14,7 @@ import { requests } from './platform/requests.ts'
 import type { Runtime } from './platform/context.ts'
 import { ledgerRoutes } from './ledger/ledger.routes.ts'
 import { openingStockRoutes, slipRoutes } from './slips/slips.routes.ts'
+import { valuationSettingsRoutes } from './valuation/valuation-settings.routes.ts'
 import { warehouseImportRoutes } from './warehouses/import.routes.ts'
 import { warehouseRoutes } from './warehouses/warehouses.routes.ts'
 import packageJson from '../package.json' with { type: 'json' }
@@ -29,6 +30,7 @@ const tags = [
   { name: 'slips', description: 'In and out slips with three signatures (出入库单)' },
   { name: 'stock', description: 'Balances, ledger, verification (库存与明细账)' },
   { name: 'quality', description: 'Quality reports (质量反馈表)' },
+  { name: 'valuation', description: 'Aging, depreciation, month end, statements (库龄、折旧与月结)' },
   { name: 'service', description: 'Health of the process (服务状态)' }
 ]
 
@@ -71,6 +73,7 @@ export async function buildApp(runtime: Runtime, { logger }: { logger: FastifyBa
   await app.register(ledgerRoutes, { prefix: '/v1' })
   await app.register(slipRoutes, { prefix: '/v1' })
   await app.register(openingStockRoutes, { prefix: '/v1' })
+  await app.register(valuationSettingsRoutes, { prefix: '/v1' })
   await app.ready()
   return app
 }

@@ -21,6 +21,7 @@ type Rule =
 const everybody: Rule = { may: 'everybody' }
 const foreign: Rule = { may: 'nobody-foreign' }
 const administrator: Rule = { may: ['administrator'] }
+const hqFinance: Rule = { may: ['hq-finance'] }
 const catalogue: Rule = { may: ['stock-controller', 'administrator'] }
 const purchasing: Rule = { may: ['stock-controller', 'administrator', 'purchaser'] }
 
@@ -81,7 +82,15 @@ const OF_NO_WAREHOUSE: Record<string, Rule> = {
   listQualityReports: everybody,
   readQualitySummary: everybody,
   listSigningPolicies: everybody,
-  setSigningPolicy: administrator
+  setSigningPolicy: administrator,
+  listDepreciationPolicies: everybody,
+  setDepreciationPolicy: hqFinance,
+  withdrawDepreciationPolicy: hqFinance,
+  listAgingBuckets: everybody,
+  setAgingBuckets: hqFinance,
+  listJournalAccounts: everybody,
+  readJournalAccounts: foreign,
+  setJournalAccounts: foreign
 }
 
 interface Operation {
@@ -195,7 +204,9 @@ async function openB(): Promise<Counter> {
     '/duties/{id}': [String(duty.body.id)],
     '/delegations/{id}': [String(delegation.body.id)],
     '/api-keys/{id}': [key.body.id],
-    '/signing-policies/{documentKind}': ['receipt']
+    '/signing-policies/{documentKind}': ['receipt'],
+    '/depreciation-policies/{effectiveFrom}': ['2027-01'],
+    '/journal-accounts/{department}': [FOREIGN]
   }
   for (const [place, of] of Object.entries(values))
     expect(
@@ -249,6 +260,7 @@ const QUERIES: Record<string, Record<string, string>[]> = {
   listWarehouses: [{}, { region: 'FAR' }, { q: FOREIGN }, { parent: 'SZ01' }],
   listControlledApprovals: [{}, { warehouse: FOREIGN }, { part: 'MB-100' }],
   searchSlips: [{}, { awaiting: 'finance-supervisor' }, { lateSignature: 'true' }, { state: 'posted' }],
+  listJournalAccounts: [{}, { department: FOREIGN }],
   listQualityReports: [{}, { warehouse: FOREIGN }, { slip: `${FOREIGN}-IN-202611-00001` }],
   verifyLedger: [{}, { warehouse: FOREIGN }],
   importOpeningStock: [{}, { apply: 'true' }],

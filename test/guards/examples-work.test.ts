@@ -124,6 +124,17 @@ const BEFORE: Record<string, () => Promise<{ path?: string; token?: string } | v
     }
   },
   setSigningPolicy: async () => ({ path: '/v1/signing-policies/issue' }),
+  withdrawDepreciationPolicy: async () => {
+    const effectiveFrom = '2028-01'
+    await by(token, 'post', '/v1/depreciation-policies', {
+      effectiveFrom,
+      graceMonths: 3,
+      rate: '0.1',
+      chargeCount: 10
+    })
+    return { path: `/v1/depreciation-policies/${effectiveFrom}/withdrawal` }
+  },
+  setJournalAccounts: async () => ({ path: '/v1/journal-accounts/HQ' }),
   updateRegion: async () => ({ path: '/v1/regions/EAST' }),
   updateSupplier: async () => ({ path: `/v1/suppliers/${(await h.make.supplier()).code}` }),
   updateWarehouse: async () => ({ path: '/v1/warehouses/HQ' })
