@@ -11,6 +11,8 @@ import { idempotency } from './platform/idempotency.ts'
 import { answeredRequestIds, requestIds } from './platform/log.ts'
 import { openapi, validation } from './platform/openapi.ts'
 import { requests } from './platform/requests.ts'
+import { countRoutes } from './counts/counts.routes.ts'
+import { countImportRoutes, countReadRoutes } from './counts/counts-reads.routes.ts'
 import type { Runtime } from './platform/context.ts'
 import { ledgerRoutes } from './ledger/ledger.routes.ts'
 import { openingStockRoutes, slipRoutes } from './slips/slips.routes.ts'
@@ -29,6 +31,7 @@ const tags = [
   { name: 'warehouses', description: 'The warehouse tree and regions (仓库)' },
   { name: 'slips', description: 'In and out slips with three signatures (出入库单)' },
   { name: 'stock', description: 'Balances, ledger, verification (库存与明细账)' },
+  { name: 'counts', description: 'Counting the stock (盘点)' },
   { name: 'quality', description: 'Quality reports (质量反馈表)' },
   { name: 'valuation', description: 'Aging, depreciation, month end, statements (库龄、折旧与月结)' },
   { name: 'service', description: 'Health of the process (服务状态)' }
@@ -73,6 +76,9 @@ export async function buildApp(runtime: Runtime, { logger }: { logger: FastifyBa
   await app.register(ledgerRoutes, { prefix: '/v1' })
   await app.register(slipRoutes, { prefix: '/v1' })
   await app.register(openingStockRoutes, { prefix: '/v1' })
+  await app.register(countRoutes, { prefix: '/v1' })
+  await app.register(countReadRoutes, { prefix: '/v1' })
+  await app.register(countImportRoutes, { prefix: '/v1' })
   await app.register(valuationSettingsRoutes, { prefix: '/v1' })
   await app.ready()
   return app
