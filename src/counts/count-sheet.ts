@@ -1,0 +1,342 @@
+import { createHash } from 'node:crypto'
+import { IsolationLevel } from '@mikro-orm/core'
+import { html } from 'ghtml'
+import { DUTY_NAMES, type Context } from '../identity/actor.ts'
+import { instant } from '../platform/clock.ts'
+import { within } from '../platform/context.ts'
+import { run, statement } from '../platform/database.ts'
+import { COUNT_KIND_NAMES, loadCount, type Count } from './count.ts'
+import { countLines, type CountSheetLine } from './counts.queries.ts'
+import type { CountLineState, CountState, VarianceCause } from './counts.schemas.ts'
+
+/** What stands at the head and foot of every copy. */
+export interface SheetHead {
+  number: string
+  warehouse: string
+  warehouseName: string
+  kind: string
+  period: string | null
+  state: string
+  /** Ledger position of the snapshot. */
+  position: string
+  openedAt: string
+  openedBy: string
+  printedAt: string
+  note: string | null
+  countedBy: string[]
+  /** One line each: who is to sign, and who has. */
+  signatures: { duty: string; signer: string | null; signedAt: string | null; comment: string | null }[]
+}
+
+/** A line as paper shows it; the figures are null until it is settled. */
+export interface SheetLine {
+  line: number
+  part: string
+  name: string
+  specification: string | null
+  colour: string | null
+  unit: string
+  ownership: string
+  condition: string
+  lots: string
+  note: string | null
+  figures: { expected: string; counted: string; card: string; variance: string; cause: string } | null
+}
+
+/** The copies of R-CNT-3, in the order they are printed. */
+export const SHEET_COPIES = [
+  { zh: '仓库联', en: 'warehouse copy', page: 'warehouse' },
+  { zh: '财务联', en: 'finance copy', page: 'finance' },
+  { zh: '负责人联', en: 'department head copy', page: 'head' }
+] as const
+
+const STYLE = `
+@page { size: A4 landscape; margin: 12mm 10mm 16mm }
+${SHEET_COPIES.map(
+  ({ zh, en, page }) =>
+    `@page ${page} { @bottom-left { content: "${zh} ${en}"; font-size: 8pt } @bottom-right { content: "第 " counter(page) " 页 / 共 " counter(pages) " 页 · page " counter(page) " / " counter(pages); font-size: 8pt } }\n.${page} { page: ${page} }`
+).join('\n')}
+body { font: 9pt/1.3 "Noto Sans CJK SC", "Source Han Sans SC", "Microsoft YaHei", "PingFang SC", sans-serif; margin: 0; color: #000 }
+section { break-after: page }
+section:last-child { break-after: auto }
+h1 { font-size: 15pt; text-align: center; margin: 0 0 2mm }
+h1 small { display: block; font-size: 9pt; font-weight: normal }
+dl { display: flex; flex-wrap: wrap; gap: 1mm 8mm; margin: 0 0 2mm }
+dl div { display: flex; gap: 2mm }
+dt { color: #444 } dd { margin: 0; font-weight: bold }
+table { border-collapse: collapse; width: 100% }
+thead { display: table-header-group }
+tr { break-inside: avoid }
+th, td { border: 0.3mm solid #000; padding: 0.6mm 1mm; text-align: left; vertical-align: top; overflow-wrap: anywhere }
+th { font-size: 8pt; background: #eee; text-align: center }
+small { display: block; font-weight: normal }
+th.title { text-align: left; background: none; border: 0 }
+.n { text-align: right; white-space: nowrap }
+.box { min-width: 18mm; height: 8mm }
+.signatures { break-inside: avoid; display: grid; grid-template-columns: repeat(4, 1fr); gap: 6mm; margin-top: 6mm }
+.signatures p { margin: 0; border-bottom: 0.3mm solid #000; min-height: 14mm }
+@media screen { body { margin: 8mm } section { margin-bottom: 16mm } }
+`
+
+/**
+ * What a browser may do with the page: show it with this style, and nothing else. Everything that was written by people is
+ * escaped; should something slip through, it would not run.
+ */
+export const SHEET_POLICY = `default-src 'none'; style-src 'sha256-${createHash('sha256').update(STYLE).digest('base64')}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`
+
+const HEADINGS = [
+  ['行号', 'line'],
+  ['货号', 'part'],
+  ['货名', 'name'],
+  ['规格', 'specification'],
+  ['颜色', 'colour'],
+  ['单位', 'unit'],
+  ['所有权', 'ownership'],
+  ['质量状态', 'condition'],
+  ['批次', 'lots'],
+  ['账面数量', 'expected'],
+  ['实盘数量', 'counted'],
+  ['卡片数量', 'card'],
+  ['差异', 'variance'],
+  ['原因', 'cause']
+] as const
+
+// ghtml escapes every expression except where the text before it ends in an exclamation mark.
+const COLUMN_HEADS = html`!${HEADINGS.map(([zh, en]) => html`<th>${zh}<small>${en}</small></th>`)}`
+
+const row = ({ figures, ...line }: SheetLine): string =>
+  html`<tr>
+    <td class="n">${line.line}
+    <td>${line.part}
+    <td>${line.name}
+    <td>${line.specification}
+    <td>${line.colour}
+    <td>${line.unit}
+    <td>${line.ownership}
+    <td>${line.condition}
+    <td>
+      ${line.lots}!${
+        figures === null
+          ? html`<td class="n">
+              <td class="n box">
+              <td class="n box">
+              <td class="n">
+              <td>${line.note}`
+          : html`<td class="n">${figures.expected}
+              <td class="n">${figures.counted}
+              <td class="n">${figures.card}
+              <td class="n">${figures.variance}
+              <td>${figures.cause}`
+      }
+  </tr> `
+
+const fact = (zh: string, en: string, value: string | null): string =>
+  value === null
+    ? ''
+    : html`<div>
+        <dt>${zh} ${en}</dt>
+        <dd>${value}</dd>
+      </div>`
+
+const signatureLine = (title: string, who: string | null, more: string | null = null): string =>
+  html`<div>
+    ${title}
+    <p>${who}!${more === null ? '' : html`<small>${more}</small>`}</p>
+  </div>`
+
+/** How many lines are put together before they are sent: one chunk per line would cost more than the line. */
+const CHUNK = 200
+
+/**
+ * The sheet as HTML, piece by piece: three copies, each with all lines.
+ * @param lines is asked once per copy
+ */
+export async function* sheetPages(
+  head: SheetHead,
+  lines: () => AsyncIterable<SheetLine>
+): AsyncGenerator<string, void, undefined> {
+  yield html`<!doctype html>
+    <html lang="zh-CN">
+      <head>
+        <meta charset="utf-8" />
+        <title>盘点表 ${head.number}</title>
+        <style>
+          !${STYLE}
+        </style>
+      </head>
+      <body>
+     `
+  for (const { zh, en, page } of SHEET_COPIES) {
+    yield html`<section class="${page}">
+      <h1>盘点表 — ${zh}<small>Count sheet — ${en}</small></h1>
+      <dl>
+        !${fact('仓库', 'warehouse', `${head.warehouse} ${head.warehouseName}`)}
+        !${fact('盘点单号', 'count', head.number)} !${fact('类别', 'kind', head.kind)}
+        !${fact('期间', 'period', head.period)} !${fact('状态', 'state', head.state)}
+        !${fact('账面位置', 'ledger position', head.position)}
+        !${fact('开单', 'opened', `${head.openedAt} ${head.openedBy}`)} !${fact('打印', 'printed', head.printedAt)}
+        !${fact('备注', 'note', head.note)}
+      </dl>
+      <table>
+        <thead>
+          <tr>
+            <th class="title" colspan="${HEADINGS.length}">${head.number} · ${head.warehouse} · 盘点表 — ${zh}</th>
+          </tr>
+          <tr>
+            !${COLUMN_HEADS}
+          </tr>
+        </thead>
+        <tbody>
+     `
+    let chunk = ''
+    let held = 0
+    for await (const line of lines()) {
+      chunk += row(line)
+      if (++held < CHUNK) continue
+      yield chunk
+      chunk = ''
+      held = 0
+    }
+    yield html`!${chunk}</tbody>
+</table>
+<div class="signatures">
+!${signatureLine('盘点人 counted by', head.countedBy.join('、') || null)}
+!${head.signatures
+      .map(({ duty, signer, signedAt, comment }) =>
+        signatureLine(duty, signer, signedAt === null ? null : `${signedAt}${comment === null ? '' : ` ${comment}`}`)
+      )
+      .join('\n')}
+</div>
+</section>
+`
+  }
+  yield '</body>\n</html>\n'
+}
+
+const STATES: Record<CountState, string> = {
+  counting: '盘点中 counting',
+  'awaiting-signatures': '待签字 awaiting signatures',
+  approved: '已批准 approved',
+  cancelled: '已作废 cancelled'
+}
+const LINE_NOTES: Record<CountLineState, string | null> = {
+  open: null,
+  'recount-due': '待复盘 to be counted again',
+  settled: null,
+  'set-aside': '搁置 set aside'
+}
+const CAUSES: Record<VarianceCause, string> = {
+  miscount: '点数差错 miscount',
+  'unposted-slip': '单据未过账 unposted slip',
+  'wrong-part': '货品混淆 wrong part',
+  'wrong-unit': '单位差错 wrong unit',
+  damage: '损坏 damage',
+  theft: '被盗 theft',
+  unknown: '原因不明 unknown',
+  found: '盘盈 found',
+  other: '其他 other'
+}
+const OWNERSHIP = { own: '自有 own', consigned: '寄存 consigned' } as const
+const CONDITION = { qualified: '合格 qualified', nonconforming: '不合格 nonconforming' } as const
+
+/** A line for paper, from what may be seen of it. */
+const paperLine = (line: CountSheetLine): SheetLine => ({
+  line: line.line,
+  part: line.part,
+  name: line.nameZh === null ? line.name : `${line.nameZh} ${line.name}`,
+  specification: line.specification,
+  colour: line.colour,
+  unit: line.unit,
+  ownership: OWNERSHIP[line.ownership],
+  condition: CONDITION[line.condition],
+  lots: line.lotsText,
+  note: LINE_NOTES[line.state],
+  figures:
+    line.expected === null || line.counted === null || line.card === null || line.variance === null
+      ? null
+      : {
+          expected: line.expected,
+          counted: line.counted,
+          card: line.card,
+          variance: line.variance,
+          cause: [line.cause === null ? null : CAUSES[line.cause], line.causeNote]
+            .filter((word) => word !== null)
+            .join(' ')
+        }
+})
+
+const COUNTERS = statement<{ name: string }>(`
+select distinct person.name from count_line l join person on person.id = l.counted_by
+ where l.warehouse_id = $1 and l.count_id = $2 order by person.name`)
+const NAMES = statement<{ username: string; name: string }>(
+  'select username, name from person where username = any ($1::text[])'
+)
+
+/** Minutes are enough on paper, in the time zone of the business. */
+function minuteOf(ctx: Context, at: Temporal.Instant): string {
+  const local = at.toZonedDateTimeISO(ctx.config.BUSINESS_TIME_ZONE)
+  return `${local.toPlainDate().toString()} ${local.toPlainTime().toString({ smallestUnit: 'minute' })}`
+}
+
+const instantOf = (text: string): Temporal.Instant => Temporal.Instant.from(instant(text))
+
+async function headOf(
+  ctx: Context,
+  count: Count,
+  warehouse: { id: number; code: string; name: string; nameZh: string | null }
+): Promise<SheetHead> {
+  const counters = await run(ctx, COUNTERS, [warehouse.id, count.id])
+  const usernames = [count.openedBy, ...count.signatures.map(({ username }) => username)]
+  const names = new Map((await run(ctx, NAMES, [usernames])).map(({ username, name }) => [username, name]))
+  return {
+    number: count.number,
+    warehouse: warehouse.code,
+    warehouseName: warehouse.nameZh === null ? warehouse.name : `${warehouse.nameZh} ${warehouse.name}`,
+    kind: `${COUNT_KIND_NAMES[count.kind]} ${count.kind}`,
+    period: count.period?.slice(0, 7) ?? null,
+    state: STATES[count.state],
+    position: count.position,
+    openedAt: minuteOf(ctx, instantOf(count.openedAt)),
+    openedBy: names.get(count.openedBy) ?? count.openedBy,
+    printedAt: minuteOf(ctx, ctx.clock.now()),
+    note: count.note,
+    countedBy: counters.map(({ name }) => name),
+    signatures: count.duties.map((duty) => {
+      const signature = count.signatures.find((given) => given.duty === duty && given.decision === 'approve')
+      const signer = signature === undefined ? null : (names.get(signature.username) ?? signature.username)
+      const standsInFor = signature?.onBehalfOf == null ? '' : `（代 for ${signature.onBehalfOf}）`
+      return {
+        duty: `${duty === 'finance-supervisor' ? '监盘 ' : ''}${DUTY_NAMES[duty]} ${duty}`,
+        signer: signer === null ? null : `${signer}${standsInFor}`,
+        signedAt: signature === undefined ? null : minuteOf(ctx, instantOf(signature.signedAt)),
+        comment: signature?.comment ?? null
+      }
+    })
+  }
+}
+
+/**
+ * The count sheet (盘点表) for paper: three copies of the same moment, for warehouse, finance and department head (R-CNT-3).
+ * A line that is not settled has empty boxes; what is expected of it is not on the page (R-CNT-2).
+ * @returns HTML in pieces, read from the database while they are sent
+ * @throws Refusal 404, before the first piece
+ */
+export async function printCountSheet(ctx: Context, { number }: { number: string }): Promise<AsyncGenerator<string>> {
+  await loadCount(ctx, number)
+  return (async function* () {
+    // One snapshot for all three: what is settled meanwhile is on none of them.
+    const em = ctx.em.fork()
+    await em.begin({ isolationLevel: IsolationLevel.REPEATABLE_READ, readOnly: true })
+    try {
+      const inner = within(ctx, em)
+      const { count, warehouse } = await loadCount(inner, number)
+      const head = await headOf(inner, count, warehouse)
+      yield* sheetPages(head, async function* () {
+        for await (const line of countLines(inner, { warehouseId: warehouse.id, countId: count.id }, { number }))
+          yield paperLine(line)
+      })
+    } finally {
+      await em.rollback()
+    }
+  })()
+}
