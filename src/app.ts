@@ -16,6 +16,8 @@ import { countImportRoutes, countReadRoutes } from './counts/counts-reads.routes
 import type { Runtime } from './platform/context.ts'
 import { ledgerRoutes } from './ledger/ledger.routes.ts'
 import { openingStockRoutes, slipRoutes } from './slips/slips.routes.ts'
+import { closingRoutes } from './valuation/closing.routes.ts'
+import { statementRoutes } from './valuation/statements.routes.ts'
 import { valuationSettingsRoutes } from './valuation/valuation-settings.routes.ts'
 import { warehouseImportRoutes } from './warehouses/import.routes.ts'
 import { warehouseRoutes } from './warehouses/warehouses.routes.ts'
@@ -79,7 +81,9 @@ export async function buildApp(runtime: Runtime, { logger }: { logger: FastifyBa
   await app.register(countRoutes, { prefix: '/v1' })
   await app.register(countReadRoutes, { prefix: '/v1' })
   await app.register(countImportRoutes, { prefix: '/v1' })
+  await app.register(closingRoutes, { prefix: '/v1', runtime })
   await app.register(valuationSettingsRoutes, { prefix: '/v1' })
+  await app.register(statementRoutes, { prefix: '/v1' })
   await app.ready()
   return app
 }

@@ -1,5 +1,6 @@
 import { problemOf, Refusal } from './errors.ts'
 import { Problem } from './schemas.ts'
+import { XLSX } from './xlsx.ts'
 
 // What every operation shares is said here once instead of in every route: how it refuses, Idempotency-Key, ETag, media types.
 
@@ -203,9 +204,13 @@ function success(
     description: described(answer, json, schemas),
     ...(Object.keys(headers).length > 0 && { headers: { ...answer.headers, ...headers } }),
     ...(answer.content && {
-      // CSV is text, whatever the JSON beside it looks like.
+      // Files are what they are, whatever the JSON beside them looks like.
       content: mapValues(answer.content, (media, type) =>
-        type === 'text/csv' ? { ...media, schema: { type: 'string' } } : media
+        type === 'text/csv'
+          ? { ...media, schema: { type: 'string' } }
+          : type === XLSX
+            ? { ...media, schema: { type: 'string', contentMediaType: XLSX } }
+            : media
       )
     })
   }

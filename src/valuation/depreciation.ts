@@ -86,16 +86,20 @@ export const stateOf = ({ isClosed }: Pick<BookedMonth, 'isClosed'>): 'closed' |
 
 export const firstDay = (period: string): string => `${period}-01`
 
-// Not prepared: a plan for any warehouse is a bad one for one with a million lots. In the order of the key, because the index then
-// only grows at its end: with a million lots that saves more than the sorting costs.
-const RUN: Statement<never> = {
-  text: `
+const LINE =
+  'warehouse_id, period, part_id, lot_id, condition, received_on, quantity, unit_cost, cost, months_charged, charge, accumulated'
+
+/** Writes the rows of a month into a table of the shape of `depreciation_line`; parameters as in `LOT_BOOKS`. */
+export const runInto = (table: string): string => `
 with ${LOT_BOOKS}
-insert into depreciation_line (warehouse_id, period, part_id, lot_id, condition, received_on, quantity, unit_cost, cost, months_charged, charge, accumulated)
+insert into ${table} (${LINE})
 select warehouse_id, $2::date, part_id, lot_id, condition, received_on, quantity, unit_cost, cost, months_charged, charge, accumulated
   from book where ownership = 'own'
  order by part_id, lot_id`
-}
+
+// Not prepared: a plan for any warehouse is a bad one for one with a million lots. In the order of the key, because the index then
+// only grows at its end: with a million lots that saves more than the sorting costs.
+const RUN: Statement<never> = { text: runInto('depreciation_line') }
 
 /**
  * Writes the depreciation of a month, inside the transaction that closes it: only its lock keeps the month from moving. A second

@@ -2,8 +2,8 @@
 // entry balances: what leaves is credited to the inventory at its original cost, its accumulated depreciation is debited, and the
 // net book value goes to the account of the kind. Consigned goods have no value here and are in no entry (R-STK-6).
 import type { Context } from '../identity/actor.ts'
-import { run, statement } from '../platform/database.ts'
-import { firstDay } from './depreciation.ts'
+import { run, statement, type Statement } from '../platform/database.ts'
+import { chargesOf, firstDay, stateOf, type BookedMonth, type BookedMonths } from './depreciation.ts'
 import { accountsOf, type JournalRole } from './journal-accounts.ts'
 
 /** A line of a journal entry; exactly one of debit and credit is not 0.00. */
@@ -23,21 +23,22 @@ const KIND = `case when s.kind = 'reversal' and source.kind = 'return' then 'ret
                when s.kind = 'reversal' then source.kind else s.kind end`
 const LEFT_BY = `case when s.kind = 'return' then source.kind when s.kind = 'reversal' and source.kind = 'return' then origin.kind end`
 
-const LINES = statement<{ entry: string; role: JournalRole; debit: string; credit: string }>(`
-with booked as (
-  select ${KIND} as entry, ${LEFT_BY} as left_by, m.quantity > 0 as comes_in, sum(m.cost) as cost, sum(m.charge) as charge
+// $1 the warehouses, $2 the month, $3 the depreciation of the month of each. Ends in `entry_line`.
+const ENTRIES = `
+booked as (
+  select m.warehouse_id, ${KIND} as entry, ${LEFT_BY} as left_by, m.quantity > 0 as comes_in, sum(m.cost) as cost, sum(m.charge) as charge
     from movement m
     join slip s on s.warehouse_id = m.warehouse_id and s.id = m.slip_id
     left join slip source on source.warehouse_id = s.warehouse_id and source.id = s.source_slip_id
     left join slip origin on origin.warehouse_id = source.warehouse_id and origin.id = source.source_slip_id
-   where m.warehouse_id = $1 and m.ownership = 'own' and m.occurred_on >= $2::date and m.occurred_on < ($2::date + interval '1 month')::date
-   group by 1, 2, 3
+   where m.warehouse_id = any ($1::int[]) and m.ownership = 'own' and m.occurred_on >= $2::date and m.occurred_on < ($2::date + interval '1 month')::date
+   group by 1, 2, 3, 4
 ), line as (
-  select entry, 1 as place, 'inventory' as role, cost as amount from booked
+  select warehouse_id, entry, 1 as place, 'inventory' as role, cost as amount from booked
   union all
-  select entry, 2, 'accumulated-depreciation', -charge from booked
+  select warehouse_id, entry, 2, 'accumulated-depreciation', -charge from booked
   union all
-  select entry, 3,
+  select warehouse_id, entry, 3,
          case coalesce(left_by, entry)
            when 'issue' then 'material-cost'
            when 'sale' then 'cost-of-sales'
@@ -50,17 +51,21 @@ with booked as (
          charge - cost
     from booked
   union all
-  select 'depreciation', place, role, amount
-    from (values (1, 'depreciation-expense', $3::numeric), (2, 'accumulated-depreciation', -$3::numeric)) as charged (place, role, amount)
-)
-select entry, role, greatest(sum(amount), 0)::numeric(18,2)::text as debit, greatest(-sum(amount), 0)::numeric(18,2)::text as credit
-  from line
- group by entry, place, role
-having sum(amount) <> 0
- order by entry = 'depreciation' desc, entry, place, role`)
+  select warehouse_id, 'depreciation', place, role, case place when 1 then charge else -charge end
+    from unnest($1::int[], $3::numeric[]) as charged (warehouse_id, charge)
+   cross join (values (1, 'depreciation-expense'), (2, 'accumulated-depreciation')) as side (place, role)
+), entry_line as (
+  select warehouse_id, entry, place, role, greatest(sum(amount), 0)::numeric(18,2) as debit, greatest(-sum(amount), 0)::numeric(18,2) as credit
+    from line
+   group by warehouse_id, entry, place, role
+  having sum(amount) <> 0
+)`
+const LINES = statement<{ entry: string; role: JournalRole; debit: string; credit: string }>(`
+with ${ENTRIES}
+select entry, role, debit::text as debit, credit::text as credit from entry_line order by entry = 'depreciation' desc, entry, place, role`)
 
 /**
- * The journal lines of a warehouse and month.
+ * The journal lines of a warehouse and month, worked out from its movements.
  * @param charge the depreciation of the month
  */
 export async function journalLines(
@@ -68,10 +73,75 @@ export async function journalLines(
   { warehouseId, period, charge }: { warehouseId: number; period: string; charge: string }
 ): Promise<JournalLine[]> {
   const accounts = (await accountsOf(ctx, [warehouseId])).get(warehouseId)
-  const lines = await run(ctx, LINES, [warehouseId, firstDay(period), charge])
+  const lines = await run(ctx, LINES, [[warehouseId], firstDay(period), [charge]])
   return lines.map(({ entry, role, debit, credit }) => {
     const account = accounts?.[role]
     if (account === undefined) throw new Error(`the role ${role} has no account, not even the default one`)
     return { entry, role, ...account, debit, credit }
   })
+}
+
+/** A line with the department it belongs to and its place in the month, from 1. */
+export interface JournalRow extends JournalLine {
+  warehouse: string
+  period: string
+  state: 'closed' | 'preview'
+  line: number
+}
+
+const STORED = statement<{ journal: JournalLine[] }>(
+  `select content::json -> 'journal' as journal from period_statement where warehouse_id = $1 and period = $2::date`
+)
+
+/** The journal of a warehouse and month: of a closed one as it is in the statement, with the accounts of that time. */
+export async function journalRows(
+  ctx: Context,
+  month: BookedMonth,
+  { after = 0, limit }: { after?: number; limit?: number } = {}
+): Promise<JournalRow[]> {
+  const { warehouse, period } = month
+  const lines = month.isClosed
+    ? ((await run(ctx, STORED, [warehouse.id, firstDay(period)]))[0]?.journal ?? [])
+    : await journalLines(ctx, {
+        warehouseId: warehouse.id,
+        period,
+        charge: (await chargesOf(ctx, { warehouseIds: [warehouse.id], period })).get(warehouse.id) ?? '0.00'
+      })
+  return lines
+    .map((line, index) => ({ warehouse: warehouse.code, period, state: stateOf(month), line: index + 1, ...line }))
+    .slice(after, limit === undefined ? undefined : after + limit)
+}
+
+export interface JournalTotals {
+  lines: number
+  debit: string
+  credit: string
+}
+
+const TOTALS: Statement<JournalTotals> = {
+  text: `
+with ${ENTRIES}, every as (
+  select debit, credit from entry_line
+   union all
+  select (line ->> 'debit')::numeric, (line ->> 'credit')::numeric
+    from period_statement s cross join json_array_elements(s.content::json -> 'journal') as line
+   where s.warehouse_id = any ($4::int[]) and s.period = $2::date
+)
+select count(*)::int as lines, coalesce(sum(debit), 0)::numeric(18,2)::text as debit, coalesce(sum(credit), 0)::numeric(18,2)::text as credit from every`
+}
+
+/** The sums of the journals of the warehouses; debit and credit are the same. */
+export async function journalTotals(
+  ctx: Context,
+  { closedIds, openIds, period }: BookedMonths
+): Promise<JournalTotals> {
+  const charges = await chargesOf(ctx, { warehouseIds: openIds, period })
+  const [totals] = await run(ctx, TOTALS, [
+    openIds,
+    firstDay(period),
+    openIds.map((id) => charges.get(id) ?? '0.00'),
+    closedIds
+  ])
+  if (totals === undefined) throw new Error('a sum is always one row')
+  return totals
 }

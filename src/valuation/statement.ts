@@ -8,7 +8,9 @@ import { instant } from '../platform/clock.ts'
 import { csvHash } from '../platform/csv.ts'
 import { run, statement } from '../platform/database.ts'
 import { warehouseByCode, type Warehouse } from '../warehouses/directory.ts'
+import { agedBuckets, type AgedBucket } from './aging.ts'
 import {
+  bookedMonths,
   DEPRECIATION_COLUMNS,
   depreciationStream,
   depreciationTotals,
@@ -17,6 +19,8 @@ import {
   type DepreciationTotals
 } from './depreciation.ts'
 import { journalLines, type JournalLine } from './journal.ts'
+import { materialCostTotals, type MaterialCostTotals } from './material-cost.ts'
+import { inSnapshot, requireBegun } from './statement-scope.ts'
 import { STOCK_REPORT_COLUMNS, stockReportStream, stockReportTotals, type StockReportTotals } from './stock-report.ts'
 
 const FORMAT = 'bincard-statement/1'
@@ -35,6 +39,9 @@ export interface Statement {
   depreciation: DepreciationTotals & { sha256: string | null }
   stockReport: StockReportTotals & { sha256: string | null }
   journal: JournalLine[]
+  /** Own goods by the classes of age as they were set at that time. */
+  aging: AgedBucket[]
+  materialCost: MaterialCostTotals
   closedBy: string | null
   closedAt: string | null
   /** Hash of the statement of the month before. */
@@ -72,11 +79,11 @@ export async function buildStatement(
   closing?: { by: string; at: string }
 ): Promise<Statement> {
   const month = { warehouse, period, isClosed }
-  const several = { warehouseIds: [warehouse.id], period, isClosed }
+  const booked = bookedMonths(month)
   const [facts] = await run(ctx, FACTS, [warehouse.id, firstDay(period)])
   if (facts === undefined) throw new Error(`warehouse ${warehouse.code} is gone`)
   const { region, name, nameZh, ...said } = facts
-  const depreciation = await depreciationTotals(ctx, several)
+  const depreciation = await depreciationTotals(ctx, booked)
   return {
     format: FORMAT,
     state: isClosed ? 'closed' : 'preview',
@@ -88,10 +95,12 @@ export async function buildStatement(
       sha256: isClosed ? await csvHash(DEPRECIATION_COLUMNS, depreciationStream(ctx, month)) : null
     },
     stockReport: {
-      ...(await stockReportTotals(ctx, several)),
+      ...(await stockReportTotals(ctx, booked)),
       sha256: isClosed ? await csvHash(STOCK_REPORT_COLUMNS, stockReportStream(ctx, month)) : null
     },
     journal: await journalLines(ctx, { warehouseId: warehouse.id, period, charge: depreciation.charge }),
+    aging: (await agedBuckets(ctx, booked, { groups: [[warehouse.id]], ownership: 'own' }))[0] ?? [],
+    materialCost: await materialCostTotals(ctx, booked),
     closedBy: closing?.by ?? null,
     closedAt: closing?.at ?? null
   }
@@ -126,17 +135,19 @@ export async function frozenStatement(
 }
 
 /**
- * The statement of a month as text: of a closed one the stored bytes, of an open one a preview marked as such, without a hash.
- * @throws Refusal 404
+ * The statement of a month as text: of a closed one the stored bytes, of an open one a preview marked as such.
+ * @returns `sha256` is that of the text, also of a preview, of which nothing is stored
+ * @throws Refusal 404, 422 `PeriodNotBegun`
  */
 export async function readStatement(
   ctx: Context,
   { warehouse: code, period }: { warehouse: string; period: string }
-): Promise<{ text: string; sha256: string | null }> {
+): Promise<{ text: string; sha256: string; isClosed: boolean }> {
   const warehouse = await warehouseByCode(ctx, code)
   requireSight(ctx, warehouse)
+  requireBegun(ctx, period, '{period}')
   const frozen = await frozenStatement(ctx, { warehouseId: warehouse.id, period })
-  if (frozen !== undefined) return { text: frozen.content, sha256: frozen.sha256 }
-  const preview = await buildStatement(ctx, { warehouse, period, isClosed: false })
-  return { text: sealed(preview).text, sha256: null }
+  if (frozen !== undefined) return { text: frozen.content, sha256: frozen.sha256, isClosed: true }
+  const preview = await inSnapshot(ctx, (snapshot) => buildStatement(snapshot, { warehouse, period, isClosed: false }))
+  return { ...sealed(preview), isClosed: false }
 }

@@ -8,7 +8,7 @@ import type { Condition, Ownership } from '../ledger/post.ts'
 import { rowsOf, type CsvColumns } from '../platform/csv.ts'
 import { run, statement, type Statement } from '../platform/database.ts'
 import { SLIP_KIND_RULES, type SlipKind } from '../slips/slip-kinds.ts'
-import { firstDay, type BookedMonth } from './depreciation.ts'
+import { firstDay, stateOf, type BookedMonth, type BookedMonths } from './depreciation.ts'
 import { LOT_BOOKS } from './lot-books.ts'
 
 const FIGURES = ['opening', 'in', 'out', 'adjustment', 'closing'] as const
@@ -22,6 +22,7 @@ type Figures = Record<
 export interface StockReportRow extends Figures {
   warehouse: string
   period: string
+  state: 'closed' | 'preview'
   part: string
   name: string
   nameZh: string | null
@@ -35,7 +36,7 @@ export interface StockReportRow extends Figures {
 
 export type StockReportTotals = Omit<
   StockReportRow,
-  'warehouse' | 'period' | 'part' | 'name' | 'nameZh' | 'specification' | 'unit' | 'ownership' | 'condition'
+  'warehouse' | 'period' | 'state' | 'part' | 'name' | 'nameZh' | 'specification' | 'unit' | 'ownership' | 'condition'
 > & { balances: number }
 
 const FIGURE_NAMES: Record<Figure, string> = {
@@ -163,10 +164,10 @@ const figureColumns = (of: (expression: string) => string, as: (expression: stri
 const text = (expression: string): string => `(${expression})::text`
 const ROW = `part_number as part, name, name_zh as "nameZh", specification, unit, ownership, condition,
        ${figureColumns((column) => column, text)}, charge::numeric(18,2)::text as charge`
-const PAGE = `($3::text is null or part_number = $3) and (part_number, ownership, condition) > ($4::text, $5::text, $6::text)
+const PAGE = `($3::int is null or part_id = $3) and (part_number, ownership, condition) > ($4::text, $5::text, $6::text)
  order by part_number, ownership, condition limit $7`
 
-type BareRow = Omit<StockReportRow, 'warehouse' | 'period'>
+type BareRow = Omit<StockReportRow, 'warehouse' | 'period' | 'state'>
 const FROZEN = `select ${ROW} from stock_report_line where warehouse_id = any ($1::int[]) and period = $2::date and ${PAGE}`
 const COMPUTED = `with ${REPORT} select ${ROW} from report where ${PAGE}`
 const FROZEN_PAGE = statement<BareRow>(FROZEN)
@@ -182,47 +183,59 @@ const FIRST: StockReportKey = ['', '', '']
  */
 export async function stockReportRows(
   ctx: Context,
-  { warehouse, period, isClosed }: BookedMonth,
-  { part, after, limit }: { part?: string | undefined; after?: StockReportKey | undefined; limit?: number }
+  month: BookedMonth,
+  {
+    partId,
+    after,
+    limit
+  }: { partId?: number | null | undefined; after?: StockReportKey | undefined; limit?: number } = {}
 ): Promise<StockReportRow[]> {
+  const { warehouse, period, isClosed } = month
   const rows = await run(ctx, isClosed ? FROZEN_PAGE : COMPUTED_PAGE, [
     [warehouse.id],
     firstDay(period),
-    part ?? null,
+    partId ?? null,
     ...(after ?? FIRST),
     limit ?? null
   ])
-  return rows.map((row) => ({ warehouse: warehouse.code, period, ...row }))
+  return rows.map((row) => ({ warehouse: warehouse.code, period, state: stateOf(month), ...row }))
 }
 
 /** The same as a stream, in the same order, for files. */
 export async function* stockReportStream(
   ctx: Context,
-  { warehouse, period, isClosed }: BookedMonth,
-  { part }: { part?: string | undefined } = {}
+  month: BookedMonth,
+  { partId }: { partId?: number | null | undefined } = {}
 ): AsyncGenerator<StockReportRow> {
+  const { warehouse, period, isClosed } = month
   const rows = rowsOf<BareRow>(ctx, isClosed ? FROZEN : COMPUTED, [
     [warehouse.id],
     firstDay(period),
-    part ?? null,
+    partId ?? null,
     ...FIRST,
     null
   ])
-  for await (const row of rows) yield { warehouse: warehouse.code, period, ...row }
+  for await (const row of rows) yield { warehouse: warehouse.code, period, state: stateOf(month), ...row }
 }
 
-const TOTALS = `count(*)::int as balances, ${figureColumns((column) => `coalesce(sum(${column}), 0)`, text)}, coalesce(sum(charge), 0)::numeric(18,2)::text as charge`
-const FROZEN_TOTALS: Statement<StockReportTotals> = {
-  text: `select ${TOTALS} from stock_report_line where warehouse_id = any ($1::int[]) and period = $2::date`
+// $1 the open warehouses, $2 the month, $3 the closed ones, $4 a part or null.
+const TOTALS: Statement<StockReportTotals> = {
+  text: `
+with ${REPORT}, line as (
+  select ${LINE_COLUMNS} from report where $4::int is null or part_id = $4
+   union all
+  select ${LINE_COLUMNS} from stock_report_line where warehouse_id = any ($3::int[]) and period = $2::date and ($4::int is null or part_id = $4)
+)
+select count(*)::int as balances, ${figureColumns((column) => `coalesce(sum(${column}), 0)`, text)}, coalesce(sum(charge), 0)::numeric(18,2)::text as charge
+  from line`
 }
-const COMPUTED_TOTALS: Statement<StockReportTotals> = { text: `with ${REPORT} select ${TOTALS} from report` }
 
-/** The sums of all balances of the warehouses, which are all closed for the month, or all open. Quantities of all parts together. */
+/** The sums of all balances of the warehouses. Quantities of all parts together. */
 export async function stockReportTotals(
   ctx: Context,
-  { warehouseIds, period, isClosed }: { warehouseIds: number[]; period: string; isClosed: boolean }
+  { closedIds, openIds, period, partId }: BookedMonths
 ): Promise<StockReportTotals> {
-  const [totals] = await run(ctx, isClosed ? FROZEN_TOTALS : COMPUTED_TOTALS, [warehouseIds, firstDay(period)])
+  const [totals] = await run(ctx, TOTALS, [openIds, firstDay(period), closedIds, partId ?? null])
   if (totals === undefined) throw new Error('a sum is always one row')
   return totals
 }

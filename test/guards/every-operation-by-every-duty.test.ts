@@ -90,7 +90,16 @@ const OF_NO_WAREHOUSE: Record<string, Rule> = {
   setAgingBuckets: hqFinance,
   listJournalAccounts: everybody,
   readJournalAccounts: foreign,
-  setJournalAccounts: foreign
+  setJournalAccounts: foreign,
+  listDepreciation: everybody,
+  listStockReport: everybody,
+  listJournal: everybody,
+  listAging: everybody,
+  readAgingSummary: everybody,
+  listMaterialCost: everybody,
+  startClosingRun: hqFinance,
+  listClosingRuns: everybody,
+  readClosingRun: foreign
 }
 
 interface Operation {
@@ -190,6 +199,13 @@ async function openB(): Promise<Counter> {
   })
   await admin(`/v1/parts/${part}/supersessions`, { successor: 'CH-0235' })
 
+  const [closingRun] = await h.sql<{ id: string }>(
+    `with run as (insert into closing_run (period, region_id, requested_by, requested_at) select '2026-10-01', region_id, 0, now() from warehouse where code = $1 returning id)
+     insert into closing_run_warehouse (run_id, warehouse_id, state, missing, settled_at) select run.id, w.id, 'refused', '[]', now() from run, warehouse w where code = $1
+     returning run_id as id`,
+    [FOREIGN]
+  )
+
   marks = [FOREIGN, keeper, ...SIGNERS.map((signer) => opened.signers[signer].person.username)]
   values = {
     '/warehouses/{warehouse}': [FOREIGN],
@@ -206,7 +222,8 @@ async function openB(): Promise<Counter> {
     '/api-keys/{id}': [key.body.id],
     '/signing-policies/{documentKind}': ['receipt'],
     '/depreciation-policies/{effectiveFrom}': ['2027-01'],
-    '/journal-accounts/{department}': [FOREIGN]
+    '/journal-accounts/{department}': [FOREIGN],
+    '/period-closings/{id}': [closingRun.id]
   }
   for (const [place, of] of Object.entries(values))
     expect(
@@ -252,8 +269,10 @@ const BODIES: Record<string, () => unknown> = {
   signSlips: () => ({ duty: 'finance-supervisor', decision: 'approve', slips: values['/slips/{number}'] }),
   delegateDuties: () => ({ to: b.keeper.person.username, validTo: '2026-12-31', reason: '年假' }),
   moveWarehouse: () => ({ parent: 'HQ' }),
+  startClosingRun: () => ({ period: '2026-10' }),
   importWarehouses: () => `code,name,kind,region,parent\n${FOREIGN},Taken,outlet,FAR,SZ01\n`
 }
+const OF_STATEMENTS = [{}, { region: 'FAR' }, { warehouse: FOREIGN }] as Record<string, string>[]
 /** Query parameters beyond those that the document requires. */
 const QUERIES: Record<string, Record<string, string>[]> = {
   listNetworkStock: [{}, { part: 'CH-0234' }, { region: 'FAR' }],
@@ -265,6 +284,12 @@ const QUERIES: Record<string, Record<string, string>[]> = {
   verifyLedger: [{}, { warehouse: FOREIGN }],
   importOpeningStock: [{}, { apply: 'true' }],
   importWarehouses: [{ apply: 'true' }],
+  listDepreciation: OF_STATEMENTS,
+  listStockReport: OF_STATEMENTS,
+  listJournal: OF_STATEMENTS,
+  listAging: OF_STATEMENTS,
+  readAgingSummary: [{}, { by: 'warehouse' }, { region: 'FAR' }, { warehouse: FOREIGN }],
+  listMaterialCost: OF_STATEMENTS,
   listDelegations: [{}, { person: 'KEEPER' }],
   listApiKeys: [{}, { person: 'KEEPER' }]
 }

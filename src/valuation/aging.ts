@@ -1,0 +1,312 @@
+// The age of the goods on hand at the end of a month (库龄, R-AGE-1): lot by lot, and summed up by the classes of age that are set.
+// Own goods of a closed month are its frozen rows. Consigned goods carry no cost here and are in no frozen row (R-STK-6); which lots
+// were on hand is worked out from the movements, which never change.
+import type { Context } from '../identity/actor.ts'
+import type { Condition, Ownership } from '../ledger/post.ts'
+import { rowsOf, type CsvColumns } from '../platform/csv.ts'
+import { pageFrom, readCursor } from '../platform/cursor.ts'
+import { run, type Statement } from '../platform/database.ts'
+import { Refusal } from '../platform/errors.ts'
+import { listAgingBuckets } from './aging-buckets.ts'
+import { firstDay, stateOf, type BookedMonth, type BookedMonths } from './depreciation.ts'
+import { LOT_BOOKS } from './lot-books.ts'
+import type { RowSource, ScopedWarehouse, StatementScope } from './statement-scope.ts'
+
+/** A lot with its age; decimals are text. */
+export interface AgingRow {
+  warehouse: string
+  period: string
+  state: 'closed' | 'preview'
+  part: string
+  name: string
+  nameZh: string | null
+  lot: string
+  ownership: Ownership
+  condition: Condition
+  receivedOn: string
+  /** 1 in the month of receipt, 4 in the month of the first charge. */
+  ageMonths: number
+  bucket: string | null
+  bucketZh: string | null
+  quantity: string
+  unitCost: string
+  cost: string
+  accumulatedDepreciation: string
+  netBookValue: string
+}
+
+export const AGING_COLUMNS: CsvColumns<AgingRow> = {
+  period: 'period 会计期间',
+  warehouse: 'warehouse 仓库',
+  state: 'state 状态',
+  part: 'part 货号',
+  name: 'name 英文名',
+  nameZh: 'name (zh) 货名',
+  lot: 'lot 批次',
+  ownership: 'ownership 所有权',
+  condition: 'condition 质量状态',
+  receivedOn: 'received on 入库日期',
+  ageMonths: 'age in months 库龄(月)',
+  bucket: 'bucket 库龄段(英文)',
+  bucketZh: 'bucket (zh) 库龄段',
+  quantity: 'quantity 数量',
+  unitCost: 'unit cost 单位成本',
+  cost: 'cost 原值',
+  accumulatedDepreciation: 'accumulated depreciation 累计折旧',
+  netBookValue: 'net book value 净值'
+}
+
+/** The last month of the holding period: what is in it now enters its fourth month next month (R-AGE-1). */
+const LAST_FREE_MONTH = 3
+
+export interface AgingFilter {
+  partId: number | null
+  ownership: Ownership
+  fromMonths: number
+  /** Null: without end. */
+  toMonths: number | null
+}
+
+/**
+ * What is asked of the list, in months.
+ * @param bucket the name of a class of age, in either language, or the month it begins with
+ * @param entering only what enters its fourth month next month
+ * @throws Refusal 422 `BucketUnknown`
+ */
+export async function agingFilter(
+  ctx: Context,
+  {
+    part,
+    bucket,
+    entering = false,
+    ownership = 'own'
+  }: {
+    part: StatementScope['part']
+    bucket?: string | undefined
+    entering?: boolean | undefined
+    ownership?: Ownership | undefined
+  }
+): Promise<AgingFilter> {
+  const filter: AgingFilter = { partId: part?.id ?? null, ownership, fromMonths: 0, toMonths: null }
+  if (bucket !== undefined) {
+    const buckets = await listAgingBuckets(ctx)
+    const asked = buckets.find(
+      ({ name, nameZh, fromMonths }) => bucket === name || bucket === nameZh || bucket === String(fromMonths)
+    )
+    if (asked === undefined) {
+      const accepted = buckets.map(({ name }) => name)
+      throw new Refusal('BucketUnknown', 422, `there is no class of age ${bucket}; there are ${accepted.join(', ')}`, {
+        errors: [{ pointer: '?bucket', detail: 'is no class of age', sent: bucket, accepted }]
+      })
+    }
+    filter.fromMonths = asked.fromMonths
+    filter.toMonths = asked.toMonths
+  }
+  if (entering) {
+    filter.fromMonths = Math.max(filter.fromMonths, LAST_FREE_MONTH)
+    filter.toMonths = Math.min(filter.toMonths ?? LAST_FREE_MONTH, LAST_FREE_MONTH)
+  }
+  return filter
+}
+
+const AGE = (receivedOn: string): string => `month_index($2::date) - month_index(${receivedOn}) + 1`
+
+// The rows that both statements make: `aged`, which lists are cut from.
+const FROZEN_LOTS = `
+  aged as (
+    select d.warehouse_id, r.part_number, r.name, r.name_zh, d.part_id, d.lot_id, 'own' as ownership, d.condition, d.received_on, ${AGE('d.received_on')} as age,
+           d.quantity, d.unit_cost, d.cost, d.accumulated
+      from depreciation_line d
+      join stock_report_line r on r.warehouse_id = d.warehouse_id and r.period = d.period and r.part_id = d.part_id and r.ownership = 'own' and r.condition = d.condition
+     where d.warehouse_id = any ($1::int[]) and d.period = $2::date and $10 = 'own'
+  )`
+// Of a closed month the names are those of the month.
+const COMPUTED_LOTS = `${LOT_BOOKS},
+  aged as (
+    select b.warehouse_id, part.number as part_number, coalesce(r.name, part.name) as name, case when r.part_id is null then part.name_zh else r.name_zh end as name_zh,
+           b.part_id, b.lot_id, b.ownership, b.condition, b.received_on, ${AGE('b.received_on')} as age, b.quantity, b.unit_cost, b.cost, b.accumulated
+      from book b
+      join part on part.id = b.part_id
+      left join stock_report_line r on r.warehouse_id = b.warehouse_id and r.period = $2::date and r.part_number = part.number and r.ownership = b.ownership and r.condition = b.condition
+     where b.ownership = $10
+  )`
+const listed = (aged: string): string => `
+with ${aged}
+select a.part_number as part, a.name, a.name_zh as "nameZh", a.lot_id::text as lot, a.ownership, a.condition, a.received_on as "receivedOn", a.age as "ageMonths",
+       k.name as bucket, k.name_zh as "bucketZh", trim_scale(a.quantity)::text as quantity, a.unit_cost::text as "unitCost", a.cost::numeric(18,2)::text as cost,
+       a.accumulated::numeric(18,2)::text as "accumulatedDepreciation", (a.cost - a.accumulated)::numeric(18,2)::text as "netBookValue"
+  from aged a
+  left join aging_bucket k on a.age >= k.from_months and (k.to_months is null or a.age <= k.to_months)
+ where ($3::int is null or a.part_id = $3) and (a.part_number, a.condition, a.lot_id) > ($4::text, $5::text, $6::bigint)
+   and a.age >= $8 and ($9::int is null or a.age <= $9)
+ order by a.part_number, a.condition, a.lot_id limit $7`
+
+const FROZEN = listed(FROZEN_LOTS)
+const COMPUTED = listed(COMPUTED_LOTS)
+const FIRST = ['', '', '0']
+
+/** The lots of a warehouse and month by part, condition and lot. */
+export const agingSource = (filter: AgingFilter): RowSource<AgingRow> => {
+  const { partId, ownership, fromMonths, toMonths } = filter
+  const textOf = ({ isClosed }: BookedMonth) => (isClosed && ownership === 'own' ? FROZEN : COMPUTED)
+  const values = ({ warehouse, period }: BookedMonth, after: (string | number)[], limit: number | null) => [
+    [warehouse.id],
+    firstDay(period),
+    partId,
+    ...after,
+    limit,
+    fromMonths,
+    toMonths,
+    ownership
+  ]
+  type Bare = Omit<AgingRow, 'warehouse' | 'period' | 'state'>
+  const whole = (month: BookedMonth, row: Bare): AgingRow => ({
+    warehouse: month.warehouse.code,
+    period: month.period,
+    state: stateOf(month),
+    ...row
+  })
+  return {
+    keyLength: 3,
+    keyOf: ({ part, condition, lot }) => [part, condition, lot],
+    page: async (ctx, month, { after, limit }) =>
+      (await run<Bare>(ctx, { text: textOf(month) }, values(month, after ?? FIRST, limit))).map((row) =>
+        whole(month, row)
+      ),
+    stream: async function* (ctx, month) {
+      for await (const row of rowsOf<Bare>(ctx, textOf(month), values(month, FIRST, null))) yield whole(month, row)
+    }
+  }
+}
+
+export interface AgingTotals {
+  lots: number
+  quantity: string
+  cost: string
+  accumulatedDepreciation: string
+  netBookValue: string
+}
+
+// $1 the warehouses that are worked out, $2 the month, $3 those whose frozen rows are read, $4 the ownership.
+const LOTS = `${LOT_BOOKS},
+  aged as (
+    select warehouse_id, part_id, ${AGE('received_on')} as age, quantity, cost, accumulated from book where ownership = $4
+     union all
+    select warehouse_id, part_id, ${AGE('received_on')}, quantity, cost, accumulated from depreciation_line
+     where warehouse_id = any ($3::int[]) and period = $2::date and $4 = 'own'
+  )`
+const SUMS = `count(a.age)::int as lots, trim_scale(coalesce(sum(a.quantity), 0))::text as quantity, coalesce(sum(a.cost), 0)::numeric(18,2)::text as cost,
+       coalesce(sum(a.accumulated), 0)::numeric(18,2)::text as "accumulatedDepreciation", coalesce(sum(a.cost - a.accumulated), 0)::numeric(18,2)::text as "netBookValue"`
+
+const apart = ({ closedIds, openIds }: BookedMonths, ownership: Ownership) =>
+  ownership === 'own' ? { computed: openIds, frozen: closedIds } : { computed: [...openIds, ...closedIds], frozen: [] }
+
+const TOTALS: Statement<AgingTotals> = {
+  text: `with ${LOTS} select ${SUMS} from aged a where ($5::int is null or a.part_id = $5) and a.age >= $6 and ($7::int is null or a.age <= $7)`
+}
+
+/** The sums of the list. */
+export async function agingTotals(
+  ctx: Context,
+  months: BookedMonths,
+  { partId, ownership, fromMonths, toMonths }: AgingFilter
+): Promise<AgingTotals> {
+  const { computed, frozen } = apart(months, ownership)
+  const values = [computed, firstDay(months.period), frozen, ownership, partId, fromMonths, toMonths]
+  const [totals] = await run(ctx, TOTALS, values)
+  if (totals === undefined) throw new Error('a sum is always one row')
+  return totals
+}
+
+/** A class of age and what lies in it. */
+export interface AgedBucket extends AgingTotals {
+  bucket: string
+  bucketZh: string
+  fromMonths: number
+  toMonths: number | null
+}
+
+// $5 the warehouses and $6 the group of each; every group has every class of age.
+const BUCKETS: Statement<AgedBucket & { place: number }> = {
+  text: `
+with ${LOTS}, grouped as (
+  select g.place, a.* from aged a join unnest($5::int[], $6::int[]) as g (warehouse_id, place) using (warehouse_id)
+)
+select groups.place, k.name as bucket, k.name_zh as "bucketZh", k.from_months as "fromMonths", k.to_months as "toMonths", ${SUMS}
+  from (select distinct place from unnest($6::int[]) as place) groups
+ cross join aging_bucket k
+  left join grouped a on a.place = groups.place and a.age >= k.from_months and (k.to_months is null or a.age <= k.to_months)
+ group by groups.place, k.from_months
+ order by groups.place, k.from_months`
+}
+
+/**
+ * What lies in each class of age, by group of warehouses.
+ * @param groups ids of warehouses; no id is in two groups
+ * @returns the classes of each group, youngest first, in the order of the groups
+ */
+export async function agedBuckets(
+  ctx: Context,
+  months: BookedMonths,
+  { groups, ownership }: { groups: readonly (readonly number[])[]; ownership: Ownership }
+): Promise<AgedBucket[][]> {
+  const { computed, frozen } = apart(months, ownership)
+  const rows = await run(ctx, BUCKETS, [
+    computed,
+    firstDay(months.period),
+    frozen,
+    ownership,
+    groups.flat(),
+    groups.flatMap((ids, place) => ids.map(() => place))
+  ])
+  const buckets = groups.map((): AgedBucket[] => [])
+  for (const { place, ...bucket } of rows) buckets[place]?.push(bucket)
+  return buckets
+}
+
+export const AGING_GROUPS = ['all', 'region', 'warehouse'] as const
+
+/** The classes of age of a warehouse, of a region, or of all that was asked for. */
+export interface AgingGroup {
+  warehouse: string | null
+  region: string | null
+  buckets: AgedBucket[]
+}
+
+/** A page of groups, by code. */
+export async function agingGroups(
+  ctx: Context,
+  { period, warehouses }: StatementScope,
+  {
+    by,
+    ownership,
+    limit = 50,
+    cursor
+  }: { by: (typeof AGING_GROUPS)[number]; ownership: Ownership; limit?: number; cursor?: string | undefined }
+): Promise<{ items: AgingGroup[]; nextCursor: string | null }> {
+  const keyOf = { all: () => '', region: ({ region }: ScopedWarehouse) => region, warehouse: codeOf }[by]
+  const [after] = readCursor(cursor, 1) ?? [null]
+  const members = Map.groupBy(
+    warehouses.filter((warehouse) => after === null || keyOf(warehouse) > String(after)),
+    keyOf
+  )
+  const page = pageFrom([...members.keys()].sort().slice(0, limit + 1), limit, (key) => [key])
+  const shown = page.items.map((key) => members.get(key) ?? [])
+  const ids = (isClosed: boolean) =>
+    shown.flat().flatMap(({ id, sha256 }) => ((sha256 !== null) === isClosed ? [id] : []))
+  const buckets = await agedBuckets(
+    ctx,
+    { closedIds: ids(true), openIds: ids(false), period },
+    { groups: shown.map((group) => group.map(({ id }) => id)), ownership }
+  )
+  return {
+    items: shown.map((group, place) => ({
+      warehouse: by === 'warehouse' ? (group[0]?.code ?? null) : null,
+      region: by === 'all' ? null : (group[0]?.region ?? null),
+      buckets: buckets[place] ?? []
+    })),
+    nextCursor: page.nextCursor
+  }
+}
+
+const codeOf = ({ code }: ScopedWarehouse): string => code
