@@ -22,6 +22,7 @@ const everybody: Rule = { may: 'everybody' }
 const foreign: Rule = { may: 'nobody-foreign' }
 const administrator: Rule = { may: ['administrator'] }
 const hqFinance: Rule = { may: ['hq-finance'] }
+const counting: Rule = { may: ['hq-finance', 'stock-controller'] }
 const catalogue: Rule = { may: ['stock-controller', 'administrator'] }
 const purchasing: Rule = { may: ['stock-controller', 'administrator', 'purchaser'] }
 
@@ -99,7 +100,11 @@ const OF_NO_WAREHOUSE: Record<string, Rule> = {
   listMaterialCost: everybody,
   startClosingRun: hqFinance,
   listClosingRuns: everybody,
-  readClosingRun: foreign
+  readClosingRun: foreign,
+  searchCounts: everybody,
+  listCountReports: everybody,
+  listCountTolerances: everybody,
+  setCountTolerance: counting
 }
 
 interface Operation {
@@ -184,6 +189,16 @@ async function openB(): Promise<Counter> {
     'posted'
   ])
 
+  await opened.posted({ kind: 'receipt', lines: [{ part: 'CH-0235', quantity: '5', unitCost: '10' }] })
+  const counts: string[] = []
+  for (const counted of [part, 'CH-0235']) {
+    const { body } = await opened.keeper.post(`/v1/warehouses/${FOREIGN}/counts`, { kind: 'cycle', parts: [counted] })
+    counts.push(String(body.number))
+  }
+  const entries = [{ line: 1, counted: '5', card: '5' }]
+  await opened.keeper.post(`/v1/counts/${counts[1]}/entries`, { entries })
+  expect((await opened.keeper.post(`/v1/counts/${counts[1]}/submission`)).body.state).toBe('awaiting-signatures')
+
   const key = await opened.keeper.post('/v1/api-keys', { name: 'bridge', expiresOn: '2027-01-01' })
   const delegation = await opened.keeper.post('/v1/delegations', {
     to: opened.signers['department-head'].person.username,
@@ -212,6 +227,8 @@ async function openB(): Promise<Counter> {
     '/periods/{period}': ['2026-11'],
     '/slips/{number}': slips,
     '/quality-reports/{number}': receipt.qualityReports,
+    '/counts/{number}': counts,
+    '/count-tolerances/{criticality}': ['A'],
     '/parts/{number}': [part],
     '/supersessions/{successor}': ['CH-0235'],
     '/suppliers/{code}': ['SUP-100'],
@@ -259,7 +276,7 @@ function operationsOf(document: { paths: Record<string, Record<string, Described
 }
 
 const isOfWarehouse = ({ path }: Operation) =>
-  /^[/]v1[/](warehouses[/][{]|slips[/][{]|quality-reports[/][{])/.test(path)
+  /^[/]v1[/](warehouses[/][{]|slips[/][{]|counts[/][{]|quality-reports[/][{])/.test(path)
 
 /** Bodies that the example of the document does not fill for this purpose: they name B or what is its. */
 const BODIES: Record<string, () => unknown> = {
@@ -280,6 +297,8 @@ const QUERIES: Record<string, Record<string, string>[]> = {
   listControlledApprovals: [{}, { warehouse: FOREIGN }, { part: 'MB-100' }],
   searchSlips: [{}, { awaiting: 'finance-supervisor' }, { lateSignature: 'true' }, { state: 'posted' }],
   listJournalAccounts: [{}, { department: FOREIGN }],
+  searchCounts: [{}, { region: 'FAR' }, { state: 'counting' }],
+  listCountReports: [{}, { region: 'FAR' }],
   listQualityReports: [{}, { warehouse: FOREIGN }, { slip: `${FOREIGN}-IN-202611-00001` }],
   verifyLedger: [{}, { warehouse: FOREIGN }],
   importOpeningStock: [{}, { apply: 'true' }],
