@@ -29,7 +29,8 @@ create table depreciation_line (
   accumulated numeric(18,2) not null,
   constraint depreciation_line_pkey primary key (warehouse_id, period, part_id, lot_id),
   constraint depreciation_line_holds_something check (quantity > 0),
-  constraint depreciation_line_within_cost check (charge >= 0 and accumulated >= charge)
+  -- What is accumulated has no such check: while a slip that was written late places its cents on itself, it may be some cents less than nothing.
+  constraint depreciation_line_charge_not_negative check (charge >= 0)
 ) partition by range (period);
 
 -- 进销存月报 with the names of the month: opening + in − out + adjustment = closing, in quantity, cost and accumulated depreciation
@@ -113,10 +114,16 @@ create table period_statement (
 );
 create index period_statement_by_period on period_statement (period, warehouse_id);
 
+create function stock_period_refuse_emptying() returns trigger language plpgsql as $$
+begin
+  raise exception 'a closed period is never reopened or changed' using errcode = 'BC011';
+end $$;
+
 -- What is on its way, from a warehouse and to it; closing asks every month.
 create index slip_transfer_from on slip (warehouse_id, occurred_on) where kind = 'transfer-out' and state = 'posted';
 create index slip_transfer_to on slip (counterparty, occurred_on) where kind = 'transfer-out' and state = 'posted';
 
+create trigger stock_period_is_never_emptied before truncate on stock_period for each statement execute function stock_period_refuse_emptying();
 create trigger period_statement_is_never_emptied before truncate on period_statement for each statement execute function statement_refuse_change();
 create trigger period_statement_is_frozen before update or delete on period_statement for each row execute function statement_refuse_change();
 create trigger depreciation_line_is_frozen before update or delete on depreciation_line for each row execute function statement_refuse_change();

@@ -2,23 +2,29 @@ import { randomBytes } from 'node:crypto'
 import { readFile, writeFile } from 'node:fs/promises'
 import { createInterface } from 'node:readline/promises'
 import { Writable } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Presets, SingleBar } from 'cli-progress'
 import { Command } from 'commander'
 import { pino } from 'pino'
 import { buildApp } from './app.ts'
 import { createFirstAdministrator } from './identity/create-first-administrator.ts'
-import { systemActor } from './identity/directory.ts'
+import type { Context } from './identity/actor.ts'
+import { actorOf, systemActor } from './identity/directory.ts'
 import { verifyLedger } from './ledger/verify-ledger.ts'
 import { entities } from './orm.ts'
 import { systemClock } from './platform/clock.ts'
 import { readConfig } from './platform/config.ts'
 import { openContext } from './platform/context.ts'
 import { openDatabase } from './platform/database.ts'
+import { Refusal } from './platform/errors.ts'
 import { openLog } from './platform/log.ts'
 import { documentText } from './platform/openapi-document.ts'
 import { configOrExit } from './process.ts'
 import { loadSample } from './sample/load-sample.ts'
 import { openService, samplePassword, type Service } from './service.ts'
 import { verifySlipPackage } from './slips/slip-package.ts'
+import { closingSystem, continueClosingRun, readClosingRun, startClosingRun } from './valuation/close-many.ts'
+import type { ClosingRunView } from './valuation/closing.schemas.ts'
 import packageJson from '../package.json' with { type: 'json' }
 
 // The command line. It works on DATABASE_URL or, without one, on the embedded database of DATA_DIR, beside a running service too.
@@ -85,6 +91,31 @@ program
   )
 
 program
+  .command('close-month')
+  .argument('<month>', 'e.g. 2026-10')
+  .option('--region <code>', 'only the warehouses of this region')
+  .option('--as <username>', 'close in the name of this person and by their duties; as the service itself if left away')
+  .description(
+    'close a month in all warehouses and draw the progress; exit code 1 if some could not be closed (批量月结)'
+  )
+  .action((period: string, { region, as }: { region?: string; as?: string }) =>
+    onService(async ({ runtime, log }) => {
+      if (!/^[0-9]{4}-(0[1-9]|1[0-2])$/.test(period)) throw new Error(`${period} is no month; give one such as 2026-10`)
+      const actor = as === undefined ? closingSystem : await actorOf(runtime, as)
+      const ctx = openContext(runtime, actor, log)
+      const run = await startOrJoin(ctx, { period, region })
+      const { warehouses, ...figures } = await watchClosing(ctx, run)
+      for (const { warehouse, missing } of warehouses)
+        print(`${warehouse}: ${missing.map(({ detail }) => detail).join('; ')}`)
+      const { closed, alreadyClosed, refused, failed } = figures
+      print(
+        `run ${run}: ${closed} closed, ${alreadyClosed} closed earlier, ${refused} with something missing, ${failed} failed`
+      )
+      if (refused + failed > 0) process.exitCode = 1
+    })
+  )
+
+program
   .command('verify-package')
   .argument('<file>', 'a slip exported as a signed package')
   .option(
@@ -129,6 +160,58 @@ async function onService(work: (service: Service) => Promise<void>): Promise<voi
   )
   await using closing = new AsyncDisposableStack()
   await work(await openService(config, log, closing))
+}
+
+/** A run that is under way for the same month and region is joined. */
+async function startOrJoin(ctx: Context, given: { period: string; region: string | undefined }): Promise<string> {
+  try {
+    return (await startClosingRun(ctx, given)).id
+  } catch (error) {
+    const underWay = error instanceof Refusal ? error.extra['run'] : undefined
+    if (typeof underWay !== 'string') throw error
+    print(`run ${underWay} is under way; joining it`)
+    return underWay
+  }
+}
+
+/** Works on a run beside whatever workers there are, and draws how far it is; answers its outcome with all that could not be closed. */
+async function watchClosing(ctx: Context, run: string): Promise<Omit<ClosingRunView, 'nextCursor'>> {
+  const bar = new SingleBar(
+    { format: '{bar} {percentage}% | {value}/{total} warehouses | {refused} refused', stream: process.stderr },
+    Presets.shades_classic
+  )
+  const look = async () => {
+    const progress = await readClosingRun(ctx, { id: run, limit: 200 })
+    bar.update(progress.total - progress.pending, { refused: progress.refused + progress.failed })
+    return progress
+  }
+  bar.start((await readClosingRun(ctx, { id: run })).total, 0, { refused: 0 })
+  try {
+    let seen = performance.now()
+    const onSettled = () => {
+      if (performance.now() - seen < 200) return
+      seen = performance.now()
+      void look().catch(() => undefined)
+    }
+    for (;;) {
+      const { settled } = await continueClosingRun(ctx, { run, onSettled })
+      const progress = await look()
+      if (progress.state !== 'done') {
+        // What is left is in the hands of another worker.
+        if (settled === 0) await sleep(500)
+        continue
+      }
+      const warehouses = [...progress.warehouses]
+      for (let cursor = progress.nextCursor; cursor !== null;) {
+        const page = await readClosingRun(ctx, { id: run, limit: 200, cursor })
+        warehouses.push(...page.warehouses)
+        cursor = page.nextCursor
+      }
+      return { ...progress, warehouses }
+    }
+  } finally {
+    bar.stop()
+  }
 }
 
 /** The document comes from the route schemas alone: nothing is connected to. */
