@@ -80,8 +80,14 @@ export function callerFor(h: Harness, person: MadePerson): Caller {
   }
 }
 
-export async function openCounter(h: Harness, { warehouse }: { warehouse?: string } = {}): Promise<Counter> {
-  const { code, id } = await h.make.warehouse(warehouse === undefined ? {} : { code: warehouse })
+export async function openCounter(
+  h: Harness,
+  { warehouse, region }: { warehouse?: string; region?: string } = {}
+): Promise<Counter> {
+  const { code, id } = await h.make.warehouse({
+    ...(warehouse !== undefined && { code: warehouse }),
+    ...(region !== undefined && { region })
+  })
   const callerWith = async (duty: Duty) => callerFor(h, await h.make.person({ grants: [{ duty, warehouse: code }] }))
   const keeper = await callerWith('keeper')
   const signers = {

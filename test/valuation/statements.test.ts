@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { warehousesChanged } from '../../src/warehouses/directory.ts'
 import { callerFor, openCounter, type Caller, type Counter } from '../support/counter.ts'
 import { cells, download, sheetsOf } from '../support/downloads.ts'
 import { openHarness, type Harness } from '../support/harness.ts'
@@ -38,15 +37,9 @@ beforeAll(async () => {
   h.clock.set('2026-05-04T10:00')
   closer = await h.make.person({ grants: [{ duty: 'hq-finance' }] })
   finance = callerFor(h, closer)
-  st01 = await openCounter(h, { warehouse: 'ST01' })
-  st02 = await openCounter(h, { warehouse: 'ST02' })
+  st01 = await openCounter(h, { warehouse: 'ST01', region: 'NORTH' })
+  st02 = await openCounter(h, { warehouse: 'ST02', region: 'NORTH' })
   st03 = await openCounter(h, { warehouse: 'ST03' })
-  await h.sql(`update region set code = 'NORTH' where code = 'R-ST01'`)
-  await h.sql(
-    `update warehouse set region_id = (select id from region where code = 'NORTH') where code in ('ST01', 'ST02')`
-  )
-  // Rights know the region of a warehouse for some seconds; these were told before the move.
-  warehousesChanged(h.contextOf(closer.actor).em)
   north = callerFor(h, await h.make.person({ grants: [{ duty: 'finance-supervisor', region: 'NORTH' }] }))
   pad = (await h.make.part({ number: 'PAD-1', name: 'Brake pad', nameZh: '制动片' })).number
   belt = (await h.make.part({ number: 'BELT-1', name: 'Belt' })).number
