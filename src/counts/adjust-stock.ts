@@ -14,6 +14,7 @@ import { thousandths } from '../platform/decimal.ts'
 import { Refusal } from '../platform/errors.ts'
 import { postAdjustment, type SignedDocument } from '../slips/post-adjustment.ts'
 import type { Warehouse } from '../warehouses/directory.ts'
+import { EACH_LINE_OF } from './count-lines.ts'
 import type { Count } from './count.ts'
 import { openFollowUp } from './open-count.ts'
 import { LOT_CONCERNED } from './record-counts.ts'
@@ -66,8 +67,7 @@ const FINISH = statement<never>(`
 with troubled as (
   select * from jsonb_to_recordset($3::jsonb) as e (line int, adjusted int, problem text)
 ), adjusted as (
-  update count_line l set active = false, adjusted_line_no = t.adjusted, adjustment_problem = t.problem
-    from troubled t where l.warehouse_id = $1 and l.count_id = $2 and l.line_no = t.line
+  update count_line l set active = false, adjusted_line_no = g.adjusted, adjustment_problem = g.problem${EACH_LINE_OF('troubled')}
 ), freed as (
   update count_line l set active = false
    where l.warehouse_id = $1 and l.count_id = $2 and not exists (select 1 from troubled t where t.line = l.line_no)

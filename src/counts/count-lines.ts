@@ -96,6 +96,15 @@ export function requireDifference({ line, part, differs }: LineFacts): void {
 }
 
 /**
+ * Lines `l` that the rows of `given` name, as the end of an update. Line by line by the key: right after a count was opened the
+ * planner knows nothing of its lines and would compare each with each.
+ */
+export const EACH_LINE_OF = (given: string): string => `
+    from ${given} g
+   cross join lateral (select ctid from count_line where warehouse_id = $1 and count_id = $2 and line_no = g.line offset 0) place
+   where l.ctid = place.ctid`
+
+/**
  * The version goes up with every write, and the history says what was done, never what was counted. The first three values
  * are warehouse, count and instant, the fourth who, the fifth and sixth the event and its details.
  */

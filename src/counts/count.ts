@@ -9,7 +9,7 @@ import { run, statement } from '../platform/database.ts'
 import { decimal, thousandths } from '../platform/decimal.ts'
 import { requireMatch } from '../platform/etag.ts'
 import { notFound, Refusal } from '../platform/errors.ts'
-import { contentHash } from '../signing/content-hash.ts'
+import { longContentHash } from '../signing/content-hash.ts'
 import { dutiesAwaited, type Signature } from '../signing/sign.ts'
 import { readSignedContentBy } from '../slips/slip-package.ts'
 import { warehouseByCode, type Warehouse } from '../warehouses/directory.ts'
@@ -376,4 +376,4 @@ export const countHash = async (
   ctx: Context,
   count: Parameters<typeof countContent>[1],
   warehouse: { id: number; code: string }
-): Promise<string> => contentHash(await countContent(ctx, count, warehouse))
+): Promise<string> => longContentHash(await countContent(ctx, count, warehouse))

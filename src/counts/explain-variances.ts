@@ -2,7 +2,15 @@ import { requireDuty, type Context } from '../identity/actor.ts'
 import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
 import { Refusal } from '../platform/errors.ts'
-import { decideLines, lineResults, NOTED, requireDifference, requireSettled, type LineFacts } from './count-lines.ts'
+import {
+  decideLines,
+  EACH_LINE_OF,
+  lineResults,
+  NOTED,
+  requireDifference,
+  requireSettled,
+  type LineFacts
+} from './count-lines.ts'
 import { lockCount, requireCounting } from './count.ts'
 import type { LineResults, VarianceExplanation } from './counts.schemas.ts'
 
@@ -15,9 +23,7 @@ with given as (
      set cause = g.cause, cause_note = g.cause_note, evidence = g.evidence, explained_by = $4, explained_for = $8, explained_at = $3::timestamptz,
          unit_cost = g.unit_cost, received_on = g.received_on, cost_document = g.cost_document,
          variance_value = case when g.unit_cost is not null then round(g.unit_cost * (l.counted - l.expected), 2) else l.variance_value end,
-         verified_by = null, verified_at = null, verification_note = null
-    from given g
-   where l.warehouse_id = $1 and l.count_id = $2 and l.line_no = g.line
+         verified_by = null, verified_at = null, verification_note = null${EACH_LINE_OF('given')}
   returning 1
 ), ${NOTED('explained')}
 select version from versioned`)

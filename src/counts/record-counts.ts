@@ -5,7 +5,7 @@ import { run, statement } from '../platform/database.ts'
 import { normalQuantity, thousandths } from '../platform/decimal.ts'
 import { NAMED_OFFENDERS, Refusal } from '../platform/errors.ts'
 import type { Warehouse } from '../warehouses/directory.ts'
-import { lineTwice, lineUnknown, NOTED, problemOf } from './count-lines.ts'
+import { EACH_LINE_OF, lineTwice, lineUnknown, NOTED, problemOf } from './count-lines.ts'
 import { lockCount, requireCounting, type LockedCount } from './count.ts'
 import type { CountEntry, CountLineState, EntryResult, RecordCountsResult } from './counts.schemas.ts'
 import { POSITION } from './open-count.ts'
@@ -24,14 +24,17 @@ interface Target {
   countedFor: number | null
 }
 
+// Line by line by a key: right after a count was opened the planner knows nothing of its lines.
 const TARGETS = statement<Target>(`
 select e.entry, l.line_no as line, part.number as part, l.ownership, l.condition, l.state, l.counted_by as "countedBy", l.counted_for as "countedFor"
   from jsonb_to_recordset($3::jsonb) as e (entry int, line int, part text, ownership text, condition text)
  cross join lateral (
-   select * from count_line where warehouse_id = $1 and count_id = $2 and line_no = e.line
+   (select * from count_line where warehouse_id = $1 and count_id = $2 and line_no = e.line offset 0)
     union all
-   select c.* from part p join count_line c on c.part_id = p.id
-    where e.line is null and p.number = e.part and c.warehouse_id = $1 and c.count_id = $2 and c.ownership = e.ownership and c.condition = e.condition) l
+   (select c.* from part p
+     cross join lateral (
+       select * from count_line where warehouse_id = $1 and count_id = $2 and part_id = p.id and ownership = e.ownership and condition = e.condition offset 0) c
+     where e.line is null and p.number = e.part offset 0)) l
   join part on part.id = l.part_id`)
 
 // In key order, as postings lock them. The next statement sees what is on hand while nobody can change it.
@@ -51,7 +54,7 @@ select l.line_no as line,
          where lot.warehouse_id = l.warehouse_id and lot.id = any (e.named::bigint[])
            and lot.part_id = l.part_id and lot.ownership = l.ownership and lot.condition = l.condition) as known
   from jsonb_to_recordset($3::jsonb) as e (line int, named text[])
-  join count_line l on l.warehouse_id = $1 and l.count_id = $2 and l.line_no = e.line`)
+  cross join lateral (select * from count_line where warehouse_id = $1 and count_id = $2 and line_no = e.line offset 0) l`)
 
 /**
  * The lot that found goods of a balance `l` belong to, as SQL: the oldest on hand, else the one that moved last. The second is
@@ -83,7 +86,7 @@ with given as (
               when l.ownership = 'consigned' or g.counted = b.on_hand then 0
               else round(coalesce(held.unit_cost, gone.unit_cost) * (g.counted - b.on_hand), 2) end as value
     from given g
-    join count_line l on l.warehouse_id = $1 and l.count_id = $2 and l.line_no = g.line
+   cross join lateral (select * from count_line where warehouse_id = $1 and count_id = $2 and line_no = g.line offset 0) l
     join balance b on b.warehouse_id = l.warehouse_id and b.part_id = l.part_id and b.ownership = l.ownership and b.condition = l.condition
     join part on part.id = l.part_id
     join count_tolerance common on common.criticality = '*'
@@ -110,12 +113,10 @@ with given as (
   select $1, $2, line, rounds + 1, counted, card, expected, ${POSITION}, figures, $4, counted_for, $3::timestamptz from judged order by line
 ), kept as (
   update count_line l
-     set state = j.outcome, rounds = l.rounds + 1, counted_by = $4, counted_for = j.counted_for, counted_at = $3::timestamptz, objection = null,
-         counted = case when j.outcome = 'settled' then j.counted end, card = case when j.outcome = 'settled' then j.card end,
-         expected = case when j.outcome = 'settled' then j.expected end, lots = case when j.outcome = 'settled' then j.figures end,
-         variance_value = case when j.outcome = 'settled' then j.value end
-    from judged j
-   where l.warehouse_id = $1 and l.count_id = $2 and l.line_no = j.line
+     set state = g.outcome, rounds = l.rounds + 1, counted_by = $4, counted_for = g.counted_for, counted_at = $3::timestamptz, objection = null,
+         counted = case when g.outcome = 'settled' then g.counted end, card = case when g.outcome = 'settled' then g.card end,
+         expected = case when g.outcome = 'settled' then g.expected end, lots = case when g.outcome = 'settled' then g.figures end,
+         variance_value = case when g.outcome = 'settled' then g.value end${EACH_LINE_OF('judged')}
 ), ${NOTED('judged')}
 select j.line, j.outcome, v.version from judged j cross join versioned v`)
 

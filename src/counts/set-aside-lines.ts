@@ -2,7 +2,7 @@ import { requireDuty, type Context } from '../identity/actor.ts'
 import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
 import { Refusal } from '../platform/errors.ts'
-import { decideLines, lineResults, NOTED } from './count-lines.ts'
+import { decideLines, EACH_LINE_OF, lineResults, NOTED } from './count-lines.ts'
 import { lockCount, requireCounting } from './count.ts'
 import type { LineResults } from './counts.schemas.ts'
 
@@ -10,9 +10,7 @@ const SET_ASIDE = statement<{ version: number }>(`
 with given as (
   select * from jsonb_to_recordset($7::jsonb) as e (line int, reason text)
 ), left_over as (
-  update count_line l set state = 'set-aside', set_aside_because = g.reason, set_aside_by = $4
-    from given g
-   where l.warehouse_id = $1 and l.count_id = $2 and l.line_no = g.line
+  update count_line l set state = 'set-aside', set_aside_because = g.reason, set_aside_by = $4${EACH_LINE_OF('given')}
   returning 1
 ), ${NOTED('left_over')}
 select version from versioned`)

@@ -2,7 +2,7 @@ import { requireDuty, type Context } from '../identity/actor.ts'
 import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
 import { Refusal } from '../platform/errors.ts'
-import { decideLines, lineResults, NOTED, requireDifference, requireSettled } from './count-lines.ts'
+import { decideLines, EACH_LINE_OF, lineResults, NOTED, requireDifference, requireSettled } from './count-lines.ts'
 import { lockCount, requireCounting } from './count.ts'
 import type { LineResults, VarianceVerification } from './counts.schemas.ts'
 
@@ -19,9 +19,7 @@ with given as (
          lots = case when g.accepted then l.lots end, variance_value = case when g.accepted then l.variance_value end,
          cause = case when g.accepted then l.cause end, cause_note = case when g.accepted then l.cause_note end, evidence = case when g.accepted then l.evidence end,
          explained_at = case when g.accepted then l.explained_at end,
-         unit_cost = case when g.accepted then l.unit_cost end, received_on = case when g.accepted then l.received_on end, cost_document = case when g.accepted then l.cost_document end
-    from given g
-   where l.warehouse_id = $1 and l.count_id = $2 and l.line_no = g.line
+         unit_cost = case when g.accepted then l.unit_cost end, received_on = case when g.accepted then l.received_on end, cost_document = case when g.accepted then l.cost_document end${EACH_LINE_OF('given')}
   returning 1
 ), ${NOTED('verified')}
 select version from versioned`)
