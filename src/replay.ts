@@ -15,17 +15,21 @@ import { migrate, openDatabase, type Database } from './platform/database.ts'
 import { startEmbeddedPostgres } from './platform/embedded-postgres.ts'
 import { openLog } from './platform/log.ts'
 import { checkExpected, compare, isRight } from './replay/compare.ts'
+import { compareStatements, isTied } from './replay/compare-statements.ts'
+import { readExpectedDepreciation } from './replay/expected-depreciation.ts'
 import { expectationOf } from './replay/expectation.ts'
 import { openLedger } from './replay/ledger-folder.ts'
 import { playLedger, type Played } from './replay/play-ledger.ts'
 import { replayClock } from './replay/replay-clock.ts'
 import { databaseFault, orSay } from './start-fault.ts'
-import { refusalLines, reportLines, writeRefusals } from './replay/report.ts'
+import { monthLines, refusalLines, reportLines, statementLines, writeRefusals } from './replay/report.ts'
 
 // `npm run replay -- DIR`: plays a stock ledger of another system through the service, and checks what comes out.
 
 interface Options {
   expect?: string
+  closeMonths?: boolean
+  expectDepreciation?: string
   refusals?: string
   warehouse: string
   products?: number
@@ -56,6 +60,11 @@ const program = new Command('replay')
   )
   .argument('<folder>', 'folder of the ledger')
   .option('--expect <file>', 'CSV of ProductKey, month, UnitsBalance (or .gz): every month-end balance is compared')
+  .option('--close-months', 'count and close every month on the way; the statements are held against the source')
+  .option(
+    '--expect-depreciation <file>',
+    'with --close-months: JSON of units, original cost and charge of some products by month, compared with the statements'
+  )
   .option('--refusals <file>', 'write every refused posting to this CSV file')
   .option('--warehouse <code>', 'code of the warehouse that is made for it', 'AW')
   .option('--products <count>', 'only the first so many products with movements', positive)
@@ -81,13 +90,24 @@ async function replay(folder: string, options: Options): Promise<void> {
     { LOG_LEVEL: config.LOG_LEVEL === 'info' ? 'warn' : config.LOG_LEVEL },
     pino.destination({ dest: 2, sync: true })
   )
-  if (options.expect !== undefined) await checkExpected(options.expect)
+  if (options.expectDepreciation !== undefined && options.closeMonths !== true)
+    throw new Error(
+      '--expect-depreciation compares statements, which months have when they are closed: add --close-months'
+    )
+  const lastExpected = options.expect === undefined ? '' : await checkExpected(options.expect)
+  const depreciation =
+    options.expectDepreciation === undefined ? undefined : await readExpectedDepreciation(options.expectDepreciation)
   if (options.refusals !== undefined) await requireFolderOf(options.refusals)
   const source = await openLedger(folder, options)
   const expectation = await expectationOf(source)
   print(
     `${folder}: ${source.products.size} products, ${expectation.rows} rows on ${expectation.days} days, ${expectation.months[0]} to ${expectation.months.at(-1)}`
   )
+  // After the last day nothing moves, but what is expected of later months is charged: they are closed as well.
+  const until = [
+    expectation.months.at(-1) ?? '',
+    ...(source.isPartial ? [] : [lastExpected, ...(depreciation?.months ?? []).map(({ month }) => month)])
+  ].reduce((latest, month) => (month > latest ? month : latest))
 
   await using closing = new AsyncDisposableStack()
   const stopping = new AbortController()
@@ -108,6 +128,7 @@ async function replay(folder: string, options: Options): Promise<void> {
     source,
     warehouse: options.warehouse,
     log,
+    closeMonths: options.closeMonths === true ? { expectation, until } : undefined,
     onDay: meter.onDay,
     signal: stopping.signal
   })
@@ -119,11 +140,18 @@ async function replay(folder: string, options: Options): Promise<void> {
   const comparison = await compare({ source, expectation, played, expectFile: options.expect })
   if (played.refusals.length > 0) print(['', ...refusalLines(played), ''].join('\n'))
   for (const line of reportLines(expectation, played, comparison)) print(line)
+  let areTied = true
+  if (options.closeMonths === true) {
+    const statements = await compareStatements({ source, played, until, expected: depreciation })
+    areTied = isTied(statements)
+    for (const line of [...statementLines(played, statements), ...monthLines(played, statements)]) print(line)
+    print(`peak memory with that: ${peak()}`)
+  }
   if (options.refusals !== undefined) {
     await writeRefusals(options.refusals, played.refusals)
     print(`every refused posting: ${options.refusals}`)
   }
-  if (!ok || !isRight(comparison)) process.exitCode = 1
+  if (!ok || !isRight(comparison) || !areTied) process.exitCode = 1
 }
 
 /** Whether somebody has worked in this store; asked before anything is written, so its tables may be missing. */
@@ -197,17 +225,20 @@ function openMeter(rows: number) {
         print(`${told} %: ${played.slips} slips, ${rate} slips/s, ${remaining} left, ${now}`)
       }
     },
-    end: ({ slips, lines }: Played) => {
+    end: ({ slips, lines, closed }: Played) => {
       bar?.stop()
-      const seconds = (performance.now() - began) / 1000
+      const months = closed.reduce((sum, { countSeconds, closeSeconds }) => sum + countSeconds + closeSeconds, 0)
+      const seconds = (performance.now() - began) / 1000 - months
       print(
         `posted ${slips} slips with ${lines} lines in ${seconds.toFixed(1)} s: ${(slips / seconds).toFixed(1)} slips/s, ${(lines / seconds).toFixed(0)} lines/s (each written, signed by three and posted)`
       )
-      print(
-        `memory of this process: ${memory.join(', ')}; peak ${Math.round(process.resourceUsage().maxRSS / 1024)} MiB`
-      )
+      print(`memory of this process: ${memory.join(', ')}; peak ${peak()}`)
     }
   }
+}
+
+function peak(): string {
+  return `${Math.round(process.resourceUsage().maxRSS / 1024)} MiB`
 }
 
 function print(text: string): void {

@@ -31,8 +31,8 @@ export interface Comparison {
 
 const NAMED = 20
 
-const score = (): Score => ({ right: 0, of: 0, wrong: [] })
-function count(into: Score, isRight: boolean, what: () => string): void {
+export const score = (): Score => ({ right: 0, of: 0, wrong: [] })
+export function count(into: Score, isRight: boolean, what: () => string): void {
   into.of++
   if (isRight) into.right++
   else if (into.wrong.length < NAMED) into.wrong.push(what())
@@ -42,15 +42,17 @@ const EXPECTED_HEADINGS = ['ProductKey', 'month', 'UnitsBalance']
 
 /**
  * Reads a file of expected month-end balances once through, before hours are spent on what it is compared with.
+ * @returns its last month
  * @throws Error if it cannot be read, lacks a column, has no rows or a balance that is no number
  */
-export async function checkExpected(file: string): Promise<void> {
-  let rows = 0
-  for await (const { UnitsBalance: balance = '' } of csvRecords(file, EXPECTED_HEADINGS)) {
-    rows++
+export async function checkExpected(file: string): Promise<string> {
+  let last = ''
+  for await (const { month = '', UnitsBalance: balance = '' } of csvRecords(file, EXPECTED_HEADINGS)) {
+    if (month > last) last = month
     thousandths(balance)
   }
-  if (rows === 0) throw new Error(`${file} has no rows to compare with`)
+  if (last === '') throw new Error(`${file} has no rows to compare with`)
+  return last
 }
 
 /** Compares what was played with the source and, if there is one, with a file of expected month-end balances. */

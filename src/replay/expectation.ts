@@ -40,11 +40,7 @@ export async function expectationOf(source: LedgerSource): Promise<Expectation> 
   for await (const { day, rows } of ledgerDays(source)) {
     while ((months.at(-1) ?? '') < monthOf(day)) {
       endMonth()
-      months.push(
-        Temporal.PlainYearMonth.from(months.at(-1) ?? '')
-          .add({ months: 1 })
-          .toString()
-      )
+      months.push(nextMonth(months.at(-1) ?? ''))
     }
     expectation.days++
     for (const { product, unitsIn, unitsOut } of rows) {
@@ -67,5 +63,14 @@ export async function expectationOf(source: LedgerSource): Promise<Expectation> 
   endMonth()
   return expectation
 }
+
+/** Balance of the source at the end of a month, also after the last one: nothing moves then. */
+export function monthEndBalance({ months, monthEnds }: Expectation, { key }: Product, month: string): bigint {
+  const index = month > (months.at(-1) ?? '') ? months.length - 1 : months.indexOf(month)
+  return monthEnds.get(key)?.[index] ?? 0n
+}
+
+/** The month after one. */
+export const nextMonth = (month: string): string => Temporal.PlainYearMonth.from(month).add({ months: 1 }).toString()
 
 export const monthOf = (day: string): string => day.slice(0, 7)

@@ -24,6 +24,8 @@ import { createRegion } from '../warehouses/create-region.ts'
 import { createWarehouse } from '../warehouses/create-warehouse.ts'
 import { listWarehouses } from '../warehouses/warehouses.queries.ts'
 import type { FastifyBaseLogger } from 'fastify'
+import { closeMonth, COUNT_SIGNERS, CountDiffers, type ClosedMonth } from './close-months.ts'
+import { monthEndBalance, monthOf, nextMonth, type Expectation } from './expectation.ts'
 import { ledgerDays, type LedgerSource, type MovementRow, type Product } from './ledger-folder.ts'
 import type { ReplayClock } from './replay-clock.ts'
 
@@ -51,6 +53,10 @@ export interface Played {
   refusals: RefusedPosting[]
   /** What was owed of a product, by its key: one entry for every day on which that changed. */
   owedSince: Map<string, { day: string; owed: bigint }[]>
+  /** With `closeMonths`, in their order. */
+  closed: ClosedMonth[]
+  /** The count that did not come out; from its month on none is closed. */
+  countFault: CountDiffers | undefined
 }
 
 export interface PlayLedger {
@@ -58,11 +64,22 @@ export interface PlayLedger {
   /** Code of the warehouse that is made for it. */
   warehouse: string
   log: FastifyBaseLogger
+  /** Count and close every month up to `until` on the way, by the balances of `expectation`. */
+  closeMonths?: { expectation: Expectation; until: string } | undefined
   /** Called after each day. */
   onDay?: ((played: Played, rows: number) => void) | undefined
   signal?: AbortSignal | undefined
 }
 
+/** One person each. */
+const DUTIES = [
+  'keeper',
+  'department-head',
+  'operations-supervisor',
+  'finance-supervisor',
+  'stock-controller',
+  'hq-finance'
+] as const
 const SIGNERS = ['department-head', 'operations-supervisor', 'finance-supervisor'] as const
 
 /**
@@ -72,7 +89,7 @@ const SIGNERS = ['department-head', 'operations-supervisor', 'finance-supervisor
  */
 export async function playLedger(
   runtime: ReplayRuntime,
-  { source, warehouse, log, onDay, signal }: PlayLedger
+  { source, warehouse, log, closeMonths, onDay, signal }: PlayLedger
 ): Promise<Played> {
   const { clock } = runtime
   const openings = Map.groupBy(
@@ -85,7 +102,23 @@ export async function playLedger(
   const as = async (duty: string) => actingAs(system, await actorOf(runtime, `${duty}@${warehouse.toLowerCase()}`))
   const keeper = await as('keeper')
   const signers = await Promise.all(SIGNERS.map(async (duty) => ({ duty, ctx: await as(duty) })))
-  const played: Played = { warehouse, keeper, slips: 0, lines: 0, refusedSlips: 0, refusals: [], owedSince: new Map() }
+  const people = {
+    keeper,
+    signers: await Promise.all(COUNT_SIGNERS.map(async (duty) => ({ duty, ctx: await as(duty) }))),
+    recounter: await as('operations-supervisor'),
+    finance: await as('hq-finance')
+  }
+  const played: Played = {
+    warehouse,
+    keeper,
+    slips: 0,
+    lines: 0,
+    refusedSlips: 0,
+    refusals: [],
+    owedSince: new Map(),
+    closed: [],
+    countFault: undefined
+  }
   const owed = new Map<Product, RefusedPosting[]>()
 
   const sign = async (number: string) => {
@@ -105,6 +138,9 @@ export async function playLedger(
     for (const some of chunks(lines)) await post(await prepare({ ...head, lines: some }), some.length)
   }
 
+  let month = monthOf(clock.today())
+  if (closeMonths !== undefined && [...openings.keys()].some((day) => monthOf(day) !== month))
+    throw new Error(`months are closed on the way only where all goods were there in the first, ${month}`)
   for (const [day, products] of [...openings].sort(([a], [b]) => (a < b ? -1 : 1))) {
     clock.set(day)
     await bringIn(
@@ -118,6 +154,7 @@ export async function playLedger(
   }
   for await (const { day, rows } of ledgerDays(source)) {
     signal?.throwIfAborted()
+    await endMonthsBefore(monthOf(day))
     clock.set(day)
     const incoming = rows.filter(({ unitsIn }) => unitsIn > 0n)
     await bringIn(
@@ -132,7 +169,29 @@ export async function playLedger(
     for (const some of chunks(rows.filter(({ unitsOut }) => unitsOut > 0n))) await handOut(day, some)
     onDay?.(played, rows.length)
   }
+  if (closeMonths !== undefined) await endMonthsBefore(nextMonth(closeMonths.until))
   return played
+
+  /** Counts and closes the months that are over before another one is begun, on the first day after each. */
+  async function endMonthsBefore(begun: string): Promise<void> {
+    for (; month < begun; month = nextMonth(month)) {
+      if (closeMonths === undefined || played.countFault !== undefined) continue
+      signal?.throwIfAborted()
+      clock.set(`${nextMonth(month)}-01`)
+      const there = new Map(
+        [...source.products.values()].map((product) => [
+          product,
+          monthEndBalance(closeMonths.expectation, product, month) + owedOf(product)
+        ])
+      )
+      try {
+        played.closed.push(await closeMonth(people, { warehouse, month, there }))
+      } catch (error) {
+        if (!(error instanceof CountDiffers)) throw error
+        played.countFault = error
+      }
+    }
+  }
 
   /** The day's issue: what is asked for, or what is there of it. */
   async function handOut(day: string, rows: MovementRow[]): Promise<void> {
@@ -186,7 +245,7 @@ export async function playLedger(
   /** What is owed of the parts that came in, as far as it reaches, the oldest first. */
   async function handOutOwed(day: string, incoming: MovementRow[]): Promise<void> {
     const due = incoming.flatMap(({ product, unitsIn }) => {
-      const total = (owed.get(product) ?? []).reduce((sum, refused) => sum + refused.owed, 0n)
+      const total = owedOf(product)
       return total === 0n ? [] : [{ product, quantity: total < unitsIn ? total : unitsIn }]
     })
     for (const some of chunks(due)) {
@@ -225,10 +284,13 @@ export async function playLedger(
     noteOwed(product, day)
   }
 
+  function owedOf(product: Product): bigint {
+    return (owed.get(product) ?? []).reduce((sum, refused) => sum + refused.owed, 0n)
+  }
+
   function noteOwed(product: Product, day: string): void {
-    const total = (owed.get(product) ?? []).reduce((sum, refused) => sum + refused.owed, 0n)
     const history = played.owedSince.get(product.key) ?? []
-    history.push({ day, owed: total })
+    history.push({ day, owed: owedOf(product) })
     played.owedSince.set(product.key, history)
   }
 }
@@ -237,7 +299,7 @@ function* chunks<Item>(items: Item[]): Generator<Item[]> {
   for (let start = 0; start < items.length; start += MAX_LINES) yield items.slice(start, start + MAX_LINES)
 }
 
-/** Region, warehouse, four people and the parts, all or nothing. */
+/** Region, warehouse, its people and the parts, all or nothing. */
 function makeCompany(system: Context, warehouse: string, { products }: LedgerSource): Promise<void> {
   return inTransaction(system, async (ctx) => {
     await createRegion(ctx, { code: warehouse, name: `Replay ${warehouse}` })
@@ -249,7 +311,7 @@ function makeCompany(system: Context, warehouse: string, { products }: LedgerSou
       region: warehouse,
       ...(headOffice === undefined ? { kind: 'head-office' } : { kind: 'regional-centre', parent: headOffice.code })
     })
-    for (const duty of ['keeper', ...SIGNERS] as const) {
+    for (const duty of DUTIES) {
       const username = `${duty}@${warehouse.toLowerCase()}`
       await createPerson(ctx, { username, name: username })
       await assignDuty(ctx, { username, duty, warehouse })
