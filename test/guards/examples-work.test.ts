@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { DUTIES } from '../../src/identity/actor.ts'
 import { refreshTokenHash } from '../../src/identity/refresh-tokens.ts'
 import { loadSample } from '../../src/sample/load-sample.ts'
+import { openCounting, type Counting } from '../counts/counting.ts'
 import { counterOf, SIGNERS, type Counter } from '../support/counter.ts'
 import { openHarness, type Harness } from '../support/harness.ts'
 
@@ -56,6 +57,22 @@ const issue = { kind: 'issue', lines: [{ part: PART, quantity: '1' }] }
 const number = async (body: object = issue) => (await hq.slip(body)).number as string
 const by = (who: string, method: 'post' | 'put', path: string, body: object) =>
   h.api[method](path).auth(who, { type: 'bearer' }).send(body)
+
+/** A count of one line in a warehouse of its own, which is counted as `counted` if that is said. */
+async function countOfOne(
+  counted?: string
+): Promise<{ at: Counting; number: string; keeper: string; finance: string }> {
+  const at = await openCounting(h)
+  const { number: part } = await at.stocked()
+  const { number: opened } = await at.open({ kind: 'cycle', parts: [part] })
+  if (counted !== undefined) await at.count(opened, [{ line: 1, counted }])
+  return {
+    at,
+    number: opened,
+    keeper: at.keeper.person.token,
+    finance: at.signers['finance-supervisor'].person.token
+  }
+}
 
 /** What must be there before an example works; answers the path where it is not that of the document's own examples, and who sends it. */
 const BEFORE: Record<string, () => Promise<{ path?: string; token?: string } | void>> = {
@@ -135,6 +152,48 @@ const BEFORE: Record<string, () => Promise<{ path?: string; token?: string } | v
     return { path: `/v1/depreciation-policies/${effectiveFrom}/withdrawal` }
   },
   setJournalAccounts: async () => ({ path: '/v1/journal-accounts/HQ' }),
+  openCount: async () => ({ path: `/v1/warehouses/${(await openCounting(h)).warehouse}/counts` }),
+  recordCounts: async () => {
+    const count = await countOfOne()
+    return { path: `/v1/counts/${count.number}/entries`, token: count.keeper }
+  },
+  importCounts: async () => {
+    const count = await countOfOne()
+    return { path: `/v1/counts/${count.number}/entries/csv`, token: count.keeper }
+  },
+  addFoundGoods: async () => {
+    const count = await countOfOne()
+    return { path: `/v1/counts/${count.number}/lines`, token: count.keeper }
+  },
+  explainVariances: async () => {
+    const count = await countOfOne('9')
+    return { path: `/v1/counts/${count.number}/explanations`, token: count.keeper }
+  },
+  verifyVariances: async () => {
+    const { at, number: counted, finance } = await countOfOne('9')
+    const lines = [{ line: 1, cause: 'damage', evidence: 'photograph 7' }]
+    await at.keeper.post(`/v1/counts/${counted}/explanations`, { lines })
+    return { path: `/v1/counts/${counted}/verifications`, token: finance }
+  },
+  setAsideLines: async () => {
+    const count = await countOfOne()
+    return { path: `/v1/counts/${count.number}/set-aside`, token: count.finance }
+  },
+  signCount: async () => {
+    const { at, number: counted, finance } = await countOfOne('10')
+    await at.submit(counted)
+    return { path: `/v1/counts/${counted}/signatures`, token: finance }
+  },
+  cancelCount: async () => {
+    const count = await countOfOne()
+    return { path: `/v1/counts/${count.number}/cancellation`, token: count.finance }
+  },
+  sendCountReport: async () => {
+    const { at, number: counted, keeper: sender } = await countOfOne('10')
+    await at.submit(counted)
+    return { path: `/v1/counts/${counted}/report`, token: sender }
+  },
+  setCountTolerance: async () => ({ path: '/v1/count-tolerances/A' }),
   updateRegion: async () => ({ path: '/v1/regions/EAST' }),
   updateSupplier: async () => ({ path: `/v1/suppliers/${(await h.make.supplier()).code}` }),
   updateWarehouse: async () => ({ path: '/v1/warehouses/HQ' })
