@@ -12,6 +12,7 @@ export class NamedLots extends Migration {
   override up(): void {
     this.addSql(TABLES)
     this.addSql(GUARDS)
+    this.addSql(VALUE)
     this.addSql(POST)
   }
 }
@@ -36,11 +37,41 @@ begin
 end $$;
 `
 
+// The functions of migration 0004 with one more parameter, what the lot brought in. A slip written late may relieve some cents less than
+// nothing (the cents it places on itself); when its goods come back, their lot begins with just these, and not with nothing.
+const VALUE = `
+drop function post_movements(int, bigint, date, timestamptz, int[], int[], text[], text[], numeric[], numeric[], date[], bigint, date, int[], bigint[]);
+drop function late_charge(int, int, bigint, numeric, int, numeric, numeric, numeric, numeric, int, int);
+drop function lot_charge(numeric, numeric, numeric, numeric);
+
+create function lot_charge(p_unit_cost numeric, p_quantity numeric, p_rate numeric, p_residue numeric, p_charge_in numeric default 0) returns numeric language sql immutable parallel safe
+return case when p_quantity = 0 then 0 else greatest(least(p_charge_in, 0), round(p_unit_cost * p_quantity * p_rate, 2) + p_residue) end;
+
+create function late_charge(p_warehouse int, p_part int, p_lot bigint, p_unit_cost numeric, p_aged int, p_skipped numeric, p_residue numeric, p_charge_in numeric,
+                            p_before numeric, p_taken numeric, p_month int, p_last int) returns numeric language plpgsql stable as $$
+begin
+  return (
+    with later as materialized (
+      select m.occurred_on, m.quantity from movement m
+       where m.warehouse_id = p_warehouse and m.part_id = p_part and m.lot_id = p_lot
+         and m.occurred_on >= make_date(p_month / 12, p_month % 12 + 1, 1)
+    ), pending as (
+      select month, rate, lag(rate) over (order by month) as rate_before,
+             p_before - coalesce((select sum(l.quantity) from later l where l.occurred_on >= make_date(month / 12, month % 12 + 1, 1)), 0) as on_hand
+        from (select month, ${rateSum('p_aged', 'month')} - p_skipped as rate from generate_series(p_month - 1, p_last - 1) as month) rates
+    )
+    select lot_charge(p_unit_cost, p_before, max(rate) filter (where month = p_last - 1), p_residue, p_charge_in)
+         - lot_charge(p_unit_cost, p_before - p_taken, max(rate) filter (where month = p_last - 1), p_residue, p_charge_in)
+         - coalesce(sum(
+               lot_charge(p_unit_cost, on_hand, rate, p_residue, p_charge_in) - lot_charge(p_unit_cost, on_hand, rate_before, p_residue, p_charge_in)
+             - lot_charge(p_unit_cost, on_hand - p_taken, rate, p_residue, p_charge_in) + lot_charge(p_unit_cost, on_hand - p_taken, rate_before, p_residue, p_charge_in)) filter (where month >= p_month), 0)
+      from pending);
+end $$;
+`
+
 // The function of migration 0004 with one more parameter: the lot that an outgoing line names, which is then taken whatever
 // its age. Within one posting the lines of a balance either all name their lots or none does.
 const POST = `
-drop function post_movements(int, bigint, date, timestamptz, int[], int[], text[], text[], numeric[], numeric[], date[], bigint, date, int[], bigint[]);
-
 create function post_movements(
   p_warehouse int, p_slip bigint, p_occurred_on date, p_posted_at timestamptz,
   p_lines int[], p_parts int[], p_ownerships text[], p_conditions text[], p_quantities numeric[],
@@ -118,7 +149,7 @@ begin
                             where b.warehouse_id = p_warehouse and b.part_id = e.part_id and b.ownership = e.ownership and b.condition = e.condition offset 0) b on true
        where e.quantity < 0
     ), allocated as materialized (
-      select d.*, s.id as lot_id, s.received_on, s.unit_cost, s.rate_skipped, s.cost_residue, s.charge_residue, s.last_moved_on, s.aged_month, s.lot_on_hand,
+      select d.*, s.id as lot_id, s.received_on, s.unit_cost, s.rate_skipped, s.cost_residue, s.charge_residue, s.charge_in, s.last_moved_on, s.aged_month, s.lot_on_hand,
              least(d.base + d.wanted, s.upto_lot) - greatest(d.base, s.upto_lot - s.lot_on_hand) as taken
         from (select *, case when v_sourced then 0 else upto_named - wanted end as base from demand) d
         left join lateral (
@@ -141,8 +172,8 @@ begin
                                  lot_cost(q.unit_cost, q.before - q.taken, q.cost_residue) - lot_cost(q.unit_cost, q.before, q.cost_residue),
                                  case when q.unit_cost = 0 then 0
                                       when q.last_month > v_month and q.rate <> q.last_rate then
-                                        -late_charge(p_warehouse, q.part_id, q.lot_id, q.unit_cost, q.aged_month, q.rate_skipped, q.charge_residue, q.before, q.taken, v_month, q.last_month)
-                                      else lot_charge(q.unit_cost, q.before - q.taken, q.rate, q.charge_residue) - lot_charge(q.unit_cost, q.before, q.rate, q.charge_residue)
+                                        -late_charge(p_warehouse, q.part_id, q.lot_id, q.unit_cost, q.aged_month, q.rate_skipped, q.charge_residue, q.charge_in, q.before, q.taken, v_month, q.last_month)
+                                      else lot_charge(q.unit_cost, q.before - q.taken, q.rate, q.charge_residue, q.charge_in) - lot_charge(q.unit_cost, q.before, q.rate, q.charge_residue, q.charge_in)
                                  end, q.on_hand)::moving) from sequenced q),
            (select jsonb_agg(jsonb_build_object('line', line_no, 'wanted', wanted, 'available', available, 'later', available >= upto) order by line_no)
               from (select line_no, wanted, available, upto from allocated group by 1, 2, 3, 4

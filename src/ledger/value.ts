@@ -5,7 +5,7 @@
 //   cost(q)      round(unit cost · q, 2)
 //   charge(q, P) round(unit cost · q · ρ(m, P), 2)
 //
-// `lot_cost` and `lot_charge` of migration 0004 are the last two; a lot of goods that came back has constants beside (see there).
+// `lot_cost` of migration 0004 and `lot_charge` of migration 0006 are the last two; a lot of goods that came back has constants beside (see there).
 
 /**
  * ρ as an expression, so that the planner sees through it: called as a function it costs ten times as much.
@@ -16,7 +16,7 @@ export const rateSum = (aged: string, until: string): string =>
 
 /** The accumulated depreciation of what a lot `l` has on hand, charged up to and including the month before `today`. */
 export const chargeOnHand = (today: string): string =>
-  `(case when l.unit_cost = 0 then 0 else lot_charge(l.unit_cost, l.on_hand, ${rateSum('l.aged_month', `month_index(${today}::date) - 1`)} - l.rate_skipped, l.charge_residue) end)`
+  `(case when l.unit_cost = 0 then 0 else lot_charge(l.unit_cost, l.on_hand, ${rateSum('l.aged_month', `month_index(${today}::date) - 1`)} - l.rate_skipped, l.charge_residue, l.charge_in) end)`
 
 /** The original cost of what a lot `l` has on hand. */
 export const COST_ON_HAND = 'lot_cost(l.unit_cost, l.on_hand, l.cost_residue)'

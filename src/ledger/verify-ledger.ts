@@ -55,7 +55,7 @@ const CHECKS = [
   // The charges of the months a lot was on hand: those of closed months as they were frozen, those of open ones on the quantity at
   // the end of each, up to the month before it last moved.
   `select 'charges-equal-relieved-and-on-hand', l.warehouse_id, 'lot ' || l.id,
-          'on hand ' || lot_charge(l.unit_cost, l.on_hand, ${rateSum('l.aged_month', 'l.until_month')} - l.rate_skipped, l.charge_residue),
+          'on hand ' || lot_charge(l.unit_cost, l.on_hand, ${rateSum('l.aged_month', 'l.until_month')} - l.rate_skipped, l.charge_residue, l.charge_in),
           'brought in − relieved ' || m.charge || ', charged ' || coalesce(f.charge, 0) + c.charged
      from (select lot.*, coalesce(closed_month, 0) as closed_month, month_index(last_moved_on) - 1 as last_month,
                   greatest(month_index(last_moved_on) - 1, closed_month) as until_month
@@ -67,14 +67,14 @@ const CHECKS = [
      left join (select warehouse_id, lot_id, sum(charge) as charge from depreciation_line where $1::int is null or warehouse_id = $1 group by 1, 2) f
        on (f.warehouse_id, f.lot_id) = (l.warehouse_id, l.id)
      cross join lateral (
-       select coalesce(sum(lot_charge(l.unit_cost, q.on_hand, ${rateSum('l.aged_month', 'month')} - l.rate_skipped, l.charge_residue)
-                         - lot_charge(l.unit_cost, q.on_hand, ${rateSum('l.aged_month', 'month - 1')} - l.rate_skipped, l.charge_residue)), 0) as charged
+       select coalesce(sum(lot_charge(l.unit_cost, q.on_hand, ${rateSum('l.aged_month', 'month')} - l.rate_skipped, l.charge_residue, l.charge_in)
+                         - lot_charge(l.unit_cost, q.on_hand, ${rateSum('l.aged_month', 'month - 1')} - l.rate_skipped, l.charge_residue, l.charge_in)), 0) as charged
          from generate_series(greatest(month_index(l.opened_on), l.closed_month + 1), l.last_month) as month
          cross join lateral (select coalesce(sum(quantity), 0) as on_hand from movement
                               where warehouse_id = l.warehouse_id and part_id = l.part_id and lot_id = l.id
                                 and occurred_on < make_date(month / 12, month % 12 + 1, 1)) q
         where ${rateSum('l.aged_month', 'month')} <> ${rateSum('l.aged_month', 'month - 1')}) c
-    where m.charge + coalesce(f.charge, 0) + c.charged <> lot_charge(l.unit_cost, l.on_hand, ${rateSum('l.aged_month', 'l.until_month')} - l.rate_skipped, l.charge_residue)`,
+    where m.charge + coalesce(f.charge, 0) + c.charged <> lot_charge(l.unit_cost, l.on_hand, ${rateSum('l.aged_month', 'l.until_month')} - l.rate_skipped, l.charge_residue, l.charge_in)`,
   `select 'closed-period-never-changes', m.warehouse_id, 'movement ' || m.id,
           'posted before ' || p.closed_at, 'posted at ' || m.posted_at
      from stock_period p

@@ -16,7 +16,7 @@ const chargeCount = (aged: string, until: string): string =>
   `(select coalesce(sum(greatest(0, least(${until}, policy.until_month, ${aged} + policy.grace_months + policy.charge_count - 1) - greatest(policy.from_month, ${aged} + policy.grace_months) + 1)), 0)::int from depreciation_policy policy)`
 
 const charge = (quantity: string, rate: string): string =>
-  `lot_charge(l.unit_cost, ${quantity}, ${rate} - l.rate_skipped, l.charge_residue)`
+  `lot_charge(l.unit_cost, ${quantity}, ${rate} - l.rate_skipped, l.charge_residue, l.charge_in)`
 
 const FIRST_AFTER = `($2::date + interval '1 month')::date`
 

@@ -3,6 +3,7 @@ import { ensureMonth } from '../../src/ledger/movement-partitions.ts'
 import type { BalanceKey } from '../../src/ledger/reserve.ts'
 import type { Context } from '../../src/identity/actor.ts'
 import { Refusal } from '../../src/platform/errors.ts'
+import type { SlipKind } from '../../src/slips/slip-kinds.ts'
 import type { Harness } from './harness.ts'
 
 /** A place in the ledger: part, ownership, condition. */
@@ -15,8 +16,17 @@ export interface Shelf {
 
 export interface PostedSlip {
   id: string
+  number: string
   on: string
   movements: Movement[]
+}
+
+/** How a slip is written: its day, and what finance reads of it. */
+interface Writing {
+  on?: string | undefined
+  kind?: SlipKind | undefined
+  reference?: string | undefined
+  counterparty?: string | undefined
 }
 
 /** The ledger without documents around it: slips are rows, written past every rule, in a warehouse of its own. */
@@ -28,15 +38,24 @@ export async function kernel(h: Harness) {
 
   const on = (day: string | undefined): string => day ?? h.clock.today()
 
-  const slip = async (entries: readonly Entry[], day = h.clock.today(), kind = 'adjustment'): Promise<string> => {
+  const writeSlip = async (
+    entries: readonly Entry[],
+    { on: day = h.clock.today(), kind = 'adjustment', reference, counterparty }: Writing,
+    source?: PostedSlip
+  ): Promise<{ id: string; number: string }> => {
     await ensureMonth(ctx, day)
+    const number = `${warehouse.code}-ADJ-${day.slice(0, 7).replace('-', '')}-${String(++written).padStart(5, '0')}`
     const [row] = await h.sql<{ id: string }>(
-      `insert into slip (warehouse_id, number, kind, state, occurred_on, duties, preparers, prepared_at) values ($1, $2, $3, 'approved', $4, '{a,b,c}', '{0}', now()) returning id`,
+      `insert into slip (warehouse_id, number, kind, state, occurred_on, duties, preparers, prepared_at, reference, counterparty, source_slip_id)
+       values ($1, $2, $3, 'approved', $4, '{a,b,c}', '{0}', now(), $5, $6, $7) returning id`,
       [
         warehouse.id,
-        `${warehouse.code}-ADJ-${day.slice(0, 7).replace('-', '')}-${String(++written).padStart(5, '0')}`,
+        number,
         kind,
-        day
+        day,
+        reference ?? null,
+        counterparty ?? null,
+        kind === 'return' || kind === 'reversal' ? (source?.id ?? null) : null
       ]
     )
     for (const { line, partId, quantity, ownership, condition } of entries) {
@@ -45,27 +64,32 @@ export async function kernel(h: Harness) {
         [warehouse.id, row.id, line, partId, quantity, ownership, condition]
       )
     }
-    return row.id
+    return { id: row.id, number }
   }
 
-  const write = async (
-    entries: readonly Entry[],
-    { day, source }: { day?: string | undefined; source?: PostedSlip }
-  ): Promise<PostedSlip> => {
-    const id = await slip(entries, on(day))
-    const movements = await post(h.contextOf(person.actor), {
-      warehouseId: warehouse.id,
-      slipId: id,
-      occurredOn: on(day),
-      postedAt: h.clock.now().toString(),
-      entries,
-      source: source === undefined ? undefined : { slipId: source.id, day: source.on }
-    })
-    await h.sql(
-      `update slip set state = 'posted', posted_at = now(), posted_by = 0 where warehouse_id = $1 and id = $2`,
-      [warehouse.id, id]
-    )
-    return { id, on: on(day), movements }
+  const slip = async (entries: readonly Entry[], day = h.clock.today()): Promise<string> =>
+    (await writeSlip(entries, { on: day })).id
+
+  const write = async (entries: readonly Entry[], writing: Writing, source?: PostedSlip): Promise<PostedSlip> => {
+    const day = on(writing.on)
+    const { id, number } = await writeSlip(entries, { ...writing, on: day }, source)
+    const set = (assignments: string) =>
+      h.sql(`update slip set ${assignments} where warehouse_id = $1 and id = $2`, [warehouse.id, id])
+    try {
+      const movements = await post(h.contextOf(person.actor), {
+        warehouseId: warehouse.id,
+        slipId: id,
+        occurredOn: day,
+        postedAt: h.clock.now().toString(),
+        entries,
+        source: source === undefined ? undefined : { slipId: source.id, day: source.on }
+      })
+      await set(`state = 'posted', posted_at = now(), posted_by = 0`)
+      return { id, number, on: day, movements }
+    } catch (error) {
+      await set(`state = 'cancelled'`)
+      throw error
+    }
   }
 
   const entry = (shelf: Shelf, quantity: string, more: Partial<Entry> = {}): Entry => ({
@@ -86,21 +110,19 @@ export async function kernel(h: Harness) {
       return { partId: part.id, part: part.number, ownership: 'own', condition: 'qualified' }
     },
     keyOf: (shelf: Shelf): BalanceKey => ({ warehouseId: warehouse.id, ...shelf }),
-    post: async (entries: readonly Entry[], { on: day }: { on?: string } = {}) =>
-      (await write(entries, { day })).movements,
-    postSlip: (entries: readonly Entry[], { on: day }: { on?: string } = {}) => write(entries, { day }),
-    undo: async (source: PostedSlip, entries: readonly Entry[], { on: day }: { on?: string } = {}) =>
-      (await write(entries, { day, source })).movements,
-    undoSlip: (source: PostedSlip, entries: readonly Entry[], { on: day }: { on?: string } = {}) =>
-      write(entries, { day, source }),
+    post: async (entries: readonly Entry[], writing: Writing = {}) => (await write(entries, writing)).movements,
+    postSlip: (entries: readonly Entry[], writing: Writing = {}) => write(entries, writing),
+    undo: async (source: PostedSlip, entries: readonly Entry[], writing: Writing = {}) =>
+      (await write(entries, writing, source)).movements,
+    undoSlip: (source: PostedSlip, entries: readonly Entry[], writing: Writing = {}) => write(entries, writing, source),
     receive: async (
       shelf: Shelf,
       quantity: string,
       unitCost: string | null,
       { on: day, receivedOn }: { on?: string; receivedOn?: string } = {}
-    ) => (await write([entry(shelf, quantity, { unitCost, receivedOn })], { day })).movements,
+    ) => (await write([entry(shelf, quantity, { unitCost, receivedOn })], { on: day })).movements,
     issue: async (shelf: Shelf, quantity: string, { on: day }: { on?: string } = {}) =>
-      (await write([entry(shelf, `-${quantity}`)], { day })).movements,
+      (await write([entry(shelf, `-${quantity}`)], { on: day })).movements,
     onHand: async ({ partId, ownership, condition }: Shelf): Promise<string> => {
       const [row] = await h.sql<{ onHand: string }>(
         `select trim_scale(on_hand)::text as "onHand" from balance where warehouse_id = $1 and part_id = $2 and ownership = $3 and condition = $4`,

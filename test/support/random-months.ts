@@ -1,0 +1,249 @@
+import fc from 'fast-check'
+import type { Entry } from '../../src/ledger/post.ts'
+import { decimal, thousandths } from '../../src/platform/decimal.ts'
+import { Refusal } from '../../src/platform/errors.ts'
+import type { SlipKind } from '../../src/slips/slip-kinds.ts'
+import type { Harness } from './harness.ts'
+import type { Kernel, PostedSlip, Shelf } from './kernel.ts'
+
+/** What may happen to the stock of a warehouse on a day; which shelf, lot or slip it is about is a number modulo those there are. */
+export type Act<Day> =
+  | { kind: 'receive'; shelf: number; quantity: string; unitCost: string; day: Day; age: string | null }
+  | { kind: 'issue'; lines: { shelf: number; quantity: string }[]; day: Day }
+  | { kind: 'return'; pick: number; share: number; faulty: boolean; day: Day }
+  | { kind: 'reverse'; pick: number; day: Day }
+  | { kind: 'adjust'; lines: Finding[]; day: Day }
+  | { kind: 'transfer'; shelf: number; quantity: string; day: Day; arrives: Day }
+
+/** What a count found of a shelf: so much more or less than the ledger has, of a lot that was counted or of none. */
+interface Finding {
+  shelf: number
+  lot: number | null
+  gain: boolean
+  quantity: string
+  unitCost: string
+}
+
+// Tiny amounts are where cents are lost, so there are many of them.
+export const quantity = fc
+  .oneof(
+    fc.integer({ min: 1, max: 5 }).map((pieces) => pieces * 1000),
+    fc.integer({ min: 1, max: 9_000 })
+  )
+  .map((units) => decimal(BigInt(units), 3))
+export const unitCost = fc
+  .oneof(fc.integer({ min: 0, max: 2_500 }), fc.integer({ min: 0, max: 999_999 }))
+  .map((units) => (units / 10_000).toFixed(4))
+
+const shelf = fc.nat(99)
+const pick = fc.nat()
+
+/** The acts by kind, with days as the test counts them. */
+export const acts = <Day>(day: fc.Arbitrary<Day>, age: fc.Arbitrary<string>) => ({
+  receive: fc.record({ kind: fc.constant('receive' as const), shelf, quantity, unitCost, day, age: fc.option(age) }),
+  issue: fc.record({
+    kind: fc.constant('issue' as const),
+    lines: fc.array(fc.record({ shelf, quantity }), { minLength: 1, maxLength: 3 }),
+    day
+  }),
+  return: fc.record({
+    kind: fc.constant('return' as const),
+    pick,
+    share: fc.constantFrom(1, 2, 3),
+    faulty: fc.boolean(),
+    day
+  }),
+  reverse: fc.record({ kind: fc.constant('reverse' as const), pick, day }),
+  adjust: fc.record({
+    kind: fc.constant('adjust' as const),
+    lines: fc.array(fc.record({ shelf, lot: fc.option(pick), gain: fc.boolean(), quantity, unitCost }), {
+      minLength: 1,
+      maxLength: 3
+    }),
+    day
+  }),
+  transfer: fc.record({ kind: fc.constant('transfer' as const), shelf, quantity, day, arrives: day })
+})
+
+interface Lot {
+  id: string
+  unitCost: string
+  receivedOn: string
+  onHand: string
+}
+
+type Transfer<Day> = Extract<Act<Day>, { kind: 'transfer' }>
+
+export interface Player {
+  ledger: Kernel
+  play(act: Exclude<Act<string>, Transfer<string>>): Promise<void>
+  /** Goods go to another warehouse and come in there with their cost and age; `arrives` is not before `day`. */
+  transferTo(other: Player, act: Transfer<string>): Promise<void>
+  /** Goods come in; it must not be refused. */
+  receive(entries: Entry[], writing: { on: string; kind: SlipKind; reference: string }): Promise<void>
+  /** Balances of which on hand is not what was accepted. */
+  wrongBalances(): Promise<{ balance: string; onHand: string; expected: string }[]>
+}
+
+const keyOf = ({ partId, ownership, condition }: Omit<Shelf, 'part'>): string => `${partId} ${ownership} ${condition}`
+
+/**
+ * Plays acts in one warehouse. What the kernel refuses has left nothing behind; anything else that fails, fails.
+ * @param shelves the goods it is about
+ */
+export function playerOf(h: Harness, ledger: Kernel, shelves: readonly Shelf[]): Player {
+  const posted: { slip: PostedSlip; entries: Entry[]; kind: SlipKind; reverses?: string | undefined }[] = []
+  const expected = new Map<string, bigint>()
+  const shelfAt = (index: number): Shelf => shelves[index % shelves.length]
+
+  const attempt = async (
+    entries: Entry[],
+    writing: { on: string; kind: SlipKind; reference?: string; counterparty?: string },
+    source?: PostedSlip
+  ): Promise<PostedSlip | undefined> => {
+    try {
+      const slip =
+        source === undefined ? await ledger.postSlip(entries, writing) : await ledger.undoSlip(source, entries, writing)
+      posted.push({ slip, entries, kind: writing.kind, reverses: writing.kind === 'reversal' ? source?.id : undefined })
+      for (const entry of entries)
+        expected.set(keyOf(entry), (expected.get(keyOf(entry)) ?? 0n) + thousandths(entry.quantity))
+      return slip
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error
+      return undefined
+    }
+  }
+
+  const lotsOf = ({ partId, ownership, condition }: Shelf): Promise<Lot[]> =>
+    h.sql<Lot>(
+      `select id, unit_cost::text as "unitCost", received_on::text as "receivedOn", trim_scale(on_hand)::text as "onHand" from lot
+        where warehouse_id = $1 and part_id = $2 and ownership = $3 and condition = $4 and not exhausted order by received_on, id`,
+      [ledger.warehouse.id, partId, ownership, condition]
+    )
+
+  /** A loss takes at most what there is; a gain has cost and age of the lot it concerns. */
+  const adjustment = async (lines: readonly Finding[], day: string): Promise<Entry[]> => {
+    const entries: Entry[] = []
+    const seen = new Set<string>()
+    for (const finding of lines) {
+      const place = shelfAt(finding.shelf)
+      if (seen.has(keyOf(place))) continue
+      seen.add(keyOf(place))
+      const lots = await lotsOf(place)
+      const named = finding.lot === null ? undefined : lots[finding.lot % lots.length]
+      const like = named ?? lots[0]
+      const line = entries.length + 1
+      if (finding.gain) {
+        const receivedOn = like !== undefined && like.receivedOn < day ? like.receivedOn : day
+        const cost = place.ownership === 'own' ? (like?.unitCost ?? finding.unitCost) : null
+        entries.push(ledger.entry(place, finding.quantity, { line, receivedOn, unitCost: cost }))
+      } else {
+        const most = named?.onHand ?? finding.quantity
+        const less = thousandths(most) < thousandths(finding.quantity) ? most : finding.quantity
+        entries.push(ledger.entry(place, `-${less}`, { line, lotId: named?.id }))
+      }
+    }
+    return entries
+  }
+
+  const undone = (entries: readonly Entry[], share: number): Entry[] =>
+    entries.map((entry) => {
+      const units = -thousandths(entry.quantity)
+      const part = share === 1 ? units : (units + BigInt(share) - 1n) / BigInt(share)
+      return {
+        ...entry,
+        quantity: decimal(part, 3),
+        unitCost: null,
+        receivedOn: null,
+        lotId: null,
+        sourceLine: entry.line
+      }
+    })
+
+  const play = async (act: Exclude<Act<string>, Transfer<string>>): Promise<void> => {
+    switch (act.kind) {
+      case 'receive': {
+        const place = shelfAt(act.shelf)
+        const receivedOn = act.age !== null && act.age <= act.day ? act.age : undefined
+        const cost = place.ownership === 'own' ? act.unitCost : null
+        await attempt([ledger.entry(place, act.quantity, { unitCost: cost, receivedOn })], {
+          on: act.day,
+          kind: 'receipt'
+        })
+        return
+      }
+      case 'issue':
+        await attempt(
+          act.lines.map((line, index) => ledger.entry(shelfAt(line.shelf), `-${line.quantity}`, { line: index + 1 })),
+          { on: act.day, kind: 'issue' }
+        )
+        return
+      case 'adjust': {
+        const entries = await adjustment(act.lines, act.day)
+        await attempt(entries, { on: act.day, kind: 'adjustment' })
+        return
+      }
+      default: {
+        const source = posted[posted.length === 0 ? 0 : act.pick % posted.length]
+        if (source === undefined || source.slip.on > act.day) return
+        if (act.kind === 'reverse') {
+          if (source.kind === 'reversal' || source.kind === 'transfer-out' || source.kind === 'transfer-in') return
+          if (posted.some(({ reverses }) => reverses === source.slip.id)) return
+          await attempt(undone(source.entries, 1), { on: act.day, kind: 'reversal' }, source.slip)
+          return
+        }
+        if (source.kind !== 'issue') return
+        const back = undone(source.entries, act.share)
+        await attempt(
+          act.faulty ? back.map((entry) => ({ ...entry, condition: 'nonconforming' as const })) : back,
+          { on: act.day, kind: 'return' },
+          source.slip
+        )
+      }
+    }
+  }
+  return {
+    ledger,
+    play,
+    transferTo: async (other, act) => {
+      const place = shelfAt(act.shelf)
+      const out = await attempt([ledger.entry(place, `-${act.quantity}`)], {
+        on: act.day,
+        kind: 'transfer-out',
+        counterparty: other.ledger.warehouse.code
+      })
+      if (out === undefined) return
+      const lots = await h.sql<Lot>(
+        `select id, unit_cost::text as "unitCost", received_on::text as "receivedOn", '0' as "onHand" from lot where warehouse_id = $1 and id = any ($2::bigint[])`,
+        [ledger.warehouse.id, out.movements.map(({ lotId }) => lotId)]
+      )
+      const arriving = out.movements.map(({ lotId, quantity: left }, index) => {
+        const lot = lots.find(({ id }) => id === lotId)
+        if (lot === undefined) throw new Error(`lot ${lotId} is gone`)
+        return other.ledger.entry(place, left.slice(1), {
+          line: index + 1,
+          receivedOn: lot.receivedOn,
+          unitCost: place.ownership === 'own' ? lot.unitCost : null
+        })
+      })
+      await other.receive(arriving, { on: act.arrives, kind: 'transfer-in', reference: out.number })
+    },
+    receive: async (entries, writing) => {
+      if ((await attempt(entries, writing)) === undefined) throw new Error(`${writing.reference} could not come in`)
+    },
+    wrongBalances: async () => {
+      const rows = await h.sql<{ partId: number; ownership: 'own'; condition: 'qualified'; onHand: string }>(
+        `select part_id as "partId", ownership, condition, trim_scale(on_hand)::text as "onHand" from balance where warehouse_id = $1`,
+        [ledger.warehouse.id]
+      )
+      const found = new Map(rows.map((row) => [keyOf(row), row.onHand]))
+      return [...new Set([...found.keys(), ...expected.keys()])]
+        .map((balance) => ({
+          balance,
+          onHand: found.get(balance) ?? '0',
+          expected: decimal(expected.get(balance) ?? 0n, 3)
+        }))
+        .filter(({ onHand, expected: wanted }) => onHand !== wanted)
+    }
+  }
+}
