@@ -10,8 +10,10 @@
 // - `round-trips`: how often the service waits for PostgreSQL per request, counted by a proxy between them.
 // - `ledger-verified`: the self-check of the ledger, after filling and after everything that was posted.
 //
-// Names: post-slip slip-life stock-lookup stock-page round-trips growth catalogue-search; all of them if none is given.
-// --quick: the large ledger has 200,000 movements instead of 2,000,000. --slices N (6), --seconds N: about how long a slice takes (1.5).
+// - what `catalogue-search` and `month-end` print is told at the heads of their files.
+//
+// Names: post-slip slip-life stock-lookup stock-page round-trips growth catalogue-search month-end; all of them if none is given.
+// --quick: the large ledger has 200,000 movements instead of 2,000,000, the month end a tenth of its lots and warehouses. --slices N (6), --seconds N: about how long a slice takes (1.5).
 // --cpu-prof DIR: the service writes CPU profiles there.
 // With BENCH_DATABASE_URL databases are made and dropped on that server (its account needs CREATEDB); else an embedded one is
 // started in a temporary folder, as durable as in production.
@@ -500,17 +502,18 @@ async function growth(bench: Bench): Promise<void> {
   await verified(small, 'after posting')
 }
 
-async function catalogueSearch(bench: Bench): Promise<void> {
-  const child = spawn(process.execPath, [path.join(HERE, 'catalogue-search.ts')], {
-    env: { ...process.env, DATABASE_URL: await bench.database() },
+/** A figure that is a script of its own, on an empty database. */
+async function script(bench: Bench, name: string, env: NodeJS.ProcessEnv = {}): Promise<void> {
+  const child = spawn(process.execPath, [path.join(HERE, `${name}.ts`)], {
+    env: { ...env, ...process.env, DATABASE_URL: await bench.database() },
     stdio: ['ignore', 'inherit', 'inherit']
   })
   const [code] = (await once(child, 'exit')) as [number | null]
-  if (code !== 0) throw new Error('catalogue-search failed')
+  if (code !== 0) throw new Error(`${name} failed`)
 }
 
 const CEILING_FIGURES = ['post-slip', 'slip-life', 'stock-lookup', 'stock-page']
-const ALL = [...CEILING_FIGURES, 'round-trips', 'growth', 'catalogue-search']
+const ALL = [...CEILING_FIGURES, 'round-trips', 'growth', 'catalogue-search', 'month-end']
 
 /** After a signal everything is closed first; what is being measured meanwhile fails, which nobody needs to hear of. */
 let stopping: Promise<void> | undefined
@@ -529,8 +532,10 @@ async function main(): Promise<void> {
   if (CEILING_FIGURES.some((name) => names.has(name))) await againstCeiling(bench, names)
   if (names.has('round-trips')) await roundTrips(bench)
   if (names.has('growth')) await growth(bench)
-  if (names.has('catalogue-search')) await catalogueSearch(bench)
-  const width = Math.max(...figures.map(({ figure }) => figure.length))
+  if (names.has('catalogue-search')) await script(bench, 'catalogue-search')
+  if (names.has('month-end'))
+    await script(bench, 'month-end', options.quick ? { LOTS: '100000', WAREHOUSES: '400' } : {})
+  const width = Math.max(0, ...figures.map(({ figure }) => figure.length))
   for (const { figure, ratio, detail } of figures) say(`${figure.padEnd(width)}  ${ratio.padStart(7)}  ${detail}`)
 }
 
