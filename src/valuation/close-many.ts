@@ -191,7 +191,7 @@ async function closeOne(
   } catch (error) {
     if (error instanceof Refusal) {
       if (error.code === 'PeriodAlreadyClosed') return { state: 'already-closed', missing: null }
-      return { state: 'refused', missing: reasons(error) }
+      return { state: 'refused', missing: reasons(error, username) }
     }
     ctx.log.error({ err: error, warehouse, period }, 'a warehouse could not be closed')
     return {
@@ -215,10 +215,20 @@ export const closingSystem: Actor = {
   grants: systemActor.grants.map((grant) => ({ ...grant, duty: 'hq-finance' as const }))
 }
 
-const reasons = ({ code, message, extra }: Refusal): UnclosedWarehouse['missing'] =>
-  Array.isArray(extra['missing'])
-    ? (extra['missing'] as UnclosedWarehouse['missing'])
-    : [{ kind: problemType(code).split(':').at(-1) ?? code, detail: message, documents: [] }]
+function reasons({ code, message, extra }: Refusal, username: string): UnclosedWarehouse['missing'] {
+  if (Array.isArray(extra['missing'])) return extra['missing'] as UnclosedWarehouse['missing']
+  // Without a duty there the warehouse, and without an account the person, is said not to be there.
+  const isRight = code === 'DutyRequired' || code === 'NotFound'
+  return [
+    {
+      kind: isRight ? 'duty-required' : (problemType(code).split(':').at(-1) ?? code),
+      detail: isRight
+        ? `${username}, who asked for this, holds neither finance-supervisor nor hq-finance there any more`
+        : message,
+      documents: []
+    }
+  ]
+}
 
 const ABANDONED = statement<{ id: string }>(`
 select r.id::text as id
