@@ -238,7 +238,7 @@ test('charges worked out by hand are met; what is a cent of rounding is explaine
   })
   const { few, ledger, outcome } = hinges
   const file = path.join(few, 'expected.json')
-  const compared = async (change: { month: string; charge: string } | undefined = undefined) => {
+  const compared = async (change?: { month: string; charge: string }) => {
     const months = [
       { month: '2012-03', units_on_hand: 10, original_cost_on_hand: '3.3099', charge: '0.00' },
       // 0.1848 + 0.079992, each lot half up.
