@@ -2,7 +2,8 @@
 //
 // Everything enters through the verbs that the API calls, in one transaction: a first start that is killed halfway leaves
 // nothing behind, and the next one loads it anew. The row `sample` of `setting`, written in the same transaction, says that
-// it is there. Two processes that start together wait for each other; the second finds the row.
+// it is there. Two processes that start together wait for each other; the second finds the row. The month ends follow,
+// warehouse by warehouse; the row says which months are due until all are through, so that the next start goes on with them.
 import { readFile } from 'node:fs/promises'
 import { parse } from 'csv-parse/sync'
 import type { FastifyBaseLogger } from 'fastify'
@@ -24,20 +25,24 @@ import { run, statement } from '../platform/database.ts'
 import { Refusal } from '../platform/errors.ts'
 import { createRegion } from '../warehouses/create-region.ts'
 import { importWarehouses } from '../warehouses/import-warehouses.ts'
+import { endedMonths, endMonths } from './month-ends.ts'
 import { daysAgo, OPENED_DAYS_AGO, playSomeWeeks, type StockRow } from './some-weeks.ts'
 
 interface SampleState {
   passwordHash: string
+  /** Month ends that are not through in every warehouse. */
+  monthsDue: string[]
 }
 
 const LOCK = statement<never>(`select pg_advisory_xact_lock(7305003)`)
 const STATE = statement<SampleState>(
-  `select value->>'passwordHash' as "passwordHash" from setting where name = 'sample'`
+  `select value->>'passwordHash' as "passwordHash", coalesce(value->'monthsDue', '[]') as "monthsDue" from setting where name = 'sample'`
 )
 const IN_USE = statement<{ inUse: boolean }>(
   `select exists (select from warehouse) or exists (select from part) or exists (select from person where id <> 0) as "inUse"`
 )
 const NOTE = statement<never>(`insert into setting (name, value) values ('sample', $1::jsonb)`)
+const MONTHS_ENDED = statement<never>(`update setting set value = value - 'monthsDue' where name = 'sample'`)
 
 const csvText = (name: string): Promise<string> => readFile(new URL(`./${name}.csv`, import.meta.url), 'utf8')
 const csvRows = async <Row>(name: string): Promise<Row[]> => parse<Row>(await csvText(name), { columns: true })
@@ -49,14 +54,28 @@ export interface LoadSample {
 }
 
 /**
- * Loads the sample company into an empty store; does nothing where it is loaded already.
+ * Loads the sample company into an empty store, or goes on with its month ends where an earlier run was broken off; does nothing
+ * where it is loaded already.
  * @returns whether it was loaded now
  * @throws Refusal 409 `StoreInUse` for a store that holds something else, 422 `PasswordTooShort`
  */
 export async function loadSample(runtime: Runtime, { password, log }: LoadSample): Promise<boolean> {
   checkPassword(password, GIVEN_PASSWORD_MINIMUM)
-  const system = openContext(runtime, systemActor, log)
-  if ((await stateOf(system)) !== undefined) return false
+  const openLane = () => openContext(runtime, systemActor, log)
+  const system = openLane()
+  const isNew = (await stateOf(system)) === undefined && (await loadCompany(system, password))
+  const months = (await stateOf(system))?.monthsDue ?? []
+  if (months.length > 0) {
+    const stock = await csvRows<StockRow>('stock')
+    const warehouses = [...new Set(stock.map(({ warehouse }) => warehouse))]
+    await endMonths(openLane, { warehouses, months })
+    await run(system, MONTHS_ENDED, [])
+  }
+  return isNew
+}
+
+/** Everything but the month ends. */
+async function loadCompany(system: Context, password: string): Promise<boolean> {
   await refuseStoreInUse(system)
   const passwordHash = await hashPassword(password)
   // A month's partition is made in a transaction of its own, which would wait for ours.
@@ -69,7 +88,8 @@ export async function loadSample(runtime: Runtime, { password, log }: LoadSample
     await loadPeople(ctx, passwordHash)
     await loadCatalogue(ctx)
     await playSomeWeeks(ctx, await csvRows<StockRow>('stock'))
-    await run(ctx.em, NOTE, [JSON.stringify({ passwordHash, loadedAt: ctx.clock.now().toString() })])
+    const state = { passwordHash, monthsDue: endedMonths(ctx), loadedAt: ctx.clock.now().toString() }
+    await run(ctx.em, NOTE, [JSON.stringify(state)])
     return true
   })
 }
@@ -100,17 +120,16 @@ export async function openSample(
 ): Promise<{ password: string } | undefined> {
   const ctx = openContext(runtime, systemActor, log)
   const state = await stateOf(ctx)
-  if (state === undefined) {
-    if (await isInUse(ctx)) return undefined
-    const sample = { password: await password() }
+  if (state === undefined && (await isInUse(ctx))) return undefined
+  const sample = { password: await password() }
+  if (state === undefined || state.monthsDue.length > 0) {
     log.info('loading the sample company')
     const began = performance.now()
     await loadSample(runtime, { ...sample, log })
     log.info({ seconds: ((performance.now() - began) / 1000).toFixed(1) }, 'the sample company is there')
-    return sample
   }
-  const sample = { password: await password() }
-  if (!(await verifyPassword(sample.password, state.passwordHash))) await changePassword(ctx, state, sample.password)
+  if (state !== undefined && !(await verifyPassword(sample.password, state.passwordHash)))
+    await changePassword(ctx, state, sample.password)
   return sample
 }
 

@@ -34,7 +34,7 @@ interface House {
   post(slip: CreateSlip, posting?: { handedTo?: string; deliveredBy?: string }): Promise<SlipView>
 }
 
-function openHouse(ctx: Context, code: string): House {
+export function openHouse(ctx: Context, code: string): House {
   const as = async (duty: Duty) => actingAs(ctx, await actorOf(ctx.em, `${duty}@${code.toLowerCase()}`))
   const write: House['write'] = async (slip) => createSlip(await as('keeper'), { warehouse: code, ...slip })
   const sign: House['sign'] = async (number, duties = SIGNERS) => {
