@@ -125,7 +125,7 @@ test('pages, files and several warehouses say the same, and a closed month says 
     await counter.posted({ kind: 'issue', lines: [{ part, quantity: '1' }] })
   }
   h.clock.set('2026-07-05T10:00')
-  const [closed] = opened as [{ counter: Counter }]
+  const [closed] = opened as [{ counter: Counter; part: string }, { counter: Counter; part: string }]
   for (const period of ['2026-05', '2026-06'])
     await closeMonth(h, closer.actor, { id: closed.counter.warehouseId, code: closed.counter.warehouse }, period)
 
