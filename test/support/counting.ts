@@ -1,4 +1,4 @@
-import { openCounter, callerFor, type Caller, type Counter } from './counter.ts'
+import { callerFor, openCounter, type Caller, type Counter } from './counter.ts'
 import type { Harness } from './harness.ts'
 
 /** What somebody found at the shelf, line by line: `card` is what was counted unless said otherwise. */
