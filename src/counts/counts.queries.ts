@@ -46,13 +46,16 @@ export interface CountLineFilter {
   cursor?: string | undefined
 }
 
-const LINES = `
+const THESE_LINES = `
+       l.warehouse_id = $1 and l.count_id = $2 and l.line_no > $3 and ($4::text is null or l.state = $4)
+   and ($5::boolean is null or (l.state = 'settled' and (${DIFFERS}) = $5)) and ($6::text is null or l.part_id = (select id from part where number = $6))`
+// The page is known before the parts and people of its lines are looked up: a long count costs no more than its page.
+const LINE_PAGE = statement<CountLine>(`
 select ${COUNT_LINE_COLUMNS}
   from ${COUNT_LINE_FROM}
- where l.warehouse_id = $1 and l.count_id = $2 and l.line_no > $3 and ($4::text is null or l.state = $4)
-   and ($5::boolean is null or (l.state = 'settled' and (${DIFFERS}) = $5)) and ($6::text is null or part.number = $6)
- order by l.line_no`
-const LINE_PAGE = statement<CountLine>(`${LINES} limit $7`)
+ where l.warehouse_id = $1 and l.count_id = $2
+   and l.line_no = any (array(select l.line_no from count_line l where ${THESE_LINES} order by l.line_no limit $7))
+ order by l.line_no`)
 
 const filtersOf = ({ state, differs, part }: CountLineFilter) => [state ?? null, differs ?? null, part ?? null]
 
@@ -60,7 +63,7 @@ const filtersOf = ({ state, differs, part }: CountLineFilter) => [state ?? null,
 export async function listCountLines(ctx: Context, { number, limit = 50, cursor, ...filter }: CountLineFilter) {
   const { count, warehouse } = await loadCount(ctx, number)
   const [after] = readCursor(cursor, 1) ?? [0]
-  const values = [warehouse.id, count.id, Number(after) || 0, ...filtersOf({ number, ...filter }), limit + 1]
+  const values = [warehouse.id, count.id, after, ...filtersOf({ number, ...filter }), limit + 1]
   const rows = await run(ctx, LINE_PAGE, values)
   return pageFrom(rows.map(countLineView), limit, ({ line }) => [line])
 }
@@ -75,14 +78,14 @@ const OF_THIS_BALANCE = (table: string) =>
   `${table}.warehouse_id = l.warehouse_id and ${table}.part_id = l.part_id and ${table}.ownership = l.ownership and ${table}.condition = l.condition`
 
 // The lots that are on hand, or the last one that moved: that there is none must not tell that none is expected.
-const SHEET_LINES = LINES.replace(
-  '\n  from',
-  `,
+const SHEET_LINES = `
+select ${COUNT_LINE_COLUMNS},
        case when l.state <> 'settled' then coalesce(
          (select string_agg(lot.id::text, ', ' order by lot.received_on, lot.id) from lot where ${OF_THIS_BALANCE('lot')} and not lot.exhausted),
          (select m.lot_id::text from movement m where ${OF_THIS_BALANCE('m')} order by m.occurred_on desc, m.id desc limit 1)) end as "lotsToCount"
-  from`
-)
+  from ${COUNT_LINE_FROM}
+ where ${THESE_LINES}
+ order by l.line_no`
 
 /** All lines that a filter leaves, through a cursor of the database: memory stays flat at any length. */
 export async function* countLines(

@@ -86,14 +86,14 @@ test('pages run newest first, each count once, in the shape of one warehouse’s
   expect(mine).toMatchObject({
     items: [
       {
-        number: numbers[near.warehouse]?.counting,
+        number: numbers[near.warehouse].counting,
         kind: 'cycle',
         state: 'counting',
         period: null,
         note: 'shelf 4',
         awaiting: []
       },
-      { number: numbers[near.warehouse]?.approved, kind: 'month-end', state: 'approved', period: '2026-11' }
+      { number: numbers[near.warehouse].approved, kind: 'month-end', state: 'approved', period: '2026-11' }
     ],
     nextCursor: null
   })
@@ -109,7 +109,7 @@ test('pages run newest first, each count once, in the shape of one warehouse’s
 })
 
 test('a count says how far its lines are, and its history what was done', async () => {
-  const { approved = '' } = numbers[near.warehouse] ?? {}
+  const { approved } = numbers[near.warehouse]
   const answer = await near.keeper.get(`/v1/counts/${approved}`)
   expect(answer.headers['etag']).toBe(`"${answer.body.version}"`)
   expect(answer.body).toMatchObject({
@@ -123,7 +123,7 @@ test('a count says how far its lines are, and its history what was done', async 
 })
 
 test('lines are found by state, by difference and by part', async () => {
-  const { approved = '', counting = '' } = numbers[near.warehouse] ?? {}
+  const { approved, counting } = numbers[near.warehouse]
   expect(await near.lines(approved, 'differs=true')).toMatchObject([
     { part: parts.lost, state: 'settled', expected: '7', counted: '5', variance: '-2', cause: 'damage' }
   ])
@@ -143,7 +143,7 @@ test('lines are found by state, by difference and by part', async () => {
 })
 
 test('the lines leave as CSV with Chinese and English headings, without a figure until they are settled', async () => {
-  const { approved = '', counting = '' } = numbers[near.warehouse] ?? {}
+  const { approved, counting } = numbers[near.warehouse]
   const csv = async (number: string, query = '') => {
     const { text, headers } = await near.keeper.get(`/v1/counts/${number}/lines${query}`, { accept: 'text/csv' })
     expect(headers['content-type']).toBe('text/csv; charset=utf-8')
@@ -173,7 +173,7 @@ test('the lines leave as CSV with Chinese and English headings, without a figure
 })
 
 test('a count of a warehouse one may not see is like one that does not exist', async () => {
-  const { approved = '' } = numbers[far.warehouse] ?? {}
+  const { approved } = numbers[far.warehouse]
   for (const place of ['', '/lines', '/history', '/sheet']) {
     const answers = [
       await near.keeper.get(`/v1/counts/${approved}${place}`),
@@ -195,7 +195,7 @@ describe('when a balance was last really counted', () => {
     )
 
   test('every balance has the day and the number of its last approved count, or neither', async () => {
-    const { approved } = numbers[near.warehouse] ?? {}
+    const { approved } = numbers[near.warehouse]
     expect(await listed('')).toEqual(
       [
         [parts.agreed, '2026-11-20', approved],
@@ -321,4 +321,13 @@ test('at 3,000 warehouses counts are found by an index, whoever asks', async () 
       .join('\n')
     expect(plan, text).not.toContain('Seq Scan on stock_count c')
   }
+})
+
+test('a cursor of another list is refused, whatever it holds', async () => {
+  const { counting } = numbers[near.warehouse]
+  for (const path of ['/v1/counts', `/v1/counts/${counting}/lines`, `/v1/warehouses/${near.warehouse}/counts`])
+    for (const key of [['x'], ['99999999999999999999'], [1, 2], {}, 'x'])
+      expect(
+        await near.keeper.get(`${path}?cursor=${Buffer.from(JSON.stringify(key)).toString('base64url')}`)
+      ).toMatchObject({ status: 400, body: { code: 'CursorInvalid' } })
 })
