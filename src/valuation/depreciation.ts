@@ -115,7 +115,7 @@ export async function runDepreciation(
 const COLUMNS = (row: string, names: string): string => `
        ${names}.part_number as part, ${names}.name, ${names}.name_zh as "nameZh", ${row}.lot_id::text as lot, ${row}.condition, ${row}.received_on as "receivedOn",
        month_index($2::date) - month_index(${row}.received_on) + 1 as "ageMonths", trim_scale(${row}.quantity)::text as quantity, ${row}.unit_cost::text as "unitCost",
-       ${row}.cost::text as cost, ${row}.months_charged as "monthsCharged", ${row}.charge::numeric(18,2)::text as charge,
+       ${row}.cost::numeric(18,2)::text as cost, ${row}.months_charged as "monthsCharged", ${row}.charge::numeric(18,2)::text as charge,
        ${row}.accumulated::numeric(18,2)::text as "accumulatedDepreciation", (${row}.cost - ${row}.accumulated)::numeric(18,2)::text as "netBookValue"`
 
 export type DepreciationKey = [part: string, condition: string, lot: string]
