@@ -1,4 +1,7 @@
+import { setTimeout } from 'node:timers/promises'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { inTransaction } from '../../src/platform/context.ts'
+import { postSlip } from '../../src/slips/post-slip.ts'
 import { callerFor, type Caller } from '../support/counter.ts'
 import { openCounting, type Counting } from '../support/counting.ts'
 import { DEFAULT_TIME, openHarness, type Harness } from '../support/harness.ts'
@@ -92,6 +95,32 @@ test('however much is posted and counted at once, every entry expects exactly wh
   expect(made).toHaveLength(12)
   for (const { expected, moved } of made) expect(expected).toBe(moved)
   expect(await c.verify()).toMatchObject({ ok: true })
+})
+
+test('who counts or opens a count waits for a posting that is under way', async () => {
+  const part = await c.stocked({ quantity: '10' })
+  const issue = async () => {
+    const { number } = await c.slip({ kind: 'issue', lines: [{ part: part.number, quantity: '1' }] })
+    await c.sign(number)
+    return number
+  }
+  /** Posts, begins something else, and commits only a while later. */
+  const whilePosting = async <Result>(begin: () => Promise<Result>): Promise<Result> => {
+    const number = await issue()
+    let begun: Promise<Result> | undefined
+    await inTransaction(h.contextOf(c.keeper.person.actor), async (inner) => {
+      await postSlip(inner, { number })
+      begun = begin()
+      await setTimeout(300)
+    })
+    if (begun === undefined) throw new Error('nothing was begun')
+    return begun
+  }
+
+  const { number } = await whilePosting(() => c.open())
+  expect(await whilePosting(() => c.enter(number, [{ line: 1, counted: '8' }]))).toMatchObject({ settled: 1 })
+  expect(await c.lines(number)).toMatchObject([{ snapshot: '9', expected: '8', variance: '0' }])
+  for (const { expected, moved } of await entries()) expect(expected).toBe(moved)
 })
 
 test('of two counters at one line at once, one entry wins and the other is told so', async () => {
