@@ -16,6 +16,7 @@ import {
   ref,
   WarehouseCode
 } from '../platform/schemas.ts'
+import { RegionCode } from '../warehouses/warehouses.schemas.ts'
 import {
   COUNT_REPORT_COLUMNS,
   CountReportBody,
@@ -57,7 +58,7 @@ const countFilter = {
   kind: Type.Optional(oneOf(COUNT_KINDS, 'Kind of count')),
   ...limitAndCursor
 }
-const region = Type.Optional(Type.String({ maxLength: 20, description: 'Region code (区域)' }))
+const region = Type.Optional(RegionCode)
 
 const tagged = <Versioned extends { version: number }>(reply: FastifyReply, view: Versioned): Versioned => {
   reply.header('etag', etagOf(view.version))

@@ -2,6 +2,7 @@ import { Type } from 'typebox'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { sendCsv, wantsCsv } from '../platform/csv.ts'
 import { closed, Day, limitAndCursor, PartNumber, problems, ref, WarehouseCode } from '../platform/schemas.ts'
+import { RegionCode } from '../warehouses/warehouses.schemas.ts'
 import { ledgerStream, listLedger, listLots, listNetworkStock, listWarehouseStock } from './ledger.queries.ts'
 import {
   Condition,
@@ -72,7 +73,7 @@ export const ledgerRoutes: FastifyPluginAsyncTypebox = async (app) => {
         querystring: Type.Object(
           {
             part: Type.Optional(PartNumber),
-            region: Type.Optional(WarehouseCode),
+            region: Type.Optional(RegionCode),
             agedOver: Type.Optional(Type.Integer({ minimum: 0, maximum: 600, description: 'Months held' })),
             ...limitAndCursor
           },

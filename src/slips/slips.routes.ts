@@ -455,7 +455,7 @@ export const slipRoutes: FastifyPluginAsyncTypebox = async (app) => {
         description:
           'The 1st to 15th (half=1) or the 16th to the end of the month (half=2). Reports of receipts that were reversed are left out.',
         querystring: Type.Object(
-          { period: Month, half: Type.Unsafe<1 | 2>({ type: 'integer', enum: [1, 2] }) },
+          { period: Month, half: Type.Unsafe<1 | 2>({ type: 'integer', enum: [1, 2], examples: [2] }) },
           closed
         ),
         response: { 200: ref(QualitySummaryView), ...problems }

@@ -17,6 +17,7 @@ import {
   UnitCost,
   WarehouseCode
 } from '../platform/schemas.ts'
+import { RegionCode } from '../warehouses/warehouses.schemas.ts'
 import { PURPOSES } from '../slips/slip-kinds.ts'
 import { AGING_GROUPS } from './aging.ts'
 import { JOURNAL_ROLES } from './journal-accounts.ts'
@@ -32,7 +33,7 @@ export const PeriodParams = Type.Object({ warehouse: WarehouseCode, period: Peri
 const scope = {
   period: Period,
   warehouse: Type.Optional(WarehouseCode),
-  region: Type.Optional(Type.String({ ...WarehouseCode, description: 'Region code (区域)' }))
+  region: Type.Optional(RegionCode)
 }
 const part = { part: Type.Optional(PartNumber) }
 export const PartPageQuery = Type.Object({ ...part, ...limitAndCursor }, closed)

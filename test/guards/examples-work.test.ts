@@ -102,6 +102,7 @@ const BEFORE: Record<string, () => Promise<{ path?: string; token?: string } | v
   approveControlledPart: async () => ({ path: '/v1/parts/FR-M94B-38/controlled-approvals' }),
   moveWarehouse: async () => ({ path: '/v1/warehouses/GZ11/move' }),
   renameWarehouse: async () => ({ path: '/v1/warehouses/GZ11/renaming' }),
+  closePeriod: async () => ({ path: '/v1/warehouses/HQ/periods/2026-10/closing' }),
   closeWarehouse: async () => ({ path: `/v1/warehouses/${(await h.make.warehouse()).code}/closing` }),
   createSlip: async () => ({ token: keeper.person.token }),
   amendSlip: async () => ({ path: `/v1/slips/${await number()}`, token: keeper.person.token }),
@@ -237,6 +238,52 @@ test('every example of a body is accepted', async () => {
       .set('content-type', type)
       .send(typeof example === 'string' ? example : JSON.stringify(example))
     if (status >= 300) faults.push(`${id} ${path}: ${status} ${text.slice(0, 400)}`)
+  }
+  expect(faults).toEqual([])
+})
+
+interface Parameter {
+  in: string
+  name: string
+  required?: boolean
+  example?: unknown
+}
+
+/** What stands in a path or query for documents that are made here; whatever else the examples name is in the sample company. */
+const READ: Record<string, () => Promise<string>> = {
+  slip: () => number(),
+  'slips/{number}': () => number(),
+  'api-keys/{id}': async () =>
+    (await keeper.post('/v1/api-keys', { name: 'reader', expiresOn: '2027-01-01' })).body.id as string,
+  'period-closings/{id}': async () =>
+    (await by(token, 'post', '/v1/period-closings', { period: '2026-09' })).body.id as string
+}
+
+test('every example of a path and a query finds what it names', async () => {
+  const paths = h.app.swagger().paths as Record<
+    string,
+    Record<string, { operationId: string; parameters?: Parameter[] }>
+  >
+  const faults: string[] = []
+  for (const [url, { get }] of Object.entries(paths)) {
+    if (get === undefined) continue
+    const parameters = get.parameters ?? []
+    const valueOf = async ({ name, example }: Parameter, key = name) => String((await READ[key]?.()) ?? example)
+    let path = url
+    for (const [segment, name] of url.matchAll(/[^/]+[/][{](\w+)[}]/g)) {
+      const parameter = parameters.find((given) => given.in === 'path' && given.name === name)
+      if (parameter === undefined || name === undefined) throw new Error(`${url} says nothing of ${name}`)
+      path = path.replace(`{${name}}`, encodeURIComponent(await valueOf(parameter, segment)))
+    }
+    const queries = parameters.filter((parameter) => parameter.in === 'query')
+    const required = queries.filter((parameter) => parameter.required)
+    const optional = queries.filter((parameter) => !parameter.required && parameter.example !== undefined)
+    for (const asked of [[], ...optional.map((parameter) => [parameter])]) {
+      const query = new URLSearchParams()
+      for (const parameter of [...required, ...asked]) query.set(parameter.name, await valueOf(parameter))
+      const { status, text } = await h.api.get(`${path}?${query}`).auth(token, { type: 'bearer' })
+      if (status >= 300) faults.push(`${get.operationId} ${path}?${query}: ${status} ${text.slice(0, 400)}`)
+    }
   }
   expect(faults).toEqual([])
 })
