@@ -40,10 +40,18 @@ const pick = fc.nat()
 
 /** The acts by kind, with days as the test counts them. */
 export const acts = <Day>(day: fc.Arbitrary<Day>, age: fc.Arbitrary<string>) => ({
-  receive: fc.record({ kind: fc.constant('receive' as const), shelf, quantity, unitCost, day, age: fc.option(age) }),
+  receive: fc.record({
+    kind: fc.constant('receive' as const),
+    shelf,
+    // More than one issue takes.
+    quantity: quantity.map((most) => decimal(thousandths(most) * 4n, 3)),
+    unitCost,
+    day,
+    age: fc.option(age)
+  }),
   issue: fc.record({
     kind: fc.constant('issue' as const),
-    lines: fc.array(fc.record({ shelf, quantity }), { minLength: 1, maxLength: 3 }),
+    lines: fc.array(fc.record({ shelf, quantity }), { minLength: 1, maxLength: 2 }),
     day
   }),
   return: fc.record({
@@ -64,6 +72,9 @@ export const acts = <Day>(day: fc.Arbitrary<Day>, age: fc.Arbitrary<string>) => 
   }),
   transfer: fc.record({ kind: fc.constant('transfer' as const), shelf, quantity, day, arrives: day })
 })
+
+/** What a warehouse reverses alone: a transfer has its other end elsewhere, and a reversal is not reversed. */
+const UNDOABLE: readonly SlipKind[] = ['receipt', 'issue', 'return', 'adjustment']
 
 interface Lot {
   id: string
@@ -184,24 +195,26 @@ export function playerOf(h: Harness, ledger: Kernel, shelves: readonly Shelf[]):
         return
       }
       default: {
-        const source = posted[posted.length === 0 ? 0 : act.pick % posted.length]
-        if (source === undefined || source.slip.on > act.day) return
-        if (act.kind === 'reverse') {
-          if (source.kind === 'reversal' || source.kind === 'transfer-out' || source.kind === 'transfer-in') return
-          if (posted.some(({ reverses }) => reverses === source.slip.id)) return
-          await attempt(undone(source.entries, 1), { on: act.day, kind: 'reversal' }, source.slip)
-          return
-        }
-        if (source.kind !== 'issue') return
-        const back = undone(source.entries, act.share)
+        const isWanted = ({ kind, slip }: (typeof posted)[number]) =>
+          act.kind === 'return'
+            ? kind === 'issue'
+            : UNDOABLE.includes(kind) && !posted.some(({ reverses }) => reverses === slip.id)
+        const sources = posted.filter(isWanted)
+        const source = sources[sources.length === 0 ? 0 : act.pick % sources.length]
+        if (source === undefined) return
+        // Nothing comes back before it left.
+        const on = act.day < source.slip.on ? source.slip.on : act.day
+        const back = undone(source.entries, act.kind === 'return' ? act.share : 1)
+        const isFaulty = act.kind === 'return' && act.faulty
         await attempt(
-          act.faulty ? back.map((entry) => ({ ...entry, condition: 'nonconforming' as const })) : back,
-          { on: act.day, kind: 'return' },
+          isFaulty ? back.map((entry) => ({ ...entry, condition: 'nonconforming' as const })) : back,
+          { on, kind: act.kind === 'return' ? 'return' : 'reversal' },
           source.slip
         )
       }
     }
   }
+
   return {
     ledger,
     play,
