@@ -45,6 +45,13 @@ export interface Counter {
   }): Promise<{ number: string; id: number }>
   onHand(part: string, ownership?: string, condition?: string): Promise<string>
   verify(): Promise<{ ok: boolean; findings: unknown[] }>
+  /**
+   * The month end, with the clock as it stands: everything is counted and found as the ledger has it, handed in, signed by finance,
+   * department and head office, and the month is closed. Answers the closing. The month is over.
+   */
+  monthEnd(period: string): Promise<any>
+  /** The same without the closing; answers the approved count. */
+  countMonth(period: string): Promise<any>
 }
 
 export function callerFor(h: Harness, person: MadePerson): Caller {
@@ -128,6 +135,9 @@ function counterWith(
     if (answer.status !== status) throw new Error(`${answer.status}: ${answer.text}`)
     return answer.body
   }
+  let controller: Caller | undefined
+  const headOffice = async (): Promise<Caller> =>
+    (controller ??= callerFor(h, await h.make.person({ grants: [{ duty: 'stock-controller', warehouse: code }] })))
   const counter: Counter = {
     warehouse: code,
     warehouseId: id,
@@ -159,7 +169,31 @@ function counterWith(
         )?.onHand ?? '0'
       )
     },
-    verify: async () => must(await keeper.get(`/v1/ledger/verification?warehouse=${code}`), 200)
+    verify: async () => must(await keeper.get(`/v1/ledger/verification?warehouse=${code}`), 200),
+    monthEnd: async (period) => {
+      await counter.countMonth(period)
+      return must(await signers['finance-supervisor'].post(`/v1/warehouses/${code}/periods/${period}/closing`), 201)
+    },
+    countMonth: async (period) => {
+      const { number } = must(await keeper.post(`/v1/warehouses/${code}/counts`, { kind: 'month-end', period }), 201)
+      // Past the blindness: whoever counts right finds what the ledger has.
+      const lines = await h.sql<{ line: number; counted: string; card: string }>(
+        `select line_no as line, trim_scale(b.on_hand)::text as counted, trim_scale(b.on_hand)::text as card
+           from stock_count c
+           join count_line l on l.warehouse_id = c.warehouse_id and l.count_id = c.id
+           join balance b on (b.warehouse_id, b.part_id, b.ownership, b.condition) = (l.warehouse_id, l.part_id, l.ownership, l.condition)
+          where c.warehouse_id = $1 and c.number = $2 order by line_no`,
+        [id, number]
+      )
+      for (let from = 0; from < lines.length; from += 1000)
+        must(await keeper.post(`/v1/counts/${number}/entries`, { entries: lines.slice(from, from + 1000) }), 200)
+      must(await keeper.post(`/v1/counts/${number}/submission`), 200)
+      const sign = async (by: Caller, duty: Duty) =>
+        must(await by.post(`/v1/counts/${number}/signatures`, { duty, decision: 'approve' }), 200)
+      await sign(signers['finance-supervisor'], 'finance-supervisor')
+      await sign(signers['department-head'], 'department-head')
+      return sign(await headOffice(), 'stock-controller')
+    }
   }
   return counter
 }
