@@ -116,8 +116,8 @@ create table count_line (
   constraint count_line_settled_was_counted check (state <> 'settled' or (counted is not null and card is not null and expected is not null)),
   constraint count_line_counted_not_negative check (counted >= 0 and card >= 0)
 );
+-- No second index begins with the count: right after a count was opened the planner could not tell it from the primary key.
 create unique index count_line_one_count_per_balance on count_line (warehouse_id, part_id, ownership, condition) where active;
-create unique index count_line_balance_once on count_line (warehouse_id, count_id, part_id, ownership, condition);
 create index count_line_last_counted on count_line (warehouse_id, part_id, ownership, condition, counted_at desc) where state = 'settled';
 
 -- What was entered, by whom, and what the ledger held at that moment. Append-only: a recount is another entry.

@@ -33,8 +33,8 @@ select e.entry, l.line_no as line, part.number as part, l.ownership, l.condition
     union all
    (select c.* from part p
      cross join lateral (
-       select * from count_line where warehouse_id = $1 and count_id = $2 and part_id = p.id and ownership = e.ownership and condition = e.condition offset 0) c
-     where e.line is null and p.number = e.part offset 0)) l
+       select * from count_line where warehouse_id = $1 and part_id = p.id and ownership = e.ownership and condition = e.condition and active offset 0) c
+     where e.line is null and p.number = e.part and c.count_id = $2 offset 0)) l
   join part on part.id = l.part_id`)
 
 // In key order, as postings lock them. The next statement sees what is on hand while nobody can change it.
