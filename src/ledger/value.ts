@@ -12,7 +12,12 @@
  * @param aged month index of the lot's first month; @param until month index of P
  */
 export const rateSum = (aged: string, until: string): string =>
-  `(select coalesce(least(sum(policy.rate * greatest(0, least(${until}, policy.until_month, ${aged} + policy.grace_months + policy.charge_count - 1) - greatest(policy.from_month, ${aged} + policy.grace_months) + 1)), 1), 0) from depreciation_policy policy)`
+  `(select coalesce(least(sum(policy.rate * ${chargesTaken(aged, until)}), 1), 0) from depreciation_policy policy)`
+
+/** How many charges of the policy `policy` a lot has had up to and including P; parameters as in `rateSum`. */
+export function chargesTaken(aged: string, until: string): string {
+  return `greatest(0, least(${until}, policy.until_month, ${aged} + policy.grace_months + policy.charge_count - 1) - greatest(policy.from_month, ${aged} + policy.grace_months) + 1)`
+}
 
 /** The accumulated depreciation of what a lot `l` has on hand, charged up to and including the month before `today`. */
 export const chargeOnHand = (today: string): string =>

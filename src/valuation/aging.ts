@@ -5,11 +5,11 @@ import type { Context } from '../identity/actor.ts'
 import type { Condition, Ownership } from '../ledger/post.ts'
 import { rowsOf, type CsvColumns } from '../platform/csv.ts'
 import { pageFrom, readCursor } from '../platform/cursor.ts'
-import { run, type Statement } from '../platform/database.ts'
+import { run, statement, type Statement } from '../platform/database.ts'
 import { Refusal } from '../platform/errors.ts'
 import { listAgingBuckets } from './aging-buckets.ts'
 import { firstDay, stateOf, type BookedMonth, type BookedMonths } from './depreciation.ts'
-import { LOT_BOOKS } from './lot-books.ts'
+import { lotBooks } from './lot-books.ts'
 import type { RowSource, ScopedWarehouse, StatementScope } from './statement-scope.ts'
 
 /** A lot with its age; decimals are text. */
@@ -121,7 +121,7 @@ const FROZEN_LOTS = `
      where d.warehouse_id = any ($1::int[]) and d.period = $2::date and $10 = 'own'
   )`
 // Of a closed month the names are those of the month.
-const COMPUTED_LOTS = `${LOT_BOOKS},
+const COMPUTED_LOTS = `${lotBooks('$3')},
   aged as (
     select b.warehouse_id, part.number as part_number, coalesce(r.name, part.name) as name, case when r.part_id is null then part.name_zh else r.name_zh end as name_zh,
            b.part_id, b.lot_id, b.ownership, b.condition, b.received_on, ${AGE('b.received_on')} as age, b.quantity, b.unit_cost, b.cost, b.accumulated
@@ -188,12 +188,13 @@ export interface AgingTotals {
 }
 
 // $1 the warehouses that are worked out, $2 the month, $3 those whose frozen rows are read, $4 the ownership.
-const LOTS = `${LOT_BOOKS},
+const FROZEN_AGES = `
+    select warehouse_id, part_id, ${AGE('received_on')} as age, quantity, cost, accumulated from depreciation_line
+     where warehouse_id = any ($3::int[]) and period = $2::date and $4 = 'own'`
+const lots = (part?: string): string => `${lotBooks(part)},
   aged as (
     select warehouse_id, part_id, ${AGE('received_on')} as age, quantity, cost, accumulated from book where ownership = $4
-     union all
-    select warehouse_id, part_id, ${AGE('received_on')}, quantity, cost, accumulated from depreciation_line
-     where warehouse_id = any ($3::int[]) and period = $2::date and $4 = 'own'
+     union all ${FROZEN_AGES}
   )`
 const SUMS = `count(a.age)::int as lots, trim_scale(coalesce(sum(a.quantity), 0))::text as quantity, coalesce(sum(a.cost), 0)::numeric(18,2)::text as cost,
        coalesce(sum(a.accumulated), 0)::numeric(18,2)::text as "accumulatedDepreciation", coalesce(sum(a.cost - a.accumulated), 0)::numeric(18,2)::text as "netBookValue"`
@@ -202,7 +203,7 @@ const apart = ({ closedIds, openIds }: BookedMonths, ownership: Ownership) =>
   ownership === 'own' ? { computed: openIds, frozen: closedIds } : { computed: [...openIds, ...closedIds], frozen: [] }
 
 const TOTALS: Statement<AgingTotals> = {
-  text: `with ${LOTS} select ${SUMS} from aged a where ($5::int is null or a.part_id = $5) and a.age >= $6 and ($7::int is null or a.age <= $7)`
+  text: `with ${lots('$5')} select ${SUMS} from aged a where ($5::int is null or a.part_id = $5) and a.age >= $6 and ($7::int is null or a.age <= $7)`
 }
 
 /** The sums of the list. */
@@ -227,9 +228,8 @@ export interface AgedBucket extends AgingTotals {
 }
 
 // $5 the warehouses and $6 the group of each; every group has every class of age.
-const BUCKETS: Statement<AgedBucket & { place: number }> = {
-  text: `
-with ${LOTS}, grouped as (
+const bucketsOf = (lots: string): string => `
+with ${lots}, grouped as (
   select g.place, a.* from aged a join unnest($5::int[], $6::int[]) as g (warehouse_id, place) using (warehouse_id)
 )
 select groups.place, k.name as bucket, k.name_zh as "bucketZh", k.from_months as "fromMonths", k.to_months as "toMonths", ${SUMS}
@@ -238,7 +238,11 @@ select groups.place, k.name as bucket, k.name_zh as "bucketZh", k.from_months as
   left join grouped a on a.place = groups.place and a.age >= k.from_months and (k.to_months is null or a.age <= k.to_months)
  group by groups.place, k.from_months
  order by groups.place, k.from_months`
-}
+const BUCKETS: Statement<AgedBucket & { place: number }> = { text: bucketsOf(lots()) }
+// What every closing asks of its own month; the books need not be planned for it.
+const FROZEN_BUCKETS = statement<AgedBucket & { place: number }>(
+  bucketsOf(`aged as (select * from (${FROZEN_AGES}) frozen where cardinality($1::int[]) = 0)`)
+)
 
 /**
  * What lies in each class of age, by group of warehouses.
@@ -251,7 +255,7 @@ export async function agedBuckets(
   { groups, ownership }: { groups: readonly (readonly number[])[]; ownership: Ownership }
 ): Promise<AgedBucket[][]> {
   const { computed, frozen } = apart(months, ownership)
-  const rows = await run(ctx, BUCKETS, [
+  const rows = await run(ctx, computed.length === 0 ? FROZEN_BUCKETS : BUCKETS, [
     computed,
     firstDay(months.period),
     frozen,

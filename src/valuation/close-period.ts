@@ -27,8 +27,12 @@ export interface Closing extends Checklist {
 /** No slip is dated earlier. */
 const FIRST_PERIOD = '2000-01'
 const ENSURE = statement<never>('select ensure_statement_partitions($1::date)')
-// How long a month end takes depends on the stock; requests have a limit, and this is one that may be long.
-const NO_TIME_LIMIT = statement<never>('set local statement_timeout = 0')
+// How long a month end takes depends on the stock; requests have a limit, and this is one that may be long. For few lots planning
+// its statements costs more than running them, so that a plan for any warehouse does; many lots have one of their own.
+const PREPARE = statement<never>(`
+select set_config('statement_timeout', '0', true),
+       set_config('plan_cache_mode', case when (select count(*) from (select from lot where warehouse_id = $1 and not exhausted limit 5001) lots) <= 5000
+                                          then 'force_generic_plan' else 'force_custom_plan' end, true)`)
 // Months are locked oldest first, so that two closings of a warehouse queue.
 const LOCK = statement<never>(`
 select pg_advisory_xact_lock($1::int, month)
@@ -61,7 +65,7 @@ export async function closePeriod(
   if (dryRun) return readClosing(ctx, { warehouse: code, period })
   await makeRoom(ctx, period)
   return inTransaction(ctx, async (inner) => {
-    await run(inner, NO_TIME_LIMIT, [])
+    await run(inner, PREPARE, [warehouse.id])
     await run(inner, LOCK, [warehouse.id, firstDay(period)])
     await refuseClosed(inner, warehouse, period)
     const { missing, warnings } = await closingChecklist(inner, warehouse, period)

@@ -3,7 +3,7 @@
 import type { Context } from '../identity/actor.ts'
 import { rowsOf, type CsvColumns } from '../platform/csv.ts'
 import { run, statement, type Statement } from '../platform/database.ts'
-import { LOT_BOOKS } from './lot-books.ts'
+import { LOT_BOOKS, lotBooks } from './lot-books.ts'
 
 /** A lot in the statement; decimals are text. */
 export interface DepreciationRow {
@@ -97,9 +97,9 @@ select warehouse_id, $2::date, part_id, lot_id, condition, received_on, quantity
   from book where ownership = 'own'
  order by part_id, lot_id`
 
-// Not prepared: a plan for any warehouse is a bad one for one with a million lots. In the order of the key, because the index then
+// Prepared; closing says whether it is planned anew, because a plan for any warehouse is a bad one for one with a million lots. In the order of the key, because the index then
 // only grows at its end: with a million lots that saves more than the sorting costs.
-const RUN: Statement<never> = { text: runInto('depreciation_line') }
+const RUN = statement<never>(runInto('depreciation_line'))
 
 /**
  * Writes the depreciation of a month, inside the transaction that closes it: only its lock keeps the month from moving. A second
@@ -130,12 +130,11 @@ select ${COLUMNS('d', 'r')}
  order by r.part_number, r.condition, d.lot_id limit $7`
 
 const COMPUTED = `
-with ${LOT_BOOKS}
+with ${lotBooks('$3')}
 select ${COLUMNS('b', 'part')}
   from book b
   join (select id, number as part_number, name, name_zh from part) part on part.id = b.part_id
- where b.ownership = 'own' and ($3::int is null or b.part_id = $3)
-   and (part.part_number, b.condition, b.lot_id) > ($4::text, $5::text, $6::bigint)
+ where b.ownership = 'own' and (part.part_number, b.condition, b.lot_id) > ($4::text, $5::text, $6::bigint)
  order by part.part_number, b.condition, b.lot_id limit $7`
 
 const FIRST: DepreciationKey = ['', '', '0']
@@ -185,25 +184,32 @@ export async function* depreciationStream(
   for await (const row of rows) yield { warehouse: warehouse.code, period, state: stateOf(month), ...row }
 }
 
+const FIGURES = `count(*)::int as lots, coalesce(sum(cost), 0)::numeric(18,2)::text as cost, coalesce(sum(charge), 0)::numeric(18,2)::text as charge,
+       coalesce(sum(accumulated), 0)::numeric(18,2)::text as "accumulatedDepreciation", coalesce(sum(cost - accumulated), 0)::numeric(18,2)::text as "netBookValue"`
+const frozenLines = (ids: string, part: string): string =>
+  `select cost, charge, accumulated from depreciation_line where warehouse_id = any (${ids}::int[]) and period = $2::date and (${part}::int is null or part_id = ${part})`
 // $1 the open warehouses, $2 the month, $3 the closed ones, $4 a part or null.
 const TOTALS: Statement<DepreciationTotals> = {
   text: `
-with ${LOT_BOOKS}, line as (
-  select cost, charge, accumulated from book where ownership = 'own' and ($4::int is null or part_id = $4)
+with ${lotBooks('$4')}, line as (
+  select cost, charge, accumulated from book where ownership = 'own'
    union all
-  select cost, charge, accumulated from depreciation_line where warehouse_id = any ($3::int[]) and period = $2::date and ($4::int is null or part_id = $4)
+  ${frozenLines('$3', '$4')}
 )
-select count(*)::int as lots, coalesce(sum(cost), 0)::numeric(18,2)::text as cost, coalesce(sum(charge), 0)::numeric(18,2)::text as charge,
-       coalesce(sum(accumulated), 0)::numeric(18,2)::text as "accumulatedDepreciation", coalesce(sum(cost - accumulated), 0)::numeric(18,2)::text as "netBookValue"
-  from line`
+select ${FIGURES} from line`
 }
+// What every closing asks of its own month; the books need not be planned for it.
+const FROZEN_TOTALS = statement<DepreciationTotals>(`select ${FIGURES} from (${frozenLines('$1', '$3')}) line`)
 
 /** The sums of all lots of the warehouses. */
 export async function depreciationTotals(
   ctx: Context,
   { closedIds, openIds, period, partId }: BookedMonths
 ): Promise<DepreciationTotals> {
-  const [totals] = await run(ctx, TOTALS, [openIds, firstDay(period), closedIds, partId ?? null])
+  const [totals] =
+    openIds.length === 0
+      ? await run(ctx, FROZEN_TOTALS, [closedIds, firstDay(period), partId ?? null])
+      : await run(ctx, TOTALS, [openIds, firstDay(period), closedIds, partId ?? null])
   if (totals === undefined) throw new Error('a sum is always one row')
   return totals
 }

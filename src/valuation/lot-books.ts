@@ -6,38 +6,43 @@
 // the movements, and not worked out anew for the quantity of that day, it is what was booked, to the cent, also when a slip was
 // written late. So the same statement serves a month that is being closed, a preview of any open month, and needs no earlier run.
 // What it does not do: read a closed month. Its rows were written once, and those are read.
-import { rateSum } from '../ledger/value.ts'
+import { chargesTaken, rateSum } from '../ledger/value.ts'
 
 /** No goods are older: slips refuse earlier days. */
 const OLDEST = "month_index('2000-01-01')"
 
-/** How many charges a lot aged from month `aged` has had up to and including month `until`, of whatever rate. */
-const chargeCount = (aged: string, until: string): string =>
-  `(select coalesce(sum(greatest(0, least(${until}, policy.until_month, ${aged} + policy.grace_months + policy.charge_count - 1) - greatest(policy.from_month, ${aged} + policy.grace_months) + 1)), 0)::int from depreciation_policy policy)`
-
 const charge = (quantity: string, rate: string): string =>
   `lot_charge(l.unit_cost, ${quantity}, ${rate} - l.rate_skipped, l.charge_residue, l.charge_in)`
 
-const FIRST_AFTER = `($2::date + interval '1 month')::date`
+/** The first day after the month. */
+export const FIRST_AFTER = `($2::date + interval '1 month')::date`
 
 // Goods that came back were not charged while they were away: those charges are not counted.
 const COLUMNS = `l.warehouse_id, l.id as lot_id, l.part_id, l.ownership, l.condition, l.received_on, l.unit_cost,
            case when l.rate_skipped = 0 or r.taken = 0 then r.charges else round(r.charges * (r.taken - l.rate_skipped) / r.taken)::int end as months_charged`
 
+/** Said where rows are read, so that a part of a large warehouse is found by its index. */
+export const onlyPart = (row: string, part: string | undefined): string =>
+  part === undefined ? '' : ` and (${part}::int is null or ${row}.part_id = ${part}::int)`
+
 /**
  * Common table expressions that end in `book`: one row per lot, own or consigned, that was on hand at the end of the month.
  * `$1` is the ids of the warehouses, `$2` the first day of the month.
+ * @param part a parameter that is the id of the only part that is asked for, or null
  */
-export const LOT_BOOKS = `
+export const lotBooks = (part?: string): string => `
   later as materialized (
     select m.warehouse_id, m.lot_id, sum(m.quantity) as quantity, sum(m.cost) as cost, sum(m.charge) as charge, month_index(max(m.occurred_on)) as last_month
       from movement m
-     where m.warehouse_id = any ($1::int[]) and m.occurred_on >= ${FIRST_AFTER}
+     where m.warehouse_id = any ($1::int[]) and m.occurred_on >= ${FIRST_AFTER}${onlyPart('m', part)}
      group by 1, 2
   ), rate as materialized (
-    select aged, ${rateSum('aged', 'month_index($2::date)')} as taken, ${rateSum('aged', 'month_index($2::date) - 1')} as taken_before,
-           ${chargeCount('aged', 'month_index($2::date)')} as charges
-      from generate_series(${OLDEST}, month_index($2::date)) as aged
+    -- Of all policies in one go: looked up lot by lot, or month by month, it costs more than the books of a small warehouse.
+    select aged, least(sum(policy.rate * ${chargesTaken('aged', 'month_index($2::date)')}), 1) as taken,
+           least(sum(policy.rate * ${chargesTaken('aged', 'month_index($2::date) - 1')}), 1) as taken_before,
+           sum(${chargesTaken('aged', 'month_index($2::date)')})::int as charges
+      from generate_series(${OLDEST}, month_index($2::date)) as aged cross join depreciation_policy policy
+     group by aged
   ), book as (
     -- Fenced by offset 0, or the planner works every amount out twice.
     select warehouse_id, lot_id, part_id, ownership, condition, received_on, unit_cost, months_charged, quantity, cost, accumulated, accumulated - charged_before as charge
@@ -45,7 +50,7 @@ export const LOT_BOOKS = `
                    ${charge('l.on_hand', 'r.taken')} as accumulated, ${charge('l.on_hand', 'r.taken_before')} as charged_before
               from lot l
               join rate r on r.aged = greatest(l.aged_month, ${OLDEST})
-             where l.warehouse_id = any ($1::int[]) and not l.exhausted and l.last_moved_on < ${FIRST_AFTER}
+             where l.warehouse_id = any ($1::int[]) and not l.exhausted and l.last_moved_on < ${FIRST_AFTER}${onlyPart('l', part)}
             offset 0) unmoved
     union all
     select ${COLUMNS}, held.quantity, lot_cost(l.unit_cost, l.on_hand, l.cost_residue) - later.cost,
@@ -65,3 +70,6 @@ export const LOT_BOOKS = `
      ) between_runs
      where l.opened_on < ${FIRST_AFTER} and held.quantity > 0
   )`
+
+/** The books of all parts. */
+export const LOT_BOOKS = lotBooks()

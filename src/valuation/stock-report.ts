@@ -9,7 +9,7 @@ import { rowsOf, type CsvColumns } from '../platform/csv.ts'
 import { run, statement, type Statement } from '../platform/database.ts'
 import { SLIP_KIND_RULES, type SlipKind } from '../slips/slip-kinds.ts'
 import { firstDay, stateOf, type BookedMonth, type BookedMonths } from './depreciation.ts'
-import { LOT_BOOKS } from './lot-books.ts'
+import { FIRST_AFTER, lotBooks, onlyPart } from './lot-books.ts'
 
 const FIGURES = ['opening', 'in', 'out', 'adjustment', 'closing'] as const
 type Figure = (typeof FIGURES)[number]
@@ -81,14 +81,14 @@ const kindsOf = (direction: 'in' | 'out'): string =>
 /** The kind a movement is reported under, of a slip `s` whose source is `source`. */
 export const REPORTED_KIND = `case when s.kind = 'reversal' then source.kind else s.kind end`
 
-/** Movements of the month with the kind they are reported under, as `moved`; parameters as in `LOT_BOOKS`. */
-export const MOVED = `
+/** Movements of the month with the kind they are reported under, as `moved`; parameters as in `lotBooks`. */
+const moves = (part?: string): string => `
   moved as (
     select m.warehouse_id, m.part_id, m.ownership, m.condition, ${REPORTED_KIND} as kind, sum(m.quantity) as quantity, sum(m.cost) as cost, sum(m.charge) as charge
       from movement m
       join slip s on s.warehouse_id = m.warehouse_id and s.id = m.slip_id
       left join slip source on source.warehouse_id = s.warehouse_id and source.id = s.source_slip_id
-     where m.warehouse_id = any ($1::int[]) and m.occurred_on >= $2::date and m.occurred_on < ($2::date + interval '1 month')::date
+     where m.warehouse_id = any ($1::int[]) and m.occurred_on >= $2::date and m.occurred_on < ($2::date + interval '1 month')::date${onlyPart('m', part)}
      group by 1, 2, 3, 4, 5
   )`
 
@@ -97,13 +97,30 @@ const moved = (column: string): string => `
            coalesce(${sumIf(column, kindsOf('in'))}, 0) as in_${column}, coalesce(-${sumIf(column, kindsOf('out'))}, 0) as out_${column},
            coalesce(${sumIf(column, "'adjustment'")}, 0) as adjustment_${column}`
 
-/** Ends in `report`, with the columns of `stock_report_line`. */
-const REPORT = `${LOT_BOOKS}, ${MOVED}, flow as (
-    select warehouse_id, part_id, ownership, condition, ${moved('quantity')}, ${moved('cost')}, ${moved('charge')}
-      from moved group by 1, 2, 3, 4
-  ), closing as (
+const closingOf = (part?: string): string => `${lotBooks(part)}, closing as (
     select warehouse_id, part_id, ownership, condition, sum(quantity) as quantity, sum(cost) as cost, sum(accumulated) as accumulated, sum(charge) as charge
       from book group by 1, 2, 3, 4
+  )`
+// When the month is being closed the lots of own goods are frozen already; consigned ones have a quantity and nothing else.
+const FROZEN_CLOSING = `
+  consigned as (
+    select l.warehouse_id, l.part_id, l.condition, l.on_hand - coalesce(later.quantity, 0) as quantity
+      from lot l
+      left join (select warehouse_id, lot_id, sum(quantity) as quantity from movement
+                  where warehouse_id = any ($1::int[]) and occurred_on >= ${FIRST_AFTER} and ownership = 'consigned' group by 1, 2) later
+             on later.warehouse_id = l.warehouse_id and later.lot_id = l.id
+     where l.warehouse_id = any ($1::int[]) and l.ownership = 'consigned' and l.opened_on < ${FIRST_AFTER} and (not l.exhausted or l.last_moved_on >= ${FIRST_AFTER})
+  ), closing as (
+    select warehouse_id, part_id, 'own' as ownership, condition, sum(quantity) as quantity, sum(cost) as cost, sum(accumulated) as accumulated, sum(charge) as charge
+      from depreciation_line where warehouse_id = any ($1::int[]) and period = $2::date group by 1, 2, 4
+     union all
+    select warehouse_id, part_id, 'consigned', condition, sum(quantity), 0, 0, 0 from consigned where quantity > 0 group by 1, 2, 4
+  )`
+
+/** Ends in `report`, with the columns of `stock_report_line`. */
+const reportOf = (closing: string, part: string, onlyOf?: string): string => `${closing}, ${moves(onlyOf)}, flow as (
+    select warehouse_id, part_id, ownership, condition, ${moved('quantity')}, ${moved('cost')}, ${moved('charge')}
+      from moved group by 1, 2, 3, 4
   ), report as (
     select warehouse_id, $2::date as period, part.number as part_number, ownership, condition, part_id, part.name, part.name_zh, part.specification, part.unit,
            quantity - in_quantity + out_quantity - adjustment_quantity as opening_quantity,
@@ -116,18 +133,23 @@ const REPORT = `${LOT_BOOKS}, ${MOVED}, flow as (
                    ${['quantity', 'cost', 'accumulated', 'charge'].map((column) => `coalesce(closing.${column}, 0) as ${column}`).join(', ')},
                    ${['in', 'out', 'adjustment'].flatMap((figure) => ['quantity', 'cost', 'charge'].map((column) => `coalesce(flow.${figure}_${column}, 0) as ${figure}_${column}`)).join(', ')}
               from closing full join flow using (warehouse_id, part_id, ownership, condition)) figures
-      join part on part.id = part_id
+      ${part}
   )`
+/** @param onlyOf a parameter that is the id of the only part that is asked for, or null */
+const report = (onlyOf?: string): string => reportOf(closingOf(onlyOf), 'join part on part.id = part_id', onlyOf)
+// Nothing is known yet of rows that were just frozen: taken for two, they would be compared with every part of the catalogue.
+const PART_BY_PART =
+  'cross join lateral (select number, name, name_zh, specification, unit from part where id = part_id offset 0) part'
 
 const LINE_COLUMNS = `warehouse_id, period, part_number, ownership, condition, part_id, name, name_zh, specification, unit,
   opening_quantity, opening_cost, opening_accumulated, in_quantity, in_cost, in_accumulated, out_quantity, out_cost, out_accumulated,
   adjustment_quantity, adjustment_cost, adjustment_accumulated, charge, closing_quantity, closing_cost, closing_accumulated`
 
-const FREEZE: Statement<never> = {
-  text: `with ${REPORT} insert into stock_report_line (${LINE_COLUMNS}) select ${LINE_COLUMNS} from report`
-}
+const FREEZE = statement<never>(
+  `with ${reportOf(FROZEN_CLOSING, PART_BY_PART)} insert into stock_report_line (${LINE_COLUMNS}) select ${LINE_COLUMNS} from report`
+)
 
-/** Writes the report of a month, inside the transaction that closes it. A second run fails on the key of the rows that are there. */
+/** Writes the report of a month, inside the transaction that closes it, from the depreciation that was just frozen. A second run fails on the key of the rows that are there. */
 export async function freezeStockReport(
   ctx: Context,
   { warehouseId, period }: { warehouseId: number; period: string }
@@ -169,7 +191,7 @@ const PAGE = `($3::int is null or part_id = $3) and (part_number, ownership, con
 
 type BareRow = Omit<StockReportRow, 'warehouse' | 'period' | 'state'>
 const FROZEN = `select ${ROW} from stock_report_line where warehouse_id = any ($1::int[]) and period = $2::date and ${PAGE}`
-const COMPUTED = `with ${REPORT} select ${ROW} from report where ${PAGE}`
+const COMPUTED = `with ${report('$3')} select ${ROW} from report where ${PAGE}`
 const FROZEN_PAGE = statement<BareRow>(FROZEN)
 const COMPUTED_PAGE: Statement<BareRow> = { text: COMPUTED }
 
@@ -218,24 +240,31 @@ export async function* stockReportStream(
   for await (const row of rows) yield { warehouse: warehouse.code, period, state: stateOf(month), ...row }
 }
 
+const TOTAL_FIGURES = `count(*)::int as balances, ${figureColumns((column) => `coalesce(sum(${column}), 0)`, text)}, coalesce(sum(charge), 0)::numeric(18,2)::text as charge`
+const frozenLines = (ids: string, part: string): string =>
+  `select ${LINE_COLUMNS} from stock_report_line where warehouse_id = any (${ids}::int[]) and period = $2::date and (${part}::int is null or part_id = ${part})`
 // $1 the open warehouses, $2 the month, $3 the closed ones, $4 a part or null.
 const TOTALS: Statement<StockReportTotals> = {
   text: `
-with ${REPORT}, line as (
-  select ${LINE_COLUMNS} from report where $4::int is null or part_id = $4
+with ${report('$4')}, line as (
+  select ${LINE_COLUMNS} from report
    union all
-  select ${LINE_COLUMNS} from stock_report_line where warehouse_id = any ($3::int[]) and period = $2::date and ($4::int is null or part_id = $4)
+  ${frozenLines('$3', '$4')}
 )
-select count(*)::int as balances, ${figureColumns((column) => `coalesce(sum(${column}), 0)`, text)}, coalesce(sum(charge), 0)::numeric(18,2)::text as charge
-  from line`
+select ${TOTAL_FIGURES} from line`
 }
+// What every closing asks of its own month; the books need not be planned for it.
+const FROZEN_TOTALS = statement<StockReportTotals>(`select ${TOTAL_FIGURES} from (${frozenLines('$1', '$3')}) line`)
 
 /** The sums of all balances of the warehouses. Quantities of all parts together. */
 export async function stockReportTotals(
   ctx: Context,
   { closedIds, openIds, period, partId }: BookedMonths
 ): Promise<StockReportTotals> {
-  const [totals] = await run(ctx, TOTALS, [openIds, firstDay(period), closedIds, partId ?? null])
+  const [totals] =
+    openIds.length === 0
+      ? await run(ctx, FROZEN_TOTALS, [closedIds, firstDay(period), partId ?? null])
+      : await run(ctx, TOTALS, [openIds, firstDay(period), closedIds, partId ?? null])
   if (totals === undefined) throw new Error('a sum is always one row')
   return totals
 }
