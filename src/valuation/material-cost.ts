@@ -91,6 +91,7 @@ const whole = (month: BookedMonth, row: BareRow): MaterialCostRow => ({
 
 /** What a warehouse issued in a month, by purpose and reference. */
 export const materialCostSource: RowSource<MaterialCostRow> = {
+  isOfWhatMoved: true,
   keyLength: 2,
   keyOf: ({ purpose, reference }) => [purpose, reference ?? ''],
   page: async (ctx, month, { after, limit }) =>

@@ -18,8 +18,10 @@ export interface ScopedWarehouse {
   /** Hash and position of the statement; null while the month is open. */
   sha256: string | null
   position: string | null
-  /** Whether it ever held the part that is asked for, or anything. */
-  everHeld: boolean
+  /** Whether anything moved there by the end of the month, of the part that is asked for if there is one. */
+  mayHold: boolean
+  /** Whether anything moved in the month itself. */
+  hasMoved: boolean
 }
 
 export interface StatementScope {
@@ -46,7 +48,9 @@ const PART = statement<{ id: number; number: string }>('select id, number from p
 // By bytes, as this process compares codes.
 const WAREHOUSES = statement<ScopedWarehouse>(`
 select w.id, w.code, region.code as region, s.sha256, s.position::text as position,
-       exists (select 1 from balance b where b.warehouse_id = w.id and ($6::text is null or b.part_number = $6)) as "everHeld"
+       exists (select 1 from balance b where b.warehouse_id = w.id and ($6::text is null or b.part_number = $6))
+         and exists (select 1 from movement m where m.warehouse_id = w.id and m.occurred_on < ($5::date + interval '1 month')::date) as "mayHold",
+       exists (select 1 from movement m where m.warehouse_id = w.id and m.occurred_on >= $5::date and m.occurred_on < ($5::date + interval '1 month')::date) as "hasMoved"
   from warehouse w
   join region on region.id = w.region_id
   left join period_statement s on s.warehouse_id = w.id and s.period = $5::date
@@ -164,6 +168,8 @@ const monthOf = ({ id, code, sha256 }: ScopedWarehouse, period: string): BookedM
 
 /** The rows of one warehouse, by a key that is unique in it. */
 export interface RowSource<Row extends { warehouse: string }> {
+  /** True if a warehouse in which nothing moved in the month has no rows. */
+  isOfWhatMoved?: boolean
   keyLength: number
   keyOf(row: Row): (string | number)[]
   /** @param after the key to go on after */
@@ -174,6 +180,12 @@ export interface RowSource<Row extends { warehouse: string }> {
   ): Promise<Row[]>
   stream(ctx: Context, month: BookedMonth): AsyncIterable<Row>
 }
+
+/** Spares the many warehouses without any a statement each. */
+const hasRows = (
+  { mayHold, hasMoved }: ScopedWarehouse,
+  { isOfWhatMoved = false }: Pick<RowSource<never>, 'isOfWhatMoved'>
+): boolean => mayHold && (hasMoved || !isOfWhatMoved)
 
 /**
  * A page of the rows of all warehouses, by code and then by the key in each.
@@ -189,7 +201,7 @@ export async function pageAcross<Row extends { warehouse: string }>(
   if (typeof code !== 'string') throw cursorInvalid(cursor)
   const rows: Row[] = []
   for (const warehouse of warehouses) {
-    if (!warehouse.everHeld || warehouse.code < code) continue
+    if (!hasRows(warehouse, source) || warehouse.code < code) continue
     const after = warehouse.code === code ? key : undefined
     rows.push(...(await source.page(ctx, monthOf(warehouse, period), { after, limit: limit + 1 - rows.length })))
     if (rows.length > limit) break
@@ -203,5 +215,6 @@ export async function* streamAcross<Row extends { warehouse: string }>(
   { period, warehouses }: StatementScope,
   source: RowSource<Row>
 ): AsyncGenerator<Row> {
-  for (const warehouse of warehouses) if (warehouse.everHeld) yield* source.stream(ctx, monthOf(warehouse, period))
+  for (const warehouse of warehouses)
+    if (hasRows(warehouse, source)) yield* source.stream(ctx, monthOf(warehouse, period))
 }
