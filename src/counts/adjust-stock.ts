@@ -16,10 +16,10 @@ import { postAdjustment, type SignedDocument } from '../slips/post-adjustment.ts
 import type { Warehouse } from '../warehouses/directory.ts'
 import { EACH_LINE_OF } from './count-lines.ts'
 import type { Count } from './count.ts'
-import { openFollowUp } from './open-count.ts'
+import { holdOpening, openFollowUp } from './open-count.ts'
 import { LOT_CONCERNED } from './record-counts.ts'
 
-// In the order of the kernel: the month, then the balances by their key, all that this transaction will touch. Taken at once
+// In the order of opening and of the kernel: the number of counts, the month, then the balances by their key, all that this transaction will touch. Taken at once
 // here, so that posting and the count that follows only take again what is held.
 const LOCK_MONTH = statement<{ isClosed: boolean }>(`
 select exists (select 1 from stock_period where warehouse_id = $1 and period >= date_trunc('month', $2::date::timestamp)::date and state = 'closed') as "isClosed"
@@ -84,6 +84,7 @@ export async function adjustStock(
   count: Pick<Count, 'id' | 'number' | 'kind' | 'period'>,
   signedAs: SignedDocument
 ): Promise<void> {
+  await holdOpening(ctx, warehouse)
   const day = await adjustmentDay(ctx, warehouse, count)
   await run(ctx, LOCK_BALANCES, [warehouse.id, count.id])
   const wanted = await run(ctx, ADJUSTMENTS, [warehouse.id, count.id, day])

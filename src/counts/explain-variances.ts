@@ -1,6 +1,7 @@
 import { requireDuty, type Context } from '../identity/actor.ts'
 import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
+import { thousandths } from '../platform/decimal.ts'
 import { Refusal } from '../platform/errors.ts'
 import {
   decideLines,
@@ -101,9 +102,22 @@ function requireExplanation(line: LineFacts, given: VarianceExplanation, today: 
         : `${where} is valued at the lot it concerns; leave unitCost away`
     )
   }
+  if (given.unitCost !== undefined && line.variance !== null && isTooMuch(given.unitCost, line.variance)) {
+    throw new Refusal(
+      'NumberTooLarge',
+      422,
+      `${where} would be worth more than can be kept; look at unitCost again, or have it counted again`
+    )
+  }
   if (given.receivedOn !== undefined && !isUnknown) {
     throw new Refusal('AgeNotAsked', 422, `${where} keeps the age of the lot it concerns; leave receivedOn away`)
   }
   if (given.receivedOn !== undefined && given.receivedOn > today)
     throw new Refusal('FutureDay', 422, `${where} cannot have been received on ${given.receivedOn}; today is ${today}`)
+}
+
+/** Amounts have sixteen digits before the point. */
+function isTooMuch(unitCost: string, quantity: string): boolean {
+  const [whole = '0', places = ''] = unitCost.split('.')
+  return BigInt(whole + places.padEnd(4, '0')) * thousandths(quantity) >= 10n ** 23n
 }

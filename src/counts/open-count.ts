@@ -150,6 +150,18 @@ export async function openFollowUp(
   return number
 }
 
+const HOLD_NUMBERS = statement<never>(`
+insert into document_number (warehouse_id, series, period, last) values ($1, 'CNT', date_trunc('month', $2::date::timestamp)::date, 0)
+on conflict (warehouse_id, series, period) do update set last = document_number.last`)
+
+/**
+ * Waits until no other count is being opened in a warehouse, and lets none be until the commit. Opening takes the number
+ * first and the balances then; whoever holds balances and may open a count later takes the number before them, too.
+ */
+export const holdOpening = async (ctx: Context, warehouse: Warehouse): Promise<void> => {
+  await run(ctx, HOLD_NUMBERS, [warehouse.id, ctx.clock.today()])
+}
+
 async function createCount(
   ctx: Context,
   warehouse: Warehouse,

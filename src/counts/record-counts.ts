@@ -72,6 +72,9 @@ export const LOT_CONCERNED = `
              order by m.occurred_on desc, m.id desc limit 1) last
       join lot on lot.warehouse_id = l.warehouse_id and lot.id = last.lot_id) gone on true`
 
+/** Amounts are kept below this. What would be worth more is a slip of the pen, and must not stop the other entries. */
+const MOST_WORTH = '10000000000000000'
+
 // The balances are locked: what they and their lots hold is what was there at the position that is read here. What the
 // tolerance allows is settled, what it does not is counted again by somebody else, and then it holds.
 const RECORD = statement<{ line: number; outcome: 'settled' | 'recount-due'; version: number }>(`
@@ -108,6 +111,7 @@ with given as (
   select *, case when rounds = 0 and (greatest(gain, loss) > expected * percent / 100 or greatest(gain, loss) * unit_value > amount)
                  then 'recount-due' else 'settled' end as outcome
     from weighed
+   where abs(coalesce(value, 0)) < ${MOST_WORTH} and greatest(gain, loss) * unit_value < ${MOST_WORTH}
 ), entered as (
   insert into count_entry (warehouse_id, count_id, line_no, round, counted, card, expected, position, lots, counted_by, counted_for, counted_at)
   select $1, $2, line, rounds + 1, counted, card, expected, ${POSITION}, figures, $4, counted_for, $3::timestamptz from judged order by line
@@ -164,9 +168,13 @@ export function recordCounts(
               }))
             )
           ])
-    for (const { line, outcome } of recorded) {
-      const result = results[accepted.get(line)?.entry ?? 0]
-      if (result !== undefined) result.outcome = outcome
+    const outcomes = new Map(recorded.map(({ line, outcome }) => [line, outcome]))
+    for (const { line, entry } of accepted.values()) {
+      const outcome = outcomes.get(line)
+      Object.assign(
+        results[entry] ?? {},
+        outcome === undefined ? { outcome: 'refused', problem: tooMuch(line) } : { outcome }
+      )
     }
     const having = (outcome: EntryResult['outcome']) => results.filter((result) => result.outcome === outcome).length
     return {
@@ -179,6 +187,11 @@ export function recordCounts(
     }
   })
 }
+
+const tooMuch = (line: number) => ({
+  code: 'NumberTooLarge',
+  detail: `so much of line ${line} would be worth more than can be kept; look at what was counted again`
+})
 
 interface Accepted {
   entry: number

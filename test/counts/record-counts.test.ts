@@ -57,7 +57,7 @@ test('work goes on: what is expected is the snapshot and the movements up to the
 test('however much is posted and counted at once, every entry expects exactly what had moved', async () => {
   const parts = await Promise.all(Array.from({ length: 6 }, () => c.stocked({ quantity: '60' })))
   const shuffled = (some: typeof parts) => some.toSorted(() => Math.random() - 0.5)
-  const slips = []
+  const slips: { number: string }[] = []
   for (let slip = 0; slip < 18; slip++) {
     const lines = shuffled(parts).map(({ number }) => ({ part: number, quantity: '1' }))
     slips.push(
@@ -273,6 +273,19 @@ test('one bad entry stops none of the others', async () => {
     'settled',
     'LineTwice',
     'settled'
+  ])
+})
+
+test('a slip of the pen that is worth more than can be kept stops none of the others', async () => {
+  const [dear, other] = [await c.stocked({ unitCost: '900000' }), await c.stocked()]
+  const { number } = await c.open()
+  const answer = await c.enter(number, [
+    { part: dear.number, counted: '999999999999' },
+    { part: other.number, counted: '10' }
+  ])
+  expect(answer.results).toMatchObject([
+    { outcome: 'refused', problem: { code: 'NumberTooLarge' } },
+    { outcome: 'settled' }
   ])
 })
 
