@@ -64,7 +64,7 @@ export function addFoundGoods(
     const part = (await requireParts(inner, [partNumber])).get(partNumber)
     if (part === undefined) throw new Error('a part that is required is there')
     const [taken] = await run(inner, TAKEN, [warehouse.id, count.id, part.id, ownership, condition])
-    if (taken?.isHere === true) {
+    if (taken?.isHere) {
       throw new Refusal(
         'LineAlreadyThere',
         409,

@@ -99,7 +99,7 @@ export async function adjustStock(
     slipId
   ])
   const [left] = await run(ctx, LEFT_OVER, [warehouse.id, count.id])
-  if (left?.is === true) await openFollowUp(ctx, warehouse, count)
+  if (left?.is) await openFollowUp(ctx, warehouse, count)
 }
 
 /**
@@ -113,7 +113,7 @@ async function adjustmentDay(ctx: Context, warehouse: Warehouse, { period }: Pic
   const day = monthEnd < today ? monthEnd : today
   await ensureMonth(ctx, day)
   const [held] = await run(ctx, LOCK_MONTH, [warehouse.id, day])
-  if (held?.isClosed !== true) return day
+  if (!held?.isClosed) return day
   await ensureMonth(ctx, today)
   await run(ctx, LOCK_MONTH, [warehouse.id, today])
   return today

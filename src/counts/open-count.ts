@@ -242,7 +242,7 @@ function requireTime(ctx: Context, period: string): void {
 async function requireMonth(ctx: Context, warehouse: Warehouse, month: string): Promise<void> {
   const [found] = await run(ctx, MONTH_END, [warehouse.id, month])
   const period = month.slice(0, 7)
-  if (found?.isClosed === true) {
+  if (found?.isClosed) {
     throw new Refusal(
       'PeriodClosed',
       409,
