@@ -29,9 +29,9 @@ interface Writing {
   counterparty?: string | undefined
 }
 
-/** The ledger without documents around it: slips are rows, written past every rule, in a warehouse of its own. */
-export async function kernel(h: Harness) {
-  const warehouse = await h.make.warehouse()
+/** The ledger without documents around it: slips are rows, written past every rule, in a warehouse of its own unless one is given. */
+export async function kernel(h: Harness, given?: { id: number; code: string }) {
+  const warehouse = given ?? (await h.make.warehouse())
   const person = await h.make.person({ grants: [{ duty: 'stock-controller' }] })
   const ctx: Context = h.contextOf(person.actor)
   let written = 0
@@ -44,7 +44,7 @@ export async function kernel(h: Harness) {
     source?: PostedSlip
   ): Promise<{ id: string; number: string }> => {
     await ensureMonth(ctx, day)
-    const number = `${warehouse.code}-ADJ-${day.slice(0, 7).replace('-', '')}-${String(++written).padStart(5, '0')}`
+    const number = `${warehouse.code}-ROW-${day.slice(0, 7).replace('-', '')}-${String(++written).padStart(5, '0')}`
     const [row] = await h.sql<{ id: string }>(
       `insert into slip (warehouse_id, number, kind, state, occurred_on, duties, preparers, prepared_at, reference, counterparty, source_slip_id)
        values ($1, $2, $3, 'approved', $4, '{a,b,c}', '{0}', now(), $5, $6, $7) returning id`,
