@@ -41,6 +41,67 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/aging": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lots by age (库龄表)
+         * @description Lots on hand at the end of the month with age, class of age and net book value; own goods unless consigned ones are asked for. Of the warehouses you see: one, those of a region, or all. By `Accept`: JSON in pages, or the whole as `text/csv` or as a spreadsheet. A month that is not closed answers a preview, marked as such; one that has not begun is refused. Where some warehouses are closed and others are not, the state is `mixed` and every row says its own.
+         */
+        get: operations["listAging"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/aging-buckets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Classes of age, youngest first (库龄段) */
+        get: operations["listAgingBuckets"];
+        /**
+         * Replace the classes of age (设定库龄段)
+         * @description Duty: hq-finance everywhere. The first begins with month 0 or 1, each begins one month after the one before ends, the last alone has no end.
+         */
+        put: operations["setAgingBuckets"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/aging/summary": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Stock by class of age (库龄汇总)
+         * @description Lots, quantity, cost and net book value in each class, of all warehouses, of each region or of each warehouse. Of the warehouses you see: one, those of a region, or all. By `Accept`: JSON in pages, or the whole as `text/csv` or as a spreadsheet. A month that is not closed answers a preview, marked as such; one that has not begun is refused. Where some warehouses are closed and others are not, the state is `mixed` and every row says its own.
+         */
+        get: operations["readAgingSummary"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/api-keys": {
         parameters: {
             query?: never;
@@ -196,6 +257,338 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/count-reports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How far each warehouse is with the report of its month-end count (盘点上报情况)
+         * @description Every warehouse you see that was open when the month ended, by code. CSV by `Accept: text/csv`.
+         */
+        get: operations["listCountReports"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/count-tolerances": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How far a count may be off before somebody else counts again (盘点容差) */
+        get: operations["listCountTolerances"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/count-tolerances/{criticality}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Set the tolerance of a criticality class, or of all others (设定盘点容差)
+         * @description Duty: hq-finance or stock-controller everywhere. Both limits hold. `*` is every class without its own.
+         */
+        put: operations["setCountTolerance"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/counts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Counts of every warehouse you see, newest first (盘点查询) */
+        get: operations["searchCounts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/counts/{number}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One count, with how far its lines are (盘点单) */
+        get: operations["readCount"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/counts/{number}/cancellation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancel a count that is not approved (作废盘点)
+         * @description Duty: finance-supervisor or stock-controller, or who opened it.
+         */
+        post: operations["cancelCount"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/counts/{number}/entries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Enter what was counted (录入实盘)
+         * @description Duty: keeper; a recount by another keeper, the department head, the operations supervisor or a technician. Quantity counted and bin card, blind: the answer says which lines are settled and which somebody else counts again, and no figure. At most 1,000 entries; each is judged on its own.
+         */
+        post: operations["recordCounts"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/counts/{number}/entries/csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Enter what was counted from CSV (导入实盘数量)
+         * @description Rows that are right are recorded, wrong ones are listed, and rows without a counted quantity are not counted: zero is a count, blank is not. Columns, in any order, by one of these headings: `line`: 行号, line 行号; `part`: number, part number, 货号, 物料编码, part 货号; `ownership`: 所有权, ownership 所有权; `condition`: 质量状态, condition 质量状态; `lot`: 批次; `counted`: 实盘数量, 实盘, counted 实盘数量; `card`: 卡片数量, 卡片, card 卡片数量. Each row says its line or its part; several rows of one line say its lots. The CSV of `listCountLines` is such a file. Duty: keeper; a recount by somebody else.
+         */
+        post: operations["importCounts"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/counts/{number}/explanations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say why ledger, card and goods do not agree (差异说明)
+         * @description Duty: keeper, department-head or operations-supervisor. Found own goods that no lot knows need what one costs and the paper that says so.
+         */
+        post: operations["explainVariances"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/counts/{number}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Everything that happened to a count (盘点历史) */
+        get: operations["listCountEvents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/counts/{number}/lines": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lines of a count (盘点明细)
+         * @description What is expected, counted and off by is told of a line once it is settled, to everybody; until then these members are null (盲盘). With `Accept: text/csv` all lines are streamed; fill `counted` and `card` in that file and send it to `entries/csv`. Its column `lots` names the lots to look for at the shelf.
+         */
+        get: operations["listCountLines"];
+        put?: never;
+        /**
+         * Add a line for goods that no line has (盘盈新增)
+         * @description Duty: keeper or department-head. What was found is then entered like any other line.
+         */
+        post: operations["addFoundGoods"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/counts/{number}/report": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Report a submitted count to head office (上报盘点表)
+         * @description Duty: keeper, department-head or finance-supervisor. Due on the 5th of the month after; a count that is sent back and submitted anew is reported anew.
+         */
+        post: operations["sendCountReport"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/counts/{number}/set-aside": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Leave lines to a count that follows (搁置)
+         * @description Duty: finance-supervisor. Lines that cannot be settled or are disputed hold up none of the others; a count of them is opened when this one is approved.
+         */
+        post: operations["setAsideLines"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/counts/{number}/sheet": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The count sheet for paper, in three copies (打印盘点表)
+         * @description A page for A4 paper: 仓库联, 财务联 and 负责人联, each with all lines. Lines that are not settled have empty boxes to write into; the others their figures.
+         */
+        get: operations["printCountSheet"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/counts/{number}/signatures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sign a count, or refuse it with a reason (盘点签字)
+         * @description The finance supervisor who supervised it (监盘), the department head, and last head office, whose approval posts the adjustment (盘盈盘亏). Nobody signs what they counted or explained.
+         */
+        post: operations["signCount"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/counts/{number}/submission": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Hand a count in for its signatures (提交盘点)
+         * @description Duty: keeper. Every line is settled or set aside, and every difference is explained and verified.
+         */
+        post: operations["submitCount"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/counts/{number}/verifications": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Verify differences line by line (差异核实)
+         * @description Duty: finance-supervisor, not of what one counted or explained. What is not accepted is counted again.
+         */
+        post: operations["verifyVariances"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/delegations": {
         parameters: {
             query?: never;
@@ -234,6 +627,67 @@ export interface paths {
          * @description By the absent person, by who stands in, or by an administrator.
          */
         post: operations["endDelegation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/depreciation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Depreciation of a month across warehouses (折旧明细汇总)
+         * @description Of the warehouses you see: one, those of a region, or all. By `Accept`: JSON in pages, or the whole as `text/csv` or as a spreadsheet. A month that is not closed answers a preview, marked as such; one that has not begun is refused. Where some warehouses are closed and others are not, the state is `mixed` and every row says its own.
+         */
+        get: operations["listDepreciation"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/depreciation-policies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Depreciation policies by the month they begin in (折旧政策) */
+        get: operations["listDepreciationPolicies"];
+        put?: never;
+        /**
+         * Set how lots are depreciated from a month on (设定折旧政策)
+         * @description Duty: hq-finance everywhere. It holds from the current month or a later one, after every policy that is set; what was charged for months before stays as it is. In a month only the policy of that month charges: a lot whose grace by it is over and whose charges by it are not all taken.
+         */
+        post: operations["setDepreciationPolicy"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/depreciation-policies/{effectiveFrom}/withdrawal": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Withdraw a policy that has not begun (撤销折旧政策)
+         * @description Duty: hq-finance everywhere. Answers the policy that holds in its stead: the one before it.
+         */
+        post: operations["withdrawDepreciationPolicy"];
         delete?: never;
         options?: never;
         head?: never;
@@ -320,6 +774,67 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/journal": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Journal lines of a month by department (凭证分录汇总)
+         * @description Of the warehouses you see: one, those of a region, or all. By `Accept`: JSON in pages, or the whole as `text/csv` or as a spreadsheet. A month that is not closed answers a preview, marked as such; one that has not begun is refused. Where some warehouses are closed and others are not, the state is `mixed` and every row says its own.
+         */
+        get: operations["listJournal"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/journal-accounts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Accounts of the journal lines as they were set (科目设置)
+         * @description The default ones (department *) and those of departments you may see.
+         */
+        get: operations["listJournalAccounts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/journal-accounts/{department}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The accounts a department books to, its own and the default ones (部门科目) */
+        get: operations["readJournalAccounts"];
+        /**
+         * Replace the accounts of a department (设定部门科目)
+         * @description Duty: hq-finance, or finance-supervisor for the own warehouse; hq-finance everywhere for the default (department *), which has every role. An empty list gives a warehouse back to the default.
+         */
+        put: operations["setJournalAccounts"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/ledger/verification": {
         parameters: {
             query?: never;
@@ -332,6 +847,26 @@ export interface paths {
          * @description Compares balances, lots, reservations and values with the movements. Without a warehouse everything is checked, for those who see everything.
          */
         get: operations["verifyLedger"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/material-cost": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * After-sales material cost by repair order, technician and outlet (售后材料成本)
+         * @description Own goods issued in the month, less what came back and was reversed, by what they were issued to. The net book value is what the journal books to the role `material-cost`. Of the warehouses you see: one, those of a region, or all. By `Accept`: JSON in pages, or the whole as `text/csv` or as a spreadsheet. A month that is not closed answers a preview, marked as such; one that has not begun is refused. Where some warehouses are closed and others are not, the state is `mixed` and every row says its own.
+         */
+        get: operations["listMaterialCost"];
         put?: never;
         post?: never;
         delete?: never;
@@ -635,6 +1170,47 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/period-closings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Closings of many warehouses, newest first (批量月结记录)
+         * @description Those of the regions in which you hold hq-finance, or all of them.
+         */
+        get: operations["listClosingRuns"];
+        put?: never;
+        /**
+         * Close a month in all warehouses of a region or of the network (批量月结)
+         * @description Duty: hq-finance in the region, or everywhere. It runs in the background, in your name, and goes on past warehouses in which something is missing; read its progress by its id. One at a time for the same month and region.
+         */
+        post: operations["startClosingRun"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/period-closings/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Progress of a closing of many warehouses, and those it could not close (批量月结进度) */
+        get: operations["readClosingRun"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/quality-reports": {
         parameters: {
             query?: never;
@@ -776,7 +1352,7 @@ export interface paths {
         };
         get?: never;
         /**
-         * Set which duties sign a kind of slip (设定签字规则)
+         * Set which duties sign a kind of slip, or counts (设定签字规则)
          * @description Duty: administrator everywhere. Three different duties are the floor.
          */
         put: operations["setSigningPolicy"];
@@ -1059,6 +1635,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/stock-report": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Stock report of a month across warehouses (进销存月报汇总)
+         * @description Of the warehouses you see: one, those of a region, or all. By `Accept`: JSON in pages, or the whole as `text/csv` or as a spreadsheet. A month that is not closed answers a preview, marked as such; one that has not begun is refused. Where some warehouses are closed and others are not, the state is `mixed` and every row says its own.
+         */
+        get: operations["listStockReport"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/suppliers": {
         parameters: {
             query?: never;
@@ -1204,6 +1800,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/warehouses/{warehouse}/counts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Counts of a warehouse, newest first (盘点列表) */
+        get: operations["listCounts"];
+        put?: never;
+        /**
+         * Open a count (开盘)
+         * @description Duty: keeper, department-head, finance-supervisor or stock-controller. Month end: all stock of a month that has nearly or really ended. Cycle: what is chosen; several choices narrow each other. Work goes on; no balance is in two counts at once.
+         */
+        post: operations["openCount"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/warehouses/{warehouse}/duties": {
         parameters: {
             query?: never;
@@ -1216,6 +1833,26 @@ export interface paths {
          * @description Directly, through its region or everywhere; now, or on the day given. For everybody with a duty there.
          */
         get: operations["listWarehouseDuties"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/warehouses/{warehouse}/last-counted": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * When each balance was last really counted (最近盘点日)
+         * @description By part number; null if it never was in a count that was approved. CSV by `Accept: text/csv`.
+         */
+        get: operations["listLastCounted"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1298,6 +1935,70 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/warehouses/{warehouse}/periods/{period}/closing": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Whether a month is closed, and what is missing (月结检查)
+         * @description For everyone who sees the warehouse.
+         */
+        get: operations["readClosing"];
+        put?: never;
+        /**
+         * Close a month in a warehouse (月结)
+         * @description Duty: finance-supervisor there, or hq-finance. Runs the depreciation, freezes stock report and statement, and accepts no movement into the month from then on; nothing reopens it. Refused with the list of what is `missing`; with dryRun the same list is answered and nothing changes.
+         */
+        post: operations["closePeriod"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/warehouses/{warehouse}/periods/{period}/depreciation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Depreciation of a month by lot (折旧明细)
+         * @description Every own lot on hand at the end of the month, charged or not. By `Accept`: JSON in pages, or the whole as `text/csv` or as a spreadsheet. A month that is not closed answers a preview, marked as such; one that has not begun is refused. Of a closed month the files are the same bytes at every download.
+         */
+        get: operations["readDepreciation"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/warehouses/{warehouse}/periods/{period}/journal": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Journal lines of a month for the general ledger (凭证分录)
+         * @description What each kind of slip moved, and the depreciation. Debit equals credit. Of a closed month with the accounts of that time. By `Accept`: JSON in pages, or the whole as `text/csv` or as a spreadsheet. A month that is not closed answers a preview, marked as such; one that has not begun is refused. Of a closed month the files are the same bytes at every download.
+         */
+        get: operations["readJournal"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/warehouses/{warehouse}/periods/{period}/posted-slips": {
         parameters: {
             query?: never;
@@ -1310,6 +2011,66 @@ export interface paths {
          * @description One row per line and lot, streamed as UTF-8 CSV.
          */
         get: operations["exportPostedSlips"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/warehouses/{warehouse}/periods/{period}/statement": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Statement of a month (月末报表)
+         * @description Of a closed month the stored bytes, whose SHA-256 is the ETag and the Repr-Digest (RFC 9530); they are the same for ever. Of an open month a preview, marked as such. By `Accept` also as a workbook with depreciation, journal, stock report, aging and material cost.
+         */
+        get: operations["readStatement"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/warehouses/{warehouse}/periods/{period}/statement/verification": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Verify the statement of a closed month (报表核验)
+         * @description Works out anew its hash, those of its files from the frozen rows, its totals and its journal, and holds them against the ledger and the statement of the month before.
+         */
+        get: operations["verifyStatement"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/warehouses/{warehouse}/periods/{period}/stock-report": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Stock report of a month: opening, in, out, adjustment, closing (进销存月报)
+         * @description Every balance that was on hand or moved, own and consigned, in quantity and value. By `Accept`: JSON in pages, or the whole as `text/csv` or as a spreadsheet. A month that is not closed answers a preview, marked as such; one that has not begun is refused. Of a closed month the files are the same bytes at every download.
+         */
+        get: operations["readStockReport"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1403,6 +2164,244 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description A class of age and what lies in it (库龄段) */
+        AgedBucket: {
+            bucket: string;
+            bucketZh: string;
+            fromMonths: number;
+            toMonths: number | null;
+            /** @description Lots */
+            lots: number;
+            /**
+             * @description Quantity, a decimal string with at most three places
+             * @example 5
+             * @example 0.125
+             */
+            quantity: string;
+            /**
+             * @description Original cost (原值)
+             * @example 12.50
+             */
+            cost: string;
+            /**
+             * @description Charged up to and including the month (累计折旧)
+             * @example 12.50
+             */
+            accumulatedDepreciation: string;
+            /**
+             * @description Cost less accumulated depreciation (净值)
+             * @example 12.50
+             */
+            netBookValue: string;
+        };
+        /** @description A lot on hand at the end of the month, with its age (库龄) */
+        AgedLot: {
+            /**
+             * @description Warehouse code (仓库代码)
+             * @example HQ
+             */
+            warehouse: string;
+            /**
+             * @description Month (会计期间)
+             * @example 2026-10
+             */
+            period: string;
+            /**
+             * @description closed: frozen for ever; preview: as it would be now (预览)
+             * @enum {string}
+             */
+            state: "closed" | "preview";
+            /**
+             * @description Part number (货号)
+             * @example CH-0234
+             */
+            part: string;
+            name: string;
+            nameZh: string | null;
+            lot: string;
+            /**
+             * @description qualified (合格) or nonconforming (不合格)
+             * @enum {string}
+             */
+            condition: "qualified" | "nonconforming";
+            /**
+             * Format: date
+             * @description First received; travels with the goods
+             * @example 2026-11-21
+             */
+            receivedOn: string;
+            /** @description 1 in the month of receipt, 4 in the month of the first charge (库龄) */
+            ageMonths: number;
+            /**
+             * @description Quantity, a decimal string with at most three places
+             * @example 5
+             * @example 0.125
+             */
+            quantity: string;
+            /**
+             * @description Cost of one stock unit, a decimal string with at most four places
+             * @example 12.5000
+             */
+            unitCost: string;
+            /**
+             * @description own, or consigned by head office (总公司寄存商品)
+             * @enum {string}
+             */
+            ownership: "own" | "consigned";
+            /** @description Class of age */
+            bucket: string | null;
+            /** @description 库龄段 */
+            bucketZh: string | null;
+            /**
+             * @description Original cost (原值)
+             * @example 12.50
+             */
+            cost: string;
+            /**
+             * @description Charged up to and including the month (累计折旧)
+             * @example 12.50
+             */
+            accumulatedDepreciation: string;
+            /**
+             * @description Cost less accumulated depreciation (净值)
+             * @example 12.50
+             */
+            netBookValue: string;
+        };
+        /** @description Totals and position are those of the whole list and said on its first page; null on the others */
+        AgedLotPage: {
+            /**
+             * @description Month (会计期间)
+             * @example 2026-10
+             */
+            period: string;
+            /**
+             * @description The one warehouse that was asked for
+             * @example HQ
+             */
+            warehouse: string | null;
+            /** @description The region that was asked for */
+            region: string | null;
+            /** @description The part that was asked for */
+            part: string | null;
+            /**
+             * @description closed: every warehouse is, and nothing changes any more; preview: none is; mixed: some are, and each row says which
+             * @enum {string}
+             */
+            state: "closed" | "preview" | "mixed";
+            /** @description How many warehouses it is of */
+            warehouses: {
+                /** @description Closed for the month */
+                closed: number;
+                /** @description Not closed for the month */
+                open: number;
+            };
+            /** @description Of the statement; of one warehouse and a closed month only */
+            sha256: string | null;
+            /** @description Of the same as CSV, where the statement holds it: of one warehouse, a closed month and all parts */
+            fileSha256: string | null;
+            /** @description The last movement of the month and all before it that this was made from (账簿位置); of several warehouses the latest of theirs. On the first page only */
+            position: string | null;
+            totals: components["schemas"]["AgingTotals"] | null;
+            items: components["schemas"]["AgedLot"][];
+            nextCursor: string | null;
+        };
+        /**
+         * @description A class of age (库龄段)
+         * @example {
+         *       "fromMonths": 4,
+         *       "toMonths": 6,
+         *       "name": "4-6 months",
+         *       "nameZh": "4–6个月"
+         *     }
+         */
+        AgingBucket: {
+            /** @description Youngest age, in months as R-AGE-1 counts: 1 in the month of receipt */
+            fromMonths: number;
+            /** @description Oldest age; null: without end */
+            toMonths: number | null;
+            name: string;
+            nameZh: string;
+        };
+        AgingBucketList: {
+            items: components["schemas"]["AgingBucket"][];
+        };
+        /** @description Classes of age of all, of each region or of each warehouse (库龄汇总) */
+        AgingSummary: {
+            /**
+             * @description Month (会计期间)
+             * @example 2026-10
+             */
+            period: string;
+            /**
+             * @description The one warehouse that was asked for
+             * @example HQ
+             */
+            warehouse: string | null;
+            /** @description The region that was asked for */
+            region: string | null;
+            /** @description The part that was asked for */
+            part: string | null;
+            /**
+             * @description closed: every warehouse is, and nothing changes any more; preview: none is; mixed: some are, and each row says which
+             * @enum {string}
+             */
+            state: "closed" | "preview" | "mixed";
+            /** @description How many warehouses it is of */
+            warehouses: {
+                /** @description Closed for the month */
+                closed: number;
+                /** @description Not closed for the month */
+                open: number;
+            };
+            /** @description Of the statement; of one warehouse and a closed month only */
+            sha256: string | null;
+            /**
+             * @description own, or consigned by head office (总公司寄存商品)
+             * @enum {string}
+             */
+            ownership: "own" | "consigned";
+            /**
+             * @description What one item is of
+             * @enum {string}
+             */
+            by: "all" | "region" | "warehouse";
+            items: {
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                warehouse: string | null;
+                region: string | null;
+                buckets: components["schemas"]["AgedBucket"][];
+            }[];
+            nextCursor: string | null;
+        };
+        AgingTotals: {
+            /** @description Lots */
+            lots: number;
+            /**
+             * @description Quantity, a decimal string with at most three places
+             * @example 5
+             * @example 0.125
+             */
+            quantity: string;
+            /**
+             * @description Original cost (原值)
+             * @example 12.50
+             */
+            cost: string;
+            /**
+             * @description Charged up to and including the month (累计折旧)
+             * @example 12.50
+             */
+            accumulatedDepreciation: string;
+            /**
+             * @description Cost less accumulated depreciation (净值)
+             * @example 12.50
+             */
+            netBookValue: string;
+        };
         /**
          * @example {
          *       "reference": "RO-2026-0815",
@@ -1532,6 +2531,148 @@ export interface components {
             nextCursor: string | null;
         };
         /**
+         * @description Closing a month in many warehouses (批量月结)
+         * @example {
+         *       "id": "17",
+         *       "period": "2026-10",
+         *       "region": "EAST",
+         *       "state": "running",
+         *       "requestedBy": "hq-finance",
+         *       "requestedAt": "2026-11-02T01:00:00Z",
+         *       "startedAt": "2026-11-02T01:00:00.4Z",
+         *       "finishedAt": null,
+         *       "total": 1882,
+         *       "pending": 1500,
+         *       "closed": 370,
+         *       "alreadyClosed": 10,
+         *       "refused": 2,
+         *       "failed": 0
+         *     }
+         */
+        ClosingRun: {
+            /**
+             * @description Number of the run
+             * @example 17
+             */
+            id: string;
+            /**
+             * @description Calendar month
+             * @example 2026-11
+             */
+            period: string;
+            /** @description Null: the whole network */
+            region: string | null;
+            /**
+             * @description queued until a worker takes it, then running, then done
+             * @enum {string}
+             */
+            state: "queued" | "running" | "done";
+            /** @description Username; everything is closed in their name and by their duties */
+            requestedBy: string;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            requestedAt: string;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            startedAt: string | null;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            finishedAt: string | null;
+            /** @description Warehouses of the run */
+            total: number;
+            pending: number;
+            closed: number;
+            alreadyClosed: number;
+            /** @description Something is missing there; see `warehouses` */
+            refused: number;
+            /** @description Something unexpected happened; it is in the log */
+            failed: number;
+        };
+        ClosingRunPage: {
+            items: components["schemas"]["ClosingRun"][];
+            nextCursor: string | null;
+        };
+        /**
+         * @example {
+         *       "id": "17",
+         *       "period": "2026-10",
+         *       "region": "EAST",
+         *       "state": "running",
+         *       "requestedBy": "hq-finance",
+         *       "requestedAt": "2026-11-02T01:00:00Z",
+         *       "startedAt": "2026-11-02T01:00:00.4Z",
+         *       "finishedAt": null,
+         *       "total": 1882,
+         *       "pending": 1500,
+         *       "closed": 370,
+         *       "alreadyClosed": 10,
+         *       "refused": 2,
+         *       "failed": 0,
+         *       "warehouses": [],
+         *       "nextCursor": null
+         *     }
+         */
+        ClosingRunProgress: {
+            /**
+             * @description Number of the run
+             * @example 17
+             */
+            id: string;
+            /**
+             * @description Calendar month
+             * @example 2026-11
+             */
+            period: string;
+            /** @description Null: the whole network */
+            region: string | null;
+            /**
+             * @description queued until a worker takes it, then running, then done
+             * @enum {string}
+             */
+            state: "queued" | "running" | "done";
+            /** @description Username; everything is closed in their name and by their duties */
+            requestedBy: string;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            requestedAt: string;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            startedAt: string | null;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            finishedAt: string | null;
+            /** @description Warehouses of the run */
+            total: number;
+            pending: number;
+            closed: number;
+            alreadyClosed: number;
+            /** @description Something is missing there; see `warehouses` */
+            refused: number;
+            /** @description Something unexpected happened; it is in the log */
+            failed: number;
+            /** @description A page of those that could not be closed, by code */
+            warehouses: components["schemas"]["UnclosedWarehouse"][];
+            nextCursor: string | null;
+        };
+        /**
          * @description Approval to order or request a controlled part (监控件审批)
          * @example {
          *       "id": 1,
@@ -1596,6 +2737,643 @@ export interface components {
             items: components["schemas"]["ControlledApproval"][];
             nextCursor: string | null;
         };
+        Count: {
+            /**
+             * @description Count number (盘点单号)
+             * @example HQ-CNT-202611-00001
+             */
+            number: string;
+            /**
+             * @description Warehouse code (仓库代码)
+             * @example HQ
+             */
+            warehouse: string;
+            /**
+             * @description Kind of count
+             * @enum {string}
+             */
+            kind: "month-end" | "cycle";
+            /** @description Name of the document in Chinese */
+            kindZh: string;
+            /**
+             * @description State
+             * @enum {string}
+             */
+            state: "counting" | "awaiting-signatures" | "approved" | "cancelled";
+            version: number;
+            /**
+             * @description Calendar month
+             * @example 2026-11
+             */
+            period: string | null;
+            /** @description What a cycle count chose; a month-end count takes all that is on hand */
+            scope: {
+                /**
+                 * @description Only parts of this class (重要度)
+                 * @enum {string}
+                 */
+                criticality?: "A" | "B" | "C";
+                /** @description Only parts of this category (类别) */
+                category?: string;
+                /** @description Only these parts, with goods or without */
+                parts?: string[];
+                /**
+                 * @description Balances with nothing on hand, to confirm that the shelf is empty (零库存确认)
+                 * @enum {boolean}
+                 */
+                zeroStock?: true;
+                /**
+                 * Format: date
+                 * @description Only balances that were not really counted on this day or later
+                 * @example 2026-11-21
+                 */
+                notCountedSince?: string;
+                /**
+                 * @description Lines that another count left over
+                 * @enum {boolean}
+                 */
+                followUp?: true;
+            };
+            /** @description Position in the ledger: movements of the counted balances up to here were posted before it was opened */
+            position: string;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            openedAt: string;
+            /** @description User name */
+            openedBy: string;
+            note: string | null;
+            progress: components["schemas"]["CountProgress"];
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            submittedAt: string | null;
+            /** @description User name */
+            submittedBy: string | null;
+            /** @description SHA-256 of the RFC 8785 content that signatures bind to, once it is submitted */
+            contentHash: string | null;
+            /** @description Duties that sign it; head office last */
+            duties: ("keeper" | "department-head" | "operations-supervisor" | "finance-supervisor" | "technician" | "outlet-clerk" | "stock-controller" | "hq-finance" | "purchaser" | "administrator")[];
+            signatures: components["schemas"]["Signature"][];
+            /** @description Duties that have not signed yet */
+            awaiting: ("keeper" | "department-head" | "operations-supervisor" | "finance-supervisor" | "technician" | "outlet-clerk" | "stock-controller" | "hq-finance" | "purchaser" | "administrator")[];
+            refusal: {
+                /** @description User name */
+                by: string;
+                duty: string;
+                reason: string;
+                /**
+                 * Format: date-time
+                 * @description Instant, RFC 3339 in UTC
+                 * @example 2026-11-21T08:30:00Z
+                 */
+                at: string;
+            } | null;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            approvedAt: string | null;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            cancelledAt: string | null;
+            cancelledBecause: string | null;
+            /** @description Slip that adjusts the ledger (调整单号) */
+            adjustmentSlip: string | null;
+            /** @description Count whose left-over lines this one counts again */
+            follows: string | null;
+            /** @description Count that counts the left-over lines of this one again */
+            followedBy: string | null;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            reportedAt: string | null;
+            /** @description User name */
+            reportedBy: string | null;
+            reportNote: string | null;
+        };
+        CountCancellation: {
+            /**
+             * @description Why
+             * @example the wrong month was chosen
+             */
+            reason: string;
+        };
+        /**
+         * @example {
+         *       "duty": "finance-supervisor",
+         *       "decision": "approve"
+         *     }
+         */
+        CountDecision: {
+            /**
+             * @description The duty that is signed for
+             * @enum {string}
+             */
+            duty: "keeper" | "department-head" | "operations-supervisor" | "finance-supervisor" | "technician" | "outlet-clerk" | "stock-controller" | "hq-finance" | "purchaser" | "administrator";
+            /**
+             * @description A refusal needs a comment and sends the count back to be mended
+             * @enum {string}
+             */
+            decision: "approve" | "refuse";
+            /** @description Reason of a refusal, or a remark */
+            comment?: string;
+            /** @description Hash of the content the signer has read; another content is refused */
+            contentHash?: string;
+        };
+        /**
+         * @example {
+         *       "entries": [
+         *         {
+         *           "line": 1,
+         *           "counted": "5",
+         *           "card": "5"
+         *         }
+         *       ]
+         *     }
+         */
+        CountEntries: {
+            entries: components["schemas"]["CountEntry"][];
+        };
+        /** @description What became of each entry; one that is refused holds up none of the others */
+        CountEntriesResult: {
+            /**
+             * @description Count number (盘点单号)
+             * @example HQ-CNT-202611-00001
+             */
+            number: string;
+            version: number;
+            settled: number;
+            recountDue: number;
+            refused: number;
+            /** @description In the order of the entries */
+            results: components["schemas"]["CountEntryResult"][];
+        };
+        /**
+         * @description A line by its number, or by its part; own and qualified unless said otherwise
+         * @example {
+         *       "line": 1,
+         *       "counted": "5",
+         *       "card": "5"
+         *     }
+         */
+        CountEntry: {
+            /**
+             * @description Line of the count (行号)
+             * @example 1
+             */
+            line?: number;
+            /**
+             * @description Part number (货号)
+             * @example CH-0234
+             */
+            part?: string;
+            /**
+             * @description own, or consigned by head office (总公司寄存商品)
+             * @enum {string}
+             */
+            ownership?: "own" | "consigned";
+            /**
+             * @description qualified (合格) or nonconforming (不合格)
+             * @enum {string}
+             */
+            condition?: "qualified" | "nonconforming";
+            /**
+             * @description What was really there (实盘数量), in stock units; 0 is a count
+             * @example 5
+             * @example 0.125
+             */
+            counted: string;
+            /**
+             * @description What the bin card says (卡片数量), in stock units
+             * @example 5
+             * @example 0.125
+             */
+            card: string;
+            /** @description Lot by lot, where lots are kept apart: every lot of the balance; together they are `counted` */
+            lots?: {
+                /**
+                 * @description Lot (批次)
+                 * @example 12
+                 */
+                lot: string;
+                /**
+                 * @description What was really there (实盘数量), in stock units; 0 is a count
+                 * @example 5
+                 * @example 0.125
+                 */
+                counted: string;
+            }[];
+        };
+        CountEntryResult: {
+            line: number | null;
+            /**
+             * @description Part number (货号)
+             * @example CH-0234
+             */
+            part: string | null;
+            /**
+             * @description settled, to be counted again by somebody else, or refused
+             * @enum {string}
+             */
+            outcome: "settled" | "recount-due" | "refused";
+            problem: {
+                code: string;
+                detail: string;
+            } | null;
+        };
+        CountEvents: {
+            items: components["schemas"]["SlipEvent"][];
+        };
+        /** @description What became of each row of a file; one that is refused holds up none of the others */
+        CountFileResult: {
+            /**
+             * @description Count number (盘点单号)
+             * @example HQ-CNT-202611-00001
+             */
+            number: string;
+            version: number;
+            settled: number;
+            recountDue: number;
+            refused: number;
+            /** @description Rows of lines that were settled with the same figures */
+            unchanged: number;
+            /** @description Rows without a counted quantity: not counted; zero is written as 0 */
+            blank: number;
+            rows: {
+                /**
+                 * @description Line in the file, the heading being line 1
+                 * @example 2
+                 */
+                row: number;
+                /** @description Line of the count (行号) */
+                line: number | null;
+                /** @description Part number (货号) */
+                part: string | null;
+                /**
+                 * @description settled; recount-due: to be counted again by somebody else; refused; unchanged: was settled with these figures; blank: not counted
+                 * @enum {string}
+                 */
+                outcome: "settled" | "recount-due" | "refused" | "unchanged" | "blank";
+                /** @description Why a row is refused */
+                problems: string[];
+            }[];
+        };
+        /** @description A line of a count. While it is not settled it says nothing of what was expected or counted (盲盘). */
+        CountLine: {
+            line: number;
+            /**
+             * @description Part number (货号)
+             * @example CH-0234
+             */
+            part: string;
+            name: string;
+            nameZh: string | null;
+            specification: string | null;
+            colour: string | null;
+            /** @description Stock unit */
+            unit: string;
+            /**
+             * @description own, or consigned by head office (总公司寄存商品)
+             * @enum {string}
+             */
+            ownership: "own" | "consigned";
+            /**
+             * @description qualified (合格) or nonconforming (不合格)
+             * @enum {string}
+             */
+            condition: "qualified" | "nonconforming";
+            /** @description A line for goods that were found while counting (盘盈新增) */
+            found: boolean;
+            /**
+             * @description State
+             * @enum {string}
+             */
+            state: "open" | "recount-due" | "settled" | "set-aside";
+            /** @description How often it was counted */
+            rounds: number;
+            /** @description Who counted it last; somebody else counts it again */
+            countedBy: string | null;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            countedAt: string | null;
+            /**
+             * @description What was really there (实盘数量), in stock units; 0 is a count
+             * @example 5
+             * @example 0.125
+             */
+            counted: string | null;
+            /**
+             * @description What the bin card says (卡片数量), in stock units
+             * @example 5
+             * @example 0.125
+             */
+            card: string | null;
+            /**
+             * @description What the ledger held when it was counted (账面数量)
+             * @example 5
+             * @example 0.125
+             */
+            expected: string | null;
+            /**
+             * @description What the ledger held when the count was opened
+             * @example 5
+             * @example 0.125
+             */
+            snapshot: string | null;
+            /**
+             * @description Counted less expected (盘盈盘亏)
+             * @example -2
+             * @example 5
+             */
+            variance: string | null;
+            /**
+             * @description Counted less bin card (卡物差异)
+             * @example -2
+             * @example 5
+             */
+            cardVariance: string | null;
+            /**
+             * @description Worth of the variance, at the cost of the lots it concerns
+             * @example 12.50
+             */
+            varianceValue: string | null;
+            lots: {
+                lot: string;
+                /**
+                 * @description Quantity, a decimal string with at most three places
+                 * @example 5
+                 * @example 0.125
+                 */
+                counted: string;
+                /**
+                 * @description Quantity, a decimal string with at most three places
+                 * @example 5
+                 * @example 0.125
+                 */
+                expected: string;
+                /**
+                 * @description Quantity with sign, a decimal string with at most three places
+                 * @example -2
+                 * @example 5
+                 */
+                variance: string;
+            }[] | null;
+            /** @description Ledger, card and goods do not agree (账卡物不符) */
+            differs: boolean | null;
+            /**
+             * @description Why they do not agree (差异原因)
+             * @enum {string|null}
+             */
+            cause: "miscount" | "unposted-slip" | "wrong-part" | "wrong-unit" | "damage" | "theft" | "unknown" | "found" | "other" | null;
+            causeNote: string | null;
+            evidence: string | null;
+            /** @description User name */
+            explainedBy: string | null;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            explainedAt: string | null;
+            /**
+             * @description Cost of one stock unit, a decimal string with at most four places
+             * @example 12.5000
+             */
+            unitCost: string | null;
+            /**
+             * Format: date
+             * @description Day in the business time zone
+             * @example 2026-11-21
+             */
+            receivedOn: string | null;
+            costDocument: string | null;
+            /** @description User name */
+            verifiedBy: string | null;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            verifiedAt: string | null;
+            verificationNote: string | null;
+            /** @description Why the finance supervisor had it counted again */
+            objection: string | null;
+            setAsideBecause: string | null;
+            /** @description User name */
+            setAsideBy: string | null;
+            /** @description First line of the adjustment slip that is about it */
+            adjustedLine: number | null;
+            /** @description Why it could not be adjusted; a count that follows has it again */
+            adjustmentProblem: string | null;
+        };
+        CountLinePage: {
+            items: components["schemas"]["CountLine"][];
+            nextCursor: string | null;
+        };
+        CountLineResult: {
+            line: number;
+            problem: {
+                code: string;
+                detail: string;
+            } | null;
+        };
+        /** @description What became of each line; one that is refused holds up none of the others */
+        CountLineResults: {
+            /**
+             * @description Count number (盘点单号)
+             * @example HQ-CNT-202611-00001
+             */
+            number: string;
+            version: number;
+            done: number;
+            refused: number;
+            /** @description In the order of the lines asked for */
+            results: components["schemas"]["CountLineResult"][];
+        };
+        CountProgress: {
+            lines: number;
+            /** @description Not counted yet */
+            open: number;
+            /** @description To be counted again by somebody else (待复盘) */
+            recountDue: number;
+            settled: number;
+            /** @description Left to a count that follows */
+            setAside: number;
+            /** @description Settled lines where ledger, card and goods do not agree */
+            differences: number;
+            /** @description Of these, with a cause */
+            explained: number;
+            /** @description Of these, verified by the finance supervisor */
+            verified: number;
+            /**
+             * @description Worth of the gains among the settled lines (盘盈金额)
+             * @example 12.50
+             */
+            gainValue: string;
+            /**
+             * @description Worth of the losses among the settled lines (盘亏金额)
+             * @example 12.50
+             */
+            lossValue: string;
+        };
+        /** @description How far a warehouse is with the report of its month-end count (盘点上报) */
+        CountReport: {
+            /**
+             * @description Warehouse code (仓库代码)
+             * @example HQ
+             */
+            warehouse: string;
+            warehouseName: string;
+            warehouseNameZh: string | null;
+            region: string;
+            /**
+             * @description Calendar month
+             * @example 2026-11
+             */
+            period: string;
+            /**
+             * @description not-opened: no month-end count yet; counting; counted: submitted, the report not sent; sent; overdue: not sent by the day it was due, however far the count is
+             * @enum {string}
+             */
+            state: "not-opened" | "counting" | "counted" | "sent" | "overdue";
+            /**
+             * Format: date
+             * @description The 5th of the month after the period
+             * @example 2026-11-21
+             */
+            dueOn: string;
+            /**
+             * @description Count number (盘点单号)
+             * @example HQ-CNT-202611-00001
+             */
+            count: string | null;
+            /**
+             * @description State of that count
+             * @enum {string|null}
+             */
+            countState: "counting" | "awaiting-signatures" | "approved" | "cancelled" | null;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            sentAt: string | null;
+            /** @description User name */
+            sentBy: string | null;
+            note: string | null;
+        };
+        CountReportPage: {
+            items: components["schemas"]["CountReport"][];
+            nextCursor: string | null;
+        };
+        CountSummary: {
+            /**
+             * @description Count number (盘点单号)
+             * @example HQ-CNT-202611-00001
+             */
+            number: string;
+            /**
+             * @description Warehouse code (仓库代码)
+             * @example HQ
+             */
+            warehouse: string;
+            /**
+             * @description Kind of count
+             * @enum {string}
+             */
+            kind: "month-end" | "cycle";
+            /** @description Name of the document in Chinese */
+            kindZh: string;
+            /**
+             * @description State
+             * @enum {string}
+             */
+            state: "counting" | "awaiting-signatures" | "approved" | "cancelled";
+            version: number;
+            /**
+             * @description Calendar month
+             * @example 2026-11
+             */
+            period: string | null;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            openedAt: string;
+            /** @description User name */
+            openedBy: string;
+            note: string | null;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            submittedAt: string | null;
+            /** @description Duties that have not signed yet */
+            awaiting: ("keeper" | "department-head" | "operations-supervisor" | "finance-supervisor" | "technician" | "outlet-clerk" | "stock-controller" | "hq-finance" | "purchaser" | "administrator")[];
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            approvedAt: string | null;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            cancelledAt: string | null;
+            /** @description Slip that adjusts the ledger (调整单号) */
+            adjustmentSlip: string | null;
+            /** @description Count whose left-over lines this one counts again */
+            follows: string | null;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            reportedAt: string | null;
+        };
+        CountSummaryPage: {
+            items: components["schemas"]["CountSummary"][];
+            nextCursor: string | null;
+        };
+        /** @description How far a line may be off before somebody else counts it again; both limits hold (盘点容差) */
+        CountTolerance: {
+            /**
+             * @description Criticality class, or * for all others
+             * @enum {string}
+             */
+            criticality: "*" | "A" | "B" | "C";
+            /**
+             * @description How far a count may be off, in percent of what is expected: a decimal string from 0 to 100
+             * @example 2.5
+             */
+            percent: string;
+            /**
+             * @description How much the difference may be worth, in the business currency
+             * @example 50.00
+             */
+            amount: string;
+        };
+        CountTolerances: {
+            items: components["schemas"]["CountTolerance"][];
+        };
         /** @description Standing in during leave; duty null means all of them (岗位代理) */
         Delegation: {
             /** @example 17 */
@@ -1640,6 +3418,205 @@ export interface components {
         DelegationPage: {
             items: components["schemas"]["Delegation"][];
             nextCursor: string | null;
+        };
+        /** @description The accounts a department books to, one per role (部门科目) */
+        DepartmentAccounts: {
+            /**
+             * @description Warehouse code, or * for all without an account of their own (部门)
+             * @example HQ
+             */
+            department: string;
+            accounts: {
+                /**
+                 * @description What is booked: inventory 备件存货, accumulated-depreciation 备件跌价准备, depreciation-expense 营业费用—备件折旧, material-cost 售后材料成本, cost-of-sales 备件销售成本, goods-received 暂估应付款, goods-in-transit 在途物资, scrap-loss 报废损失, count-gain 盘盈, count-loss 盘亏, loaner-goods 替补商品, opening-balance 期初
+                 * @enum {string}
+                 */
+                role: "inventory" | "accumulated-depreciation" | "depreciation-expense" | "material-cost" | "cost-of-sales" | "goods-received" | "goods-in-transit" | "scrap-loss" | "count-gain" | "count-loss" | "loaner-goods" | "opening-balance";
+                roleNameZh: string;
+                /**
+                 * @description Account of the general ledger (科目编码)
+                 * @example 6601.08
+                 */
+                account: string;
+                name: string;
+                nameZh: string | null;
+                /** @description Set for this department; otherwise the default */
+                own: boolean;
+            }[];
+        };
+        /** @description An own lot on hand at the end of the month (折旧明细) */
+        Depreciation: {
+            /**
+             * @description Warehouse code (仓库代码)
+             * @example HQ
+             */
+            warehouse: string;
+            /**
+             * @description Month (会计期间)
+             * @example 2026-10
+             */
+            period: string;
+            /**
+             * @description closed: frozen for ever; preview: as it would be now (预览)
+             * @enum {string}
+             */
+            state: "closed" | "preview";
+            /**
+             * @description Part number (货号)
+             * @example CH-0234
+             */
+            part: string;
+            name: string;
+            nameZh: string | null;
+            lot: string;
+            /**
+             * @description qualified (合格) or nonconforming (不合格)
+             * @enum {string}
+             */
+            condition: "qualified" | "nonconforming";
+            /**
+             * Format: date
+             * @description First received; travels with the goods
+             * @example 2026-11-21
+             */
+            receivedOn: string;
+            /** @description 1 in the month of receipt, 4 in the month of the first charge (库龄) */
+            ageMonths: number;
+            /**
+             * @description Quantity, a decimal string with at most three places
+             * @example 5
+             * @example 0.125
+             */
+            quantity: string;
+            /**
+             * @description Cost of one stock unit, a decimal string with at most four places
+             * @example 12.5000
+             */
+            unitCost: string;
+            /** @description Charges so far, that of the month among them (已折旧月数) */
+            monthsCharged: number;
+            /**
+             * @description Charge of the month (本月折旧)
+             * @example 12.50
+             */
+            charge: string;
+            /**
+             * @description Original cost (原值)
+             * @example 12.50
+             */
+            cost: string;
+            /**
+             * @description Charged up to and including the month (累计折旧)
+             * @example 12.50
+             */
+            accumulatedDepreciation: string;
+            /**
+             * @description Cost less accumulated depreciation (净值)
+             * @example 12.50
+             */
+            netBookValue: string;
+        };
+        /** @description Totals and position are those of the whole list and said on its first page; null on the others */
+        DepreciationPage: {
+            /**
+             * @description Month (会计期间)
+             * @example 2026-10
+             */
+            period: string;
+            /**
+             * @description The one warehouse that was asked for
+             * @example HQ
+             */
+            warehouse: string | null;
+            /** @description The region that was asked for */
+            region: string | null;
+            /** @description The part that was asked for */
+            part: string | null;
+            /**
+             * @description closed: every warehouse is, and nothing changes any more; preview: none is; mixed: some are, and each row says which
+             * @enum {string}
+             */
+            state: "closed" | "preview" | "mixed";
+            /** @description How many warehouses it is of */
+            warehouses: {
+                /** @description Closed for the month */
+                closed: number;
+                /** @description Not closed for the month */
+                open: number;
+            };
+            /** @description Of the statement; of one warehouse and a closed month only */
+            sha256: string | null;
+            /** @description Of the same as CSV, where the statement holds it: of one warehouse, a closed month and all parts */
+            fileSha256: string | null;
+            /** @description The last movement of the month and all before it that this was made from (账簿位置); of several warehouses the latest of theirs. On the first page only */
+            position: string | null;
+            totals: components["schemas"]["DepreciationTotals"] | null;
+            items: components["schemas"]["Depreciation"][];
+            nextCursor: string | null;
+        };
+        /**
+         * @description How lots are depreciated from a month on (折旧政策)
+         * @example {
+         *       "effectiveFrom": "0001-01",
+         *       "effectiveUntil": null,
+         *       "graceMonths": 3,
+         *       "rate": "0.08",
+         *       "chargeCount": 12,
+         *       "state": "in-force"
+         *     }
+         */
+        DepreciationPolicy: {
+            /**
+             * @description First month it holds in; 0001-01 of the first one
+             * @example 2026-11
+             */
+            effectiveFrom: string;
+            /**
+             * @description Last month it holds in; null if none is set after it
+             * @example 2026-11
+             */
+            effectiveUntil: string | null;
+            /** @description Months without a charge, the month of receipt being the first (保管期) */
+            graceMonths: number;
+            /**
+             * @description Part of the original cost that one month charges, a decimal string with at most four places, at most 1
+             * @example 0.08
+             */
+            rate: string;
+            /** @description Months that charge */
+            chargeCount: number;
+            /**
+             * @description in-force in the current month
+             * @enum {string}
+             */
+            state: "past" | "in-force" | "scheduled";
+        };
+        DepreciationPolicyList: {
+            items: components["schemas"]["DepreciationPolicy"][];
+        };
+        DepreciationTotals: {
+            /** @description Lots */
+            lots: number;
+            /**
+             * @description Charge of the month (本月折旧)
+             * @example 12.50
+             */
+            charge: string;
+            /**
+             * @description Original cost (原值)
+             * @example 12.50
+             */
+            cost: string;
+            /**
+             * @description Charged up to and including the month (累计折旧)
+             * @example 12.50
+             */
+            accumulatedDepreciation: string;
+            /**
+             * @description Cost less accumulated depreciation (净值)
+             * @example 12.50
+             */
+            netBookValue: string;
         };
         /**
          * @description Duty (岗位): keeper 仓管员, department-head 售后服务部负责人, operations-supervisor 运作主管, finance-supervisor 财务主管, technician 维修技术员, outlet-clerk 网点文员, stock-controller 总公司分管部, hq-finance 总公司财务, purchaser 采购员, administrator 系统管理员
@@ -1717,6 +3694,30 @@ export interface components {
             reason: string;
             /** @description Who took the goods (收货人) */
             handedTo: string;
+        };
+        /**
+         * @example {
+         *       "part": "CH-0234",
+         *       "ownership": "own",
+         *       "condition": "qualified"
+         *     }
+         */
+        FoundGoods: {
+            /**
+             * @description Part number (货号)
+             * @example CH-0234
+             */
+            part: string;
+            /**
+             * @description own, or consigned by head office (总公司寄存商品)
+             * @enum {string}
+             */
+            ownership?: "own" | "consigned";
+            /**
+             * @description qualified (合格) or nonconforming (不合格)
+             * @enum {string}
+             */
+            condition?: "qualified" | "nonconforming";
         };
         /** @description A duty in force: in a warehouse, in a region, or everywhere when both are null; onBehalfOf names the absent person (岗位授权) */
         Grant: {
@@ -1840,6 +3841,167 @@ export interface components {
              */
             key: string;
         };
+        /**
+         * @description The account of a role, as it was set for a department (科目设置)
+         * @example {
+         *       "department": "*",
+         *       "role": "depreciation-expense",
+         *       "account": "6601.08",
+         *       "name": "Operating expense: spare parts depreciation",
+         *       "nameZh": "营业费用—备件折旧"
+         *     }
+         */
+        JournalAccount: {
+            /**
+             * @description Warehouse code, or * for all without an account of their own (部门)
+             * @example HQ
+             */
+            department: string;
+            /**
+             * @description What is booked: inventory 备件存货, accumulated-depreciation 备件跌价准备, depreciation-expense 营业费用—备件折旧, material-cost 售后材料成本, cost-of-sales 备件销售成本, goods-received 暂估应付款, goods-in-transit 在途物资, scrap-loss 报废损失, count-gain 盘盈, count-loss 盘亏, loaner-goods 替补商品, opening-balance 期初
+             * @enum {string}
+             */
+            role: "inventory" | "accumulated-depreciation" | "depreciation-expense" | "material-cost" | "cost-of-sales" | "goods-received" | "goods-in-transit" | "scrap-loss" | "count-gain" | "count-loss" | "loaner-goods" | "opening-balance";
+            /**
+             * @description Account of the general ledger (科目编码)
+             * @example 6601.08
+             */
+            account: string;
+            name: string;
+            nameZh: string | null;
+        };
+        JournalAccountPage: {
+            items: components["schemas"]["JournalAccount"][];
+            nextCursor: string | null;
+        };
+        /** @description A line of a journal entry of a department; one of debit and credit is 0.00 (凭证分录) */
+        JournalLine: {
+            /**
+             * @description Warehouse code (仓库代码)
+             * @example HQ
+             */
+            warehouse: string;
+            /**
+             * @description Month (会计期间)
+             * @example 2026-10
+             */
+            period: string;
+            /**
+             * @description closed: frozen for ever; preview: as it would be now (预览)
+             * @enum {string}
+             */
+            state: "closed" | "preview";
+            /** @description Place in the journal of the warehouse */
+            line: number;
+            /** @description `depreciation`, or the kind of slip whose movements are booked together */
+            entry: string;
+            /**
+             * @description What the account is for
+             * @enum {string}
+             */
+            role: "inventory" | "accumulated-depreciation" | "depreciation-expense" | "material-cost" | "cost-of-sales" | "goods-received" | "goods-in-transit" | "scrap-loss" | "count-gain" | "count-loss" | "loaner-goods" | "opening-balance";
+            /** @description Account of the general ledger (科目编码) */
+            account: string;
+            /** @description Name of the account */
+            name: string;
+            /** @description 科目名称 */
+            nameZh: string | null;
+            /**
+             * @description 借方
+             * @example 12.50
+             */
+            debit: string;
+            /**
+             * @description 贷方
+             * @example 12.50
+             */
+            credit: string;
+        };
+        /** @description Totals and position are those of the whole list and said on its first page; null on the others */
+        JournalLinePage: {
+            /**
+             * @description Month (会计期间)
+             * @example 2026-10
+             */
+            period: string;
+            /**
+             * @description The one warehouse that was asked for
+             * @example HQ
+             */
+            warehouse: string | null;
+            /** @description The region that was asked for */
+            region: string | null;
+            /** @description The part that was asked for */
+            part: string | null;
+            /**
+             * @description closed: every warehouse is, and nothing changes any more; preview: none is; mixed: some are, and each row says which
+             * @enum {string}
+             */
+            state: "closed" | "preview" | "mixed";
+            /** @description How many warehouses it is of */
+            warehouses: {
+                /** @description Closed for the month */
+                closed: number;
+                /** @description Not closed for the month */
+                open: number;
+            };
+            /** @description Of the statement; of one warehouse and a closed month only */
+            sha256: string | null;
+            /** @description Of the same as CSV, where the statement holds it: of one warehouse, a closed month and all parts */
+            fileSha256: string | null;
+            /** @description The last movement of the month and all before it that this was made from (账簿位置); of several warehouses the latest of theirs. On the first page only */
+            position: string | null;
+            totals: components["schemas"]["JournalTotals"] | null;
+            items: components["schemas"]["JournalLine"][];
+            nextCursor: string | null;
+        };
+        JournalTotals: {
+            /** @description Lines */
+            lines: number;
+            /**
+             * @description 借方合计
+             * @example 12.50
+             */
+            debit: string;
+            /**
+             * @description 贷方合计, the same
+             * @example 12.50
+             */
+            credit: string;
+        };
+        /** @description When a balance was last counted in a count that was approved (最近盘点日) */
+        LastCounted: {
+            /**
+             * @description Part number (货号)
+             * @example CH-0234
+             */
+            part: string;
+            name: string;
+            nameZh: string | null;
+            unit: string;
+            /**
+             * @description own, or consigned by head office (总公司寄存商品)
+             * @enum {string}
+             */
+            ownership: "own" | "consigned";
+            /**
+             * @description qualified (合格) or nonconforming (不合格)
+             * @enum {string}
+             */
+            condition: "qualified" | "nonconforming";
+            /**
+             * Format: date
+             * @description Day on which it was last really counted; null if never
+             * @example 2026-11-21
+             */
+            lastCountedOn: string | null;
+            /** @description Number of that count (盘点单号) */
+            count: string | null;
+        };
+        LastCountedPage: {
+            items: components["schemas"]["LastCounted"][];
+            nextCursor: string | null;
+        };
         LedgerEntry: {
             id: string;
             /**
@@ -1929,6 +4091,27 @@ export interface components {
                 found: string;
             }[];
         };
+        /**
+         * @example {
+         *       "lines": [
+         *         {
+         *           "line": 1,
+         *           "reason": "货架被封"
+         *         }
+         *       ]
+         *     }
+         */
+        LinesSetAside: {
+            lines: {
+                /**
+                 * @description Line of the count (行号)
+                 * @example 1
+                 */
+                line: number;
+                /** @description Why it cannot be settled now */
+                reason: string;
+            }[];
+        };
         Lot: {
             lot: string;
             /**
@@ -1958,7 +4141,7 @@ export interface components {
              * @example 2026-11-21
              */
             openedOn: string;
-            /** @description Calendar months since the month of receipt */
+            /** @description Which calendar month of its life the lot is in: 1 in the month of receipt, 4 when depreciation begins (库龄, R-AGE-1) */
             ageMonths: number;
             /**
              * @description Cost of one stock unit, a decimal string with at most four places
@@ -1998,6 +4181,121 @@ export interface components {
         LotList: {
             items: components["schemas"]["Lot"][];
         };
+        /** @description What was issued to one repair order, technician or outlet, less what came back (材料成本) */
+        MaterialCost: {
+            /**
+             * @description Warehouse code (仓库代码)
+             * @example HQ
+             */
+            warehouse: string;
+            /**
+             * @description Month (会计期间)
+             * @example 2026-10
+             */
+            period: string;
+            /**
+             * @description closed: frozen for ever; preview: as it would be now (预览)
+             * @enum {string}
+             */
+            state: "closed" | "preview";
+            /**
+             * @description What the goods were issued for
+             * @enum {string}
+             */
+            purpose: "repair-order" | "technician" | "outlet";
+            /** @description The repair order, technician or outlet (维修单号/网点) */
+            reference: string | null;
+            /** @description Slips, those among them by which goods came back or were reversed */
+            slips: number;
+            /** @description Lines of these slips */
+            lines: number;
+            /**
+             * @description Quantity with sign, a decimal string with at most three places
+             * @example -2
+             * @example 5
+             */
+            quantity: string;
+            /**
+             * @description Original cost (原值)
+             * @example 12.50
+             */
+            cost: string;
+            /**
+             * @description Accumulated depreciation that left with the goods (转出累计折旧)
+             * @example 12.50
+             */
+            accumulatedDepreciation: string;
+            /**
+             * @description What the repair is charged; the journal books it as material-cost (净值)
+             * @example 12.50
+             */
+            netBookValue: string;
+        };
+        /** @description Totals and position are those of the whole list and said on its first page; null on the others */
+        MaterialCostPage: {
+            /**
+             * @description Month (会计期间)
+             * @example 2026-10
+             */
+            period: string;
+            /**
+             * @description The one warehouse that was asked for
+             * @example HQ
+             */
+            warehouse: string | null;
+            /** @description The region that was asked for */
+            region: string | null;
+            /** @description The part that was asked for */
+            part: string | null;
+            /**
+             * @description closed: every warehouse is, and nothing changes any more; preview: none is; mixed: some are, and each row says which
+             * @enum {string}
+             */
+            state: "closed" | "preview" | "mixed";
+            /** @description How many warehouses it is of */
+            warehouses: {
+                /** @description Closed for the month */
+                closed: number;
+                /** @description Not closed for the month */
+                open: number;
+            };
+            /** @description Of the statement; of one warehouse and a closed month only */
+            sha256: string | null;
+            /** @description Of the same as CSV, where the statement holds it: of one warehouse, a closed month and all parts */
+            fileSha256: string | null;
+            /** @description The last movement of the month and all before it that this was made from (账簿位置); of several warehouses the latest of theirs. On the first page only */
+            position: string | null;
+            totals: components["schemas"]["MaterialCostTotals"] | null;
+            items: components["schemas"]["MaterialCost"][];
+            nextCursor: string | null;
+        };
+        MaterialCostTotals: {
+            /** @description Slips, those among them by which goods came back or were reversed */
+            slips: number;
+            /** @description Lines of these slips */
+            lines: number;
+            /**
+             * @description Quantity with sign, a decimal string with at most three places
+             * @example -2
+             * @example 5
+             */
+            quantity: string;
+            /**
+             * @description Original cost (原值)
+             * @example 12.50
+             */
+            cost: string;
+            /**
+             * @description Accumulated depreciation that left with the goods (转出累计折旧)
+             * @example 12.50
+             */
+            accumulatedDepreciation: string;
+            /**
+             * @description What the repair is charged; the journal books it as material-cost (净值)
+             * @example 12.50
+             */
+            netBookValue: string;
+        };
         /** @description Who is asking, with the duties in force today (本人) */
         Me: {
             /**
@@ -2021,6 +4319,22 @@ export interface components {
             /** @enum {unknown} */
             access: "read" | "write";
             grants: components["schemas"]["Grant"][];
+        };
+        Missing: {
+            /**
+             * @description The month is not over; a month before is open; the month-end count is not approved (盘点); a late signature is open (补签); a slip is signed and not posted; goods are in transit (在途)
+             * @enum {string}
+             */
+            kind: "period-not-over" | "previous-period-open" | "count-not-approved" | "late-signature-open" | "slip-approved-not-posted" | "goods-in-transit";
+            /** @description In words, with what would be right */
+            detail: string;
+            /**
+             * @description Numbers of the documents it is about, the first twenty
+             * @example [
+             *       "HQ-OUT-202610-00017"
+             *     ]
+             */
+            documents: string[];
         };
         NetworkStock: {
             /**
@@ -2093,6 +4407,71 @@ export interface components {
         NetworkStockPage: {
             items: components["schemas"]["NetworkStock"][];
             nextCursor: string | null;
+        };
+        /**
+         * @example {
+         *       "kind": "month-end",
+         *       "period": "2026-11"
+         *     }
+         * @example {
+         *       "kind": "cycle",
+         *       "criticality": "A"
+         *     }
+         */
+        NewCount: {
+            /**
+             * @description month-end: all stock, for a period; cycle: a part of it, by at least one choice below
+             * @enum {string}
+             */
+            kind: "month-end" | "cycle";
+            /**
+             * @description The month that a month-end count is of
+             * @example 2026-11
+             */
+            period?: string;
+            /**
+             * @description Only parts of this class (重要度)
+             * @enum {string}
+             */
+            criticality?: "A" | "B" | "C";
+            /** @description Only parts of this category (类别) */
+            category?: string;
+            /** @description Only these parts, with goods or without */
+            parts?: string[];
+            /**
+             * @description Balances with nothing on hand, to confirm that the shelf is empty (零库存确认)
+             * @enum {boolean}
+             */
+            zeroStock?: true;
+            /**
+             * Format: date
+             * @description Only balances that were not really counted on this day or later
+             * @example 2026-11-21
+             */
+            notCountedSince?: string;
+            /** @description Remark (备注) */
+            note?: string;
+        };
+        /**
+         * @example {
+         *       "note": "盘点表已寄出"
+         *     }
+         */
+        NewCountReport: {
+            /** @description Remark (备注) */
+            note?: string;
+        };
+        NewCountTolerance: {
+            /**
+             * @description How far a count may be off, in percent of what is expected: a decimal string from 0 to 100
+             * @example 2.5
+             */
+            percent: string;
+            /**
+             * @description How much the difference may be worth, in the business currency
+             * @example 50.00
+             */
+            amount: string;
         };
         /**
          * @example {
@@ -2364,6 +4743,286 @@ export interface components {
         PartPage: {
             items: components["schemas"]["Part"][];
             nextCursor: string | null;
+        };
+        /**
+         * @example {
+         *       "warehouse": "HQ",
+         *       "period": "2026-10",
+         *       "state": "open",
+         *       "closedBy": null,
+         *       "closedAt": null,
+         *       "sha256": null,
+         *       "missing": [
+         *         {
+         *           "kind": "count-not-approved",
+         *           "detail": "the month-end count HQ-CNT-202610-00001 is counting; it must be approved by head office",
+         *           "documents": [
+         *             "HQ-CNT-202610-00001"
+         *           ]
+         *         }
+         *       ],
+         *       "warnings": []
+         *     }
+         */
+        PeriodClosing: {
+            /**
+             * @description Warehouse code (仓库代码)
+             * @example HQ
+             */
+            warehouse: string;
+            /**
+             * @description Calendar month
+             * @example 2026-11
+             */
+            period: string;
+            /**
+             * @description A closed month stays closed; corrections go to an open one
+             * @enum {string}
+             */
+            state: "open" | "closed";
+            /** @description Username */
+            closedBy: string | null;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            closedAt: string | null;
+            /** @description SHA-256 of the statement, in hex */
+            sha256: string | null;
+            /** @description What keeps the month open; nothing if it may be closed now */
+            missing: components["schemas"]["Missing"][];
+            /** @description What does not keep the month open, but has to be dated later once it is closed */
+            warnings: {
+                detail: string;
+                /**
+                 * @description Numbers of the documents it is about, the first twenty
+                 * @example [
+                 *       "HQ-OUT-202610-00017"
+                 *     ]
+                 */
+                documents: string[];
+            }[];
+        };
+        /** @description The statement of a warehouse and month (月末报表), RFC 8785 JSON */
+        PeriodStatement: {
+            /** @enum {string} */
+            format: "bincard-statement/1";
+            /**
+             * @description closed: frozen for ever; preview: as it would be now (预览)
+             * @enum {string}
+             */
+            state: "closed" | "preview";
+            /** @description With the names of that time */
+            warehouse: {
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                code: string;
+                name: string;
+                nameZh: string | null;
+                region: string;
+            };
+            /**
+             * @description Month (会计期间)
+             * @example 2026-10
+             */
+            period: string;
+            /** @description The last movement it was made from (账簿位置) */
+            position: string;
+            /** @description The depreciation policies up to that month (折旧政策) */
+            policies: {
+                /**
+                 * @description Calendar month
+                 * @example 2026-11
+                 */
+                effectiveFrom: string;
+                graceMonths: number;
+                /** @description A month, of the cost */
+                rate: string;
+                chargeCount: number;
+            }[];
+            /** @description The approved month-end count (月末盘点) */
+            count: string | null;
+            depreciation: {
+                /** @description Lots */
+                lots: number;
+                /**
+                 * @description Charge of the month (本月折旧)
+                 * @example 12.50
+                 */
+                charge: string;
+                /**
+                 * @description Original cost (原值)
+                 * @example 12.50
+                 */
+                cost: string;
+                /**
+                 * @description Charged up to and including the month (累计折旧)
+                 * @example 12.50
+                 */
+                accumulatedDepreciation: string;
+                /**
+                 * @description Cost less accumulated depreciation (净值)
+                 * @example 12.50
+                 */
+                netBookValue: string;
+                /** @description Of the depreciation CSV */
+                sha256: string | null;
+            };
+            stockReport: {
+                /** @description Balances */
+                balances: number;
+                /**
+                 * @description 期初: 数量
+                 * @example -2
+                 * @example 5
+                 */
+                openingQuantity: string;
+                /**
+                 * @description 期初: 原值
+                 * @example 12.50
+                 */
+                openingCost: string;
+                /**
+                 * @description 期初: 累计折旧
+                 * @example 12.50
+                 */
+                openingAccumulatedDepreciation: string;
+                /**
+                 * @description 期初: 净值
+                 * @example 12.50
+                 */
+                openingNetBookValue: string;
+                /**
+                 * @description 本期入库: 数量
+                 * @example -2
+                 * @example 5
+                 */
+                inQuantity: string;
+                /**
+                 * @description 本期入库: 原值
+                 * @example 12.50
+                 */
+                inCost: string;
+                /**
+                 * @description 本期入库: 累计折旧
+                 * @example 12.50
+                 */
+                inAccumulatedDepreciation: string;
+                /**
+                 * @description 本期入库: 净值
+                 * @example 12.50
+                 */
+                inNetBookValue: string;
+                /**
+                 * @description 本期出库: 数量
+                 * @example -2
+                 * @example 5
+                 */
+                outQuantity: string;
+                /**
+                 * @description 本期出库: 原值
+                 * @example 12.50
+                 */
+                outCost: string;
+                /**
+                 * @description 本期出库: 累计折旧
+                 * @example 12.50
+                 */
+                outAccumulatedDepreciation: string;
+                /**
+                 * @description 本期出库: 净值
+                 * @example 12.50
+                 */
+                outNetBookValue: string;
+                /**
+                 * @description 盘点调整: 数量
+                 * @example -2
+                 * @example 5
+                 */
+                adjustmentQuantity: string;
+                /**
+                 * @description 盘点调整: 原值
+                 * @example 12.50
+                 */
+                adjustmentCost: string;
+                /**
+                 * @description 盘点调整: 累计折旧
+                 * @example 12.50
+                 */
+                adjustmentAccumulatedDepreciation: string;
+                /**
+                 * @description 盘点调整: 净值
+                 * @example 12.50
+                 */
+                adjustmentNetBookValue: string;
+                /**
+                 * @description Depreciation of the month, in the closing accumulated depreciation (本月折旧)
+                 * @example 12.50
+                 */
+                charge: string;
+                /**
+                 * @description 期末: 数量
+                 * @example -2
+                 * @example 5
+                 */
+                closingQuantity: string;
+                /**
+                 * @description 期末: 原值
+                 * @example 12.50
+                 */
+                closingCost: string;
+                /**
+                 * @description 期末: 累计折旧
+                 * @example 12.50
+                 */
+                closingAccumulatedDepreciation: string;
+                /**
+                 * @description 期末: 净值
+                 * @example 12.50
+                 */
+                closingNetBookValue: string;
+                /** @description Of the stock report CSV */
+                sha256: string | null;
+            };
+            journal: {
+                /** @description `depreciation`, or the kind of slip whose movements are booked together */
+                entry: string;
+                /**
+                 * @description What the account is for
+                 * @enum {string}
+                 */
+                role: "inventory" | "accumulated-depreciation" | "depreciation-expense" | "material-cost" | "cost-of-sales" | "goods-received" | "goods-in-transit" | "scrap-loss" | "count-gain" | "count-loss" | "loaner-goods" | "opening-balance";
+                /** @description Account of the general ledger (科目编码) */
+                account: string;
+                /** @description Name of the account */
+                name: string;
+                /** @description 科目名称 */
+                nameZh: string | null;
+                /**
+                 * @description 借方
+                 * @example 12.50
+                 */
+                debit: string;
+                /**
+                 * @description 贷方
+                 * @example 12.50
+                 */
+                credit: string;
+            }[];
+            aging: components["schemas"]["AgedBucket"][];
+            materialCost: components["schemas"]["MaterialCostTotals"];
+            closedBy: string | null;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            closedAt: string | null;
+            /** @description Of the statement of the month before */
+            previousSha256: string | null;
         };
         /** @description A person (人员) */
         Person: {
@@ -2726,6 +5385,8 @@ export interface components {
             reason: string | null;
             /** @description Slip that this one reverses or returns from */
             sourceSlip: string | null;
+            /** @description The document whose signatures cover this slip: the count it adjusts for (盘点单号) */
+            signedAs: string | null;
             /** @description SHA-256 of the RFC 8785 content that signatures bind to */
             contentHash: string;
             lines: components["schemas"]["SlipLine"][];
@@ -2912,6 +5573,8 @@ export interface components {
             receivedOn: string | null;
             sourceLine: number | null;
             reservation: string | null;
+            /** @description The lot the line takes from, where a count found that one short */
+            lot: string | null;
             difference: {
                 [key: string]: unknown;
             } | null;
@@ -2953,6 +5616,10 @@ export interface components {
                 [key: string]: unknown;
             };
             contentHash: string;
+            /** @description The document that was signed in the stead of the slip, e.g. the count it adjusts for */
+            signedContent?: {
+                [key: string]: unknown;
+            };
             signatures: {
                 [key: string]: unknown;
             }[];
@@ -3083,6 +5750,57 @@ export interface components {
             items: components["schemas"]["SlipSummary"][];
             nextCursor: string | null;
         };
+        /**
+         * @example {
+         *       "id": "17",
+         *       "period": "2026-10",
+         *       "region": "EAST",
+         *       "total": 1882
+         *     }
+         */
+        StartedClosingRun: {
+            /**
+             * @description Number of the run
+             * @example 17
+             */
+            id: string;
+            /**
+             * @description Calendar month
+             * @example 2026-11
+             */
+            period: string;
+            /** @description Null: the whole network */
+            region: string | null;
+            /** @description Warehouses of the run */
+            total: number;
+        };
+        /** @description What is wrong with a stored statement; nothing if it is genuine (报表核验) */
+        StatementVerification: {
+            /**
+             * @description Warehouse code (仓库代码)
+             * @example HQ
+             */
+            warehouse: string;
+            /**
+             * @description Month (会计期间)
+             * @example 2026-10
+             */
+            period: string;
+            /** @description SHA-256 in hex (摘要) */
+            sha256: string;
+            ok: boolean;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            checkedAt: string;
+            findings: {
+                check: string;
+                expected: string;
+                found: string;
+            }[];
+        };
         Stock: {
             /**
              * @description Part number (货号)
@@ -3140,6 +5858,307 @@ export interface components {
         StockPage: {
             items: components["schemas"]["Stock"][];
             nextCursor: string | null;
+        };
+        /** @description A balance over the month: opening + in − out + adjustment = closing (进销存) */
+        StockReport: {
+            /**
+             * @description Warehouse code (仓库代码)
+             * @example HQ
+             */
+            warehouse: string;
+            /**
+             * @description Month (会计期间)
+             * @example 2026-10
+             */
+            period: string;
+            /**
+             * @description closed: frozen for ever; preview: as it would be now (预览)
+             * @enum {string}
+             */
+            state: "closed" | "preview";
+            /**
+             * @description Part number (货号)
+             * @example CH-0234
+             */
+            part: string;
+            name: string;
+            nameZh: string | null;
+            specification: string | null;
+            /** @description Stock unit */
+            unit: string;
+            /**
+             * @description own, or consigned by head office (总公司寄存商品)
+             * @enum {string}
+             */
+            ownership: "own" | "consigned";
+            /**
+             * @description qualified (合格) or nonconforming (不合格)
+             * @enum {string}
+             */
+            condition: "qualified" | "nonconforming";
+            /**
+             * @description 期初: 数量
+             * @example -2
+             * @example 5
+             */
+            openingQuantity: string;
+            /**
+             * @description 期初: 原值
+             * @example 12.50
+             */
+            openingCost: string;
+            /**
+             * @description 期初: 累计折旧
+             * @example 12.50
+             */
+            openingAccumulatedDepreciation: string;
+            /**
+             * @description 期初: 净值
+             * @example 12.50
+             */
+            openingNetBookValue: string;
+            /**
+             * @description 本期入库: 数量
+             * @example -2
+             * @example 5
+             */
+            inQuantity: string;
+            /**
+             * @description 本期入库: 原值
+             * @example 12.50
+             */
+            inCost: string;
+            /**
+             * @description 本期入库: 累计折旧
+             * @example 12.50
+             */
+            inAccumulatedDepreciation: string;
+            /**
+             * @description 本期入库: 净值
+             * @example 12.50
+             */
+            inNetBookValue: string;
+            /**
+             * @description 本期出库: 数量
+             * @example -2
+             * @example 5
+             */
+            outQuantity: string;
+            /**
+             * @description 本期出库: 原值
+             * @example 12.50
+             */
+            outCost: string;
+            /**
+             * @description 本期出库: 累计折旧
+             * @example 12.50
+             */
+            outAccumulatedDepreciation: string;
+            /**
+             * @description 本期出库: 净值
+             * @example 12.50
+             */
+            outNetBookValue: string;
+            /**
+             * @description 盘点调整: 数量
+             * @example -2
+             * @example 5
+             */
+            adjustmentQuantity: string;
+            /**
+             * @description 盘点调整: 原值
+             * @example 12.50
+             */
+            adjustmentCost: string;
+            /**
+             * @description 盘点调整: 累计折旧
+             * @example 12.50
+             */
+            adjustmentAccumulatedDepreciation: string;
+            /**
+             * @description 盘点调整: 净值
+             * @example 12.50
+             */
+            adjustmentNetBookValue: string;
+            /**
+             * @description Depreciation of the month, in the closing accumulated depreciation (本月折旧)
+             * @example 12.50
+             */
+            charge: string;
+            /**
+             * @description 期末: 数量
+             * @example -2
+             * @example 5
+             */
+            closingQuantity: string;
+            /**
+             * @description 期末: 原值
+             * @example 12.50
+             */
+            closingCost: string;
+            /**
+             * @description 期末: 累计折旧
+             * @example 12.50
+             */
+            closingAccumulatedDepreciation: string;
+            /**
+             * @description 期末: 净值
+             * @example 12.50
+             */
+            closingNetBookValue: string;
+        };
+        /** @description Totals and position are those of the whole list and said on its first page; null on the others */
+        StockReportPage: {
+            /**
+             * @description Month (会计期间)
+             * @example 2026-10
+             */
+            period: string;
+            /**
+             * @description The one warehouse that was asked for
+             * @example HQ
+             */
+            warehouse: string | null;
+            /** @description The region that was asked for */
+            region: string | null;
+            /** @description The part that was asked for */
+            part: string | null;
+            /**
+             * @description closed: every warehouse is, and nothing changes any more; preview: none is; mixed: some are, and each row says which
+             * @enum {string}
+             */
+            state: "closed" | "preview" | "mixed";
+            /** @description How many warehouses it is of */
+            warehouses: {
+                /** @description Closed for the month */
+                closed: number;
+                /** @description Not closed for the month */
+                open: number;
+            };
+            /** @description Of the statement; of one warehouse and a closed month only */
+            sha256: string | null;
+            /** @description Of the same as CSV, where the statement holds it: of one warehouse, a closed month and all parts */
+            fileSha256: string | null;
+            /** @description The last movement of the month and all before it that this was made from (账簿位置); of several warehouses the latest of theirs. On the first page only */
+            position: string | null;
+            totals: components["schemas"]["StockReportTotals"] | null;
+            items: components["schemas"]["StockReport"][];
+            nextCursor: string | null;
+        };
+        /** @description Quantities of all parts together */
+        StockReportTotals: {
+            /** @description Balances */
+            balances: number;
+            /**
+             * @description 期初: 数量
+             * @example -2
+             * @example 5
+             */
+            openingQuantity: string;
+            /**
+             * @description 期初: 原值
+             * @example 12.50
+             */
+            openingCost: string;
+            /**
+             * @description 期初: 累计折旧
+             * @example 12.50
+             */
+            openingAccumulatedDepreciation: string;
+            /**
+             * @description 期初: 净值
+             * @example 12.50
+             */
+            openingNetBookValue: string;
+            /**
+             * @description 本期入库: 数量
+             * @example -2
+             * @example 5
+             */
+            inQuantity: string;
+            /**
+             * @description 本期入库: 原值
+             * @example 12.50
+             */
+            inCost: string;
+            /**
+             * @description 本期入库: 累计折旧
+             * @example 12.50
+             */
+            inAccumulatedDepreciation: string;
+            /**
+             * @description 本期入库: 净值
+             * @example 12.50
+             */
+            inNetBookValue: string;
+            /**
+             * @description 本期出库: 数量
+             * @example -2
+             * @example 5
+             */
+            outQuantity: string;
+            /**
+             * @description 本期出库: 原值
+             * @example 12.50
+             */
+            outCost: string;
+            /**
+             * @description 本期出库: 累计折旧
+             * @example 12.50
+             */
+            outAccumulatedDepreciation: string;
+            /**
+             * @description 本期出库: 净值
+             * @example 12.50
+             */
+            outNetBookValue: string;
+            /**
+             * @description 盘点调整: 数量
+             * @example -2
+             * @example 5
+             */
+            adjustmentQuantity: string;
+            /**
+             * @description 盘点调整: 原值
+             * @example 12.50
+             */
+            adjustmentCost: string;
+            /**
+             * @description 盘点调整: 累计折旧
+             * @example 12.50
+             */
+            adjustmentAccumulatedDepreciation: string;
+            /**
+             * @description 盘点调整: 净值
+             * @example 12.50
+             */
+            adjustmentNetBookValue: string;
+            /**
+             * @description Depreciation of the month, in the closing accumulated depreciation (本月折旧)
+             * @example 12.50
+             */
+            charge: string;
+            /**
+             * @description 期末: 数量
+             * @example -2
+             * @example 5
+             */
+            closingQuantity: string;
+            /**
+             * @description 期末: 原值
+             * @example 12.50
+             */
+            closingCost: string;
+            /**
+             * @description 期末: 累计折旧
+             * @example 12.50
+             */
+            closingAccumulatedDepreciation: string;
+            /**
+             * @description 期末: 净值
+             * @example 12.50
+             */
+            closingNetBookValue: string;
         };
         /**
          * @description A part that may be taken instead, nearest first
@@ -3315,6 +6334,103 @@ export interface components {
              * @example 2592000
              */
             refreshExpiresIn: number;
+        };
+        UnclosedWarehouse: {
+            /**
+             * @description Warehouse code (仓库代码)
+             * @example HQ
+             */
+            warehouse: string;
+            name: string;
+            nameZh: string | null;
+            /**
+             * @description refused: something is missing; failed: unexpected, it is in the log
+             * @enum {string}
+             */
+            state: "refused" | "failed";
+            missing: {
+                /** @description As in the checklist of the warehouse, or the kind of problem: duty-required, ledger-does-not-tie */
+                kind: string;
+                detail: string;
+                /**
+                 * @description Numbers of the documents it is about, the first twenty
+                 * @example [
+                 *       "HQ-OUT-202610-00017"
+                 *     ]
+                 */
+                documents: string[];
+            }[];
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            settledAt: string;
+        };
+        /**
+         * @example {
+         *       "line": 1,
+         *       "cause": "unposted-slip",
+         *       "evidence": "HQ-OUT-202611-00017 was not posted"
+         *     }
+         */
+        VarianceExplanation: {
+            /**
+             * @description Line of the count (行号)
+             * @example 1
+             */
+            line: number;
+            /**
+             * @description Why they do not agree (差异原因)
+             * @enum {string}
+             */
+            cause: "miscount" | "unposted-slip" | "wrong-part" | "wrong-unit" | "damage" | "theft" | "unknown" | "found" | "other";
+            /** @description The cause in words; needed for other */
+            causeNote?: string;
+            /**
+             * @description What shows it (依据): a slip, a photograph, a witness
+             * @example HQ-OUT-202611-00017 was not posted
+             */
+            evidence: string;
+            /**
+             * @description Cost of one stock unit of found own goods that no lot knows
+             * @example 12.5000
+             */
+            unitCost?: string;
+            /**
+             * Format: date
+             * @description Day the found goods were first received; they keep their age
+             * @example 2026-11-21
+             */
+            receivedOn?: string;
+            /**
+             * @description The paper that says what they cost (成本依据)
+             * @example invoice 2026-0815
+             */
+            costDocument?: string;
+        };
+        VarianceExplanations: {
+            lines: components["schemas"]["VarianceExplanation"][];
+        };
+        /**
+         * @example {
+         *       "line": 1,
+         *       "accepted": true
+         *     }
+         */
+        VarianceVerification: {
+            /**
+             * @description Line of the count (行号)
+             * @example 1
+             */
+            line: number;
+            /** @description false: the line is counted again */
+            accepted: boolean;
+            /** @description Remark; why, where it is not accepted */
+            comment?: string;
+        };
+        VarianceVerifications: {
+            lines: components["schemas"]["VarianceVerification"][];
         };
         /**
          * @description A warehouse (仓库)
@@ -3788,6 +6904,194 @@ export interface operations {
             "5XX": components["responses"]["Failed"];
         };
     };
+    listAging: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Month (会计期间); the current one unless given
+                 * @example 2026-11
+                 */
+                period?: string;
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                warehouse?: string;
+                /**
+                 * @description Region code (区域代码)
+                 * @example EAST
+                 */
+                region?: string;
+                /**
+                 * @description Part number (货号)
+                 * @example CH-0234
+                 */
+                part?: string;
+                /** @description own unless given; consigned goods carry no value here (R-STK-6) */
+                ownership?: "own" | "consigned";
+                /** @description Name of a class of age in either language, or the month it begins with (库龄段) */
+                bucket?: string;
+                /** @description true: only what enters its fourth month next month, and is charged from then on */
+                entering?: boolean;
+                /** @description Rows per page */
+                limit?: number;
+                /** @description nextCursor of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Totals and position are those of the whole list and said on its first page; null on the others */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgedLotPage"];
+                    "text/csv": string;
+                    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": string;
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    listAgingBuckets: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description aging bucket list */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgingBucketList"];
+                };
+            };
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    setAgingBuckets: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "buckets": [
+                 *         {
+                 *           "fromMonths": 0,
+                 *           "toMonths": 3,
+                 *           "name": "0-3 months",
+                 *           "nameZh": "0–3个月"
+                 *         },
+                 *         {
+                 *           "fromMonths": 4,
+                 *           "toMonths": 12,
+                 *           "name": "4-12 months",
+                 *           "nameZh": "4–12个月"
+                 *         },
+                 *         {
+                 *           "fromMonths": 13,
+                 *           "toMonths": null,
+                 *           "name": "over 12 months",
+                 *           "nameZh": "12个月以上"
+                 *         }
+                 *       ]
+                 *     }
+                 */
+                "application/json": {
+                    buckets: components["schemas"]["AgingBucket"][];
+                };
+            };
+        };
+        responses: {
+            /** @description aging bucket list */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgingBucketList"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    readAgingSummary: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Month (会计期间); the current one unless given
+                 * @example 2026-11
+                 */
+                period?: string;
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                warehouse?: string;
+                /**
+                 * @description Region code (区域代码)
+                 * @example EAST
+                 */
+                region?: string;
+                /** @description own unless given; consigned goods carry no value here (R-STK-6) */
+                ownership?: "own" | "consigned";
+                /** @description What one item is of; all unless given */
+                by?: "all" | "region" | "warehouse";
+                /** @description Rows per page */
+                limit?: number;
+                /** @description nextCursor of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Classes of age of all, of each region or of each warehouse (库龄汇总) */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgingSummary"];
+                    "text/csv": string;
+                    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": string;
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
     listApiKeys: {
         parameters: {
             query?: {
@@ -4174,6 +7478,859 @@ export interface operations {
             "5XX": components["responses"]["Failed"];
         };
     };
+    listCountReports: {
+        parameters: {
+            query: {
+                /**
+                 * @description Calendar month
+                 * @example 2026-11
+                 */
+                period: string;
+                /**
+                 * @description Region code (区域代码)
+                 * @example EAST
+                 */
+                region?: string;
+                /** @description Only warehouses that are so far */
+                state?: "not-opened" | "counting" | "counted" | "sent" | "overdue";
+                /** @description Rows per page */
+                limit?: number;
+                /** @description nextCursor of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description count report page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CountReportPage"];
+                    "text/csv": string;
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    listCountTolerances: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description count tolerances */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CountTolerances"];
+                };
+            };
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    setCountTolerance: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Criticality class, or * for all others */
+                criticality: "*" | "A" | "B" | "C";
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "percent": "2.5",
+                 *       "amount": "50.00"
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewCountTolerance"];
+            };
+        };
+        responses: {
+            /** @description How far a line may be off before somebody else counts it again; both limits hold (盘点容差) */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CountTolerance"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    searchCounts: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Only month-end counts of this month
+                 * @example 2026-11
+                 */
+                period?: string;
+                /** @description State */
+                state?: "counting" | "awaiting-signatures" | "approved" | "cancelled";
+                /** @description Kind of count */
+                kind?: "month-end" | "cycle";
+                /** @description Rows per page */
+                limit?: number;
+                /** @description nextCursor of the page before */
+                cursor?: string;
+                /**
+                 * @description Region code (区域代码)
+                 * @example EAST
+                 */
+                region?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description count summary page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CountSummaryPage"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    readCount: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Count number (盘点单号)
+                 * @example HQ-CNT-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description count */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Count"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    cancelCount: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description ETag of the version that is changed; another one is refused with 412
+                 * @example "3"
+                 */
+                "if-match"?: string;
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Count number (盘点单号)
+                 * @example HQ-CNT-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "reason": "the wrong month was chosen"
+                 *     }
+                 */
+                "application/json": components["schemas"]["CountCancellation"];
+            };
+        };
+        responses: {
+            /** @description count */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Count"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["VersionStale"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    recordCounts: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description ETag of the version that is changed; another one is refused with 412
+                 * @example "3"
+                 */
+                "if-match"?: string;
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Count number (盘点单号)
+                 * @example HQ-CNT-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "entries": [
+                 *         {
+                 *           "line": 1,
+                 *           "counted": "5",
+                 *           "card": "5"
+                 *         }
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["CountEntries"];
+            };
+        };
+        responses: {
+            /** @description What became of each entry; one that is refused holds up none of the others */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CountEntriesResult"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["VersionStale"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    importCounts: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Count number (盘点单号)
+                 * @example HQ-CNT-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example 行号,货号,所有权,质量状态,实盘数量,卡片数量
+                 *     1,CH-0234,自有,合格,5,5
+                 */
+                "text/csv": string;
+            };
+        };
+        responses: {
+            /** @description What became of each row of a file; one that is refused holds up none of the others */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CountFileResult"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    explainVariances: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description ETag of the version that is changed; another one is refused with 412
+                 * @example "3"
+                 */
+                "if-match"?: string;
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Count number (盘点单号)
+                 * @example HQ-CNT-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "lines": [
+                 *         {
+                 *           "line": 1,
+                 *           "cause": "unposted-slip",
+                 *           "evidence": "HQ-OUT-202611-00017 was not posted"
+                 *         }
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["VarianceExplanations"];
+            };
+        };
+        responses: {
+            /** @description What became of each line; one that is refused holds up none of the others */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CountLineResults"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["VersionStale"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    listCountEvents: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Count number (盘点单号)
+                 * @example HQ-CNT-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description count events */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CountEvents"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    listCountLines: {
+        parameters: {
+            query?: {
+                /** @description State of the line */
+                state?: "open" | "recount-due" | "settled" | "set-aside";
+                /** @description true: only settled lines where ledger, card and goods do not agree; false: only settled lines where they do */
+                differs?: boolean;
+                /**
+                 * @description Part number (货号)
+                 * @example CH-0234
+                 */
+                part?: string;
+                /** @description Rows per page */
+                limit?: number;
+                /** @description nextCursor of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Count number (盘点单号)
+                 * @example HQ-CNT-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description count line page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CountLinePage"];
+                    "text/csv": string;
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    addFoundGoods: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description ETag of the version that is changed; another one is refused with 412
+                 * @example "3"
+                 */
+                "if-match"?: string;
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Count number (盘点单号)
+                 * @example HQ-CNT-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "part": "CH-0234",
+                 *       "ownership": "own",
+                 *       "condition": "qualified"
+                 *     }
+                 */
+                "application/json": components["schemas"]["FoundGoods"];
+            };
+        };
+        responses: {
+            /** @description A line of a count. While it is not settled it says nothing of what was expected or counted (盲盘). */
+            201: {
+                headers: {
+                    Location: components["headers"]["Location"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CountLine"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["VersionStale"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    sendCountReport: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description ETag of the version that is changed; another one is refused with 412
+                 * @example "3"
+                 */
+                "if-match"?: string;
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Count number (盘点单号)
+                 * @example HQ-CNT-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "note": "盘点表已寄出"
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewCountReport"];
+            };
+        };
+        responses: {
+            /** @description count */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Count"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["VersionStale"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    setAsideLines: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description ETag of the version that is changed; another one is refused with 412
+                 * @example "3"
+                 */
+                "if-match"?: string;
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Count number (盘点单号)
+                 * @example HQ-CNT-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "lines": [
+                 *         {
+                 *           "line": 1,
+                 *           "reason": "货架被封"
+                 *         }
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["LinesSetAside"];
+            };
+        };
+        responses: {
+            /** @description What became of each line; one that is refused holds up none of the others */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CountLineResults"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["VersionStale"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    printCountSheet: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Count number (盘点单号)
+                 * @example HQ-CNT-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description HTML for paper */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    signCount: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description ETag of the version that is changed; another one is refused with 412
+                 * @example "3"
+                 */
+                "if-match"?: string;
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Count number (盘点单号)
+                 * @example HQ-CNT-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "duty": "finance-supervisor",
+                 *       "decision": "approve"
+                 *     }
+                 */
+                "application/json": components["schemas"]["CountDecision"];
+            };
+        };
+        responses: {
+            /** @description count */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Count"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["VersionStale"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    submitCount: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description ETag of the version that is changed; another one is refused with 412
+                 * @example "3"
+                 */
+                "if-match"?: string;
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Count number (盘点单号)
+                 * @example HQ-CNT-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description count */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Count"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["VersionStale"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    verifyVariances: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description ETag of the version that is changed; another one is refused with 412
+                 * @example "3"
+                 */
+                "if-match"?: string;
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Count number (盘点单号)
+                 * @example HQ-CNT-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "lines": [
+                 *         {
+                 *           "line": 1,
+                 *           "accepted": true
+                 *         }
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["VarianceVerifications"];
+            };
+        };
+        responses: {
+            /** @description What became of each line; one that is refused holds up none of the others */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CountLineResults"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["VersionStale"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
     listDelegations: {
         parameters: {
             query?: {
@@ -4327,6 +8484,192 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Delegation"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    listDepreciation: {
+        parameters: {
+            query: {
+                /**
+                 * @description Month (会计期间)
+                 * @example 2026-10
+                 */
+                period: string;
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                warehouse?: string;
+                /**
+                 * @description Region code (区域代码)
+                 * @example EAST
+                 */
+                region?: string;
+                /**
+                 * @description Part number (货号)
+                 * @example CH-0234
+                 */
+                part?: string;
+                /** @description Rows per page */
+                limit?: number;
+                /** @description nextCursor of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Totals and position are those of the whole list and said on its first page; null on the others */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DepreciationPage"];
+                    "text/csv": string;
+                    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": string;
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    listDepreciationPolicies: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description depreciation policy list */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DepreciationPolicyList"];
+                };
+            };
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    setDepreciationPolicy: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "effectiveFrom": "2027-01",
+                 *       "graceMonths": 3,
+                 *       "rate": "0.05",
+                 *       "chargeCount": 20
+                 *     }
+                 */
+                "application/json": {
+                    /**
+                     * @description First month it holds in: the current one or a later one
+                     * @example 2026-11
+                     */
+                    effectiveFrom: string;
+                    /** @description Months without a charge, the month of receipt being the first (保管期) */
+                    graceMonths: number;
+                    /**
+                     * @description Part of the original cost that one month charges, a decimal string with at most four places, at most 1
+                     * @example 0.08
+                     */
+                    rate: string;
+                    /** @description Months that charge */
+                    chargeCount: number;
+                };
+            };
+        };
+        responses: {
+            /** @description How lots are depreciated from a month on (折旧政策) */
+            201: {
+                headers: {
+                    Location: components["headers"]["Location"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DepreciationPolicy"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    withdrawDepreciationPolicy: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description First month of the policy
+                 * @example 2027-01
+                 */
+                effectiveFrom: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "reason": "方案未批准"
+                 *     }
+                 */
+                "application/json": {
+                    reason: string;
+                };
+            };
+        };
+        responses: {
+            /** @description How lots are depreciated from a month on (折旧政策) */
+            200: {
+                headers: {
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DepreciationPolicy"];
                 };
             };
             400: components["responses"]["InvalidInput"];
@@ -4514,6 +8857,183 @@ export interface operations {
             "5XX": components["responses"]["Failed"];
         };
     };
+    listJournal: {
+        parameters: {
+            query: {
+                /**
+                 * @description Month (会计期间)
+                 * @example 2026-10
+                 */
+                period: string;
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                warehouse?: string;
+                /**
+                 * @description Region code (区域代码)
+                 * @example EAST
+                 */
+                region?: string;
+                /** @description Rows per page */
+                limit?: number;
+                /** @description nextCursor of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Totals and position are those of the whole list and said on its first page; null on the others */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JournalLinePage"];
+                    "text/csv": string;
+                    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": string;
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    listJournalAccounts: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Warehouse code, or * for all without an account of their own (部门)
+                 * @example HQ
+                 */
+                department?: string;
+                /** @description Rows per page */
+                limit?: number;
+                /** @description nextCursor of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description journal account page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JournalAccountPage"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    readJournalAccounts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Warehouse code, or * for all without an account of their own (部门)
+                 * @example HQ
+                 */
+                department: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The accounts a department books to, one per role (部门科目) */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DepartmentAccounts"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    setJournalAccounts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Warehouse code, or * for all without an account of their own (部门)
+                 * @example HQ
+                 */
+                department: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "accounts": [
+                 *         {
+                 *           "role": "depreciation-expense",
+                 *           "account": "6601.18",
+                 *           "name": "Depreciation of the branch",
+                 *           "nameZh": "分部备件折旧"
+                 *         }
+                 *       ]
+                 *     }
+                 */
+                "application/json": {
+                    accounts: {
+                        /**
+                         * @description What is booked: inventory 备件存货, accumulated-depreciation 备件跌价准备, depreciation-expense 营业费用—备件折旧, material-cost 售后材料成本, cost-of-sales 备件销售成本, goods-received 暂估应付款, goods-in-transit 在途物资, scrap-loss 报废损失, count-gain 盘盈, count-loss 盘亏, loaner-goods 替补商品, opening-balance 期初
+                         * @enum {string}
+                         */
+                        role: "inventory" | "accumulated-depreciation" | "depreciation-expense" | "material-cost" | "cost-of-sales" | "goods-received" | "goods-in-transit" | "scrap-loss" | "count-gain" | "count-loss" | "loaner-goods" | "opening-balance";
+                        /**
+                         * @description Account of the general ledger (科目编码)
+                         * @example 6601.08
+                         */
+                        account: string;
+                        name: string;
+                        nameZh?: string | null;
+                    }[];
+                };
+            };
+        };
+        responses: {
+            /** @description The accounts a department books to, one per role (部门科目) */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DepartmentAccounts"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
     verifyLedger: {
         parameters: {
             query?: {
@@ -4536,6 +9056,53 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["LedgerVerification"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    listMaterialCost: {
+        parameters: {
+            query: {
+                /**
+                 * @description Month (会计期间)
+                 * @example 2026-10
+                 */
+                period: string;
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                warehouse?: string;
+                /**
+                 * @description Region code (区域代码)
+                 * @example EAST
+                 */
+                region?: string;
+                /** @description Rows per page */
+                limit?: number;
+                /** @description nextCursor of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Totals and position are those of the whole list and said on its first page; null on the others */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MaterialCostPage"];
+                    "text/csv": string;
+                    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": string;
                 };
             };
             400: components["responses"]["InvalidInput"];
@@ -5656,6 +10223,128 @@ export interface operations {
             "5XX": components["responses"]["Failed"];
         };
     };
+    listClosingRuns: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Calendar month
+                 * @example 2026-11
+                 */
+                period?: string;
+                /** @description Rows per page */
+                limit?: number;
+                /** @description nextCursor of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description closing run page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ClosingRunPage"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    startClosingRun: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "period": "2026-10",
+                 *       "region": "EAST"
+                 *     }
+                 */
+                "application/json": {
+                    /**
+                     * @description Calendar month
+                     * @example 2026-11
+                     */
+                    period: string;
+                    /** @description Only the warehouses of this region; the whole network if left away */
+                    region?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description started closing run */
+            202: {
+                headers: {
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StartedClosingRun"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    readClosingRun: {
+        parameters: {
+            query?: {
+                /** @description Rows per page */
+                limit?: number;
+                /** @description nextCursor of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Number of the run
+                 * @example 17
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description closing run progress */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ClosingRunProgress"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
     listQualityReports: {
         parameters: {
             query?: {
@@ -5790,6 +10479,7 @@ export interface operations {
                  * @example 2026-11
                  */
                 period: string;
+                /** @example 2 */
                 half: 1 | 2;
             };
             header?: never;
@@ -5985,7 +10675,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                documentKind: "receipt" | "return" | "issue" | "sale" | "transfer-out" | "transfer-in" | "supplier-return" | "scrap" | "loan-out" | "loan-in" | "adjustment" | "opening" | "reversal" | "*";
+                documentKind: "receipt" | "return" | "issue" | "sale" | "transfer-out" | "transfer-in" | "supplier-return" | "scrap" | "loan-out" | "loan-in" | "adjustment" | "opening" | "reversal" | "count" | "*";
             };
             cookie?: never;
         };
@@ -6675,8 +11365,8 @@ export interface operations {
                  */
                 part?: string;
                 /**
-                 * @description Warehouse code (仓库代码)
-                 * @example HQ
+                 * @description Region code (区域代码)
+                 * @example EAST
                  */
                 region?: string;
                 /** @description Months held */
@@ -6699,6 +11389,58 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["NetworkStockPage"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    listStockReport: {
+        parameters: {
+            query: {
+                /**
+                 * @description Month (会计期间)
+                 * @example 2026-10
+                 */
+                period: string;
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                warehouse?: string;
+                /**
+                 * @description Region code (区域代码)
+                 * @example EAST
+                 */
+                region?: string;
+                /**
+                 * @description Part number (货号)
+                 * @example CH-0234
+                 */
+                part?: string;
+                /** @description Rows per page */
+                limit?: number;
+                /** @description nextCursor of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Totals and position are those of the whole list and said on its first page; null on the others */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StockReportPage"];
+                    "text/csv": string;
+                    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": string;
                 };
             };
             400: components["responses"]["InvalidInput"];
@@ -7371,6 +12113,103 @@ export interface operations {
             "5XX": components["responses"]["Failed"];
         };
     };
+    listCounts: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Only month-end counts of this month
+                 * @example 2026-11
+                 */
+                period?: string;
+                /** @description State */
+                state?: "counting" | "awaiting-signatures" | "approved" | "cancelled";
+                /** @description Kind of count */
+                kind?: "month-end" | "cycle";
+                /** @description Rows per page */
+                limit?: number;
+                /** @description nextCursor of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                warehouse: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description count summary page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CountSummaryPage"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    openCount: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                warehouse: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "kind": "month-end",
+                 *       "period": "2026-11"
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewCount"];
+            };
+        };
+        responses: {
+            /** @description count */
+            201: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    Location: components["headers"]["Location"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Count"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
     listWarehouseDuties: {
         parameters: {
             query?: {
@@ -7403,6 +12242,54 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DutyAssignmentPage"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    listLastCounted: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Only balances that were not counted on this day or later
+                 * @example 2026-11-21
+                 */
+                notSince?: string;
+                /**
+                 * @description Part number (货号)
+                 * @example CH-0234
+                 */
+                part?: string;
+                /** @description Rows per page */
+                limit?: number;
+                /** @description nextCursor of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                warehouse: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description last counted page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LastCountedPage"];
+                    "text/csv": string;
                 };
             };
             400: components["responses"]["InvalidInput"];
@@ -7597,6 +12484,203 @@ export interface operations {
             "5XX": components["responses"]["Failed"];
         };
     };
+    readClosing: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                warehouse: string;
+                /**
+                 * @description Calendar month
+                 * @example 2026-11
+                 */
+                period: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description period closing */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PeriodClosing"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    closePeriod: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                warehouse: string;
+                /**
+                 * @description Calendar month
+                 * @example 2026-11
+                 */
+                period: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "dryRun": true
+                 *     }
+                 */
+                "application/json": {
+                    /** @description Only say what is missing, and change nothing */
+                    dryRun?: boolean;
+                };
+            };
+        };
+        responses: {
+            /** @description period closing */
+            200: {
+                headers: {
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PeriodClosing"];
+                };
+            };
+            /** @description period closing */
+            201: {
+                headers: {
+                    Location: components["headers"]["Location"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PeriodClosing"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    readDepreciation: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Part number (货号)
+                 * @example CH-0234
+                 */
+                part?: string;
+                /** @description Rows per page */
+                limit?: number;
+                /** @description nextCursor of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                warehouse: string;
+                /**
+                 * @description Month (会计期间)
+                 * @example 2026-10
+                 */
+                period: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Totals and position are those of the whole list and said on its first page; null on the others */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DepreciationPage"];
+                    "text/csv": string;
+                    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": string;
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    readJournal: {
+        parameters: {
+            query?: {
+                /** @description Rows per page */
+                limit?: number;
+                /** @description nextCursor of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                warehouse: string;
+                /**
+                 * @description Month (会计期间)
+                 * @example 2026-10
+                 */
+                period: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Totals and position are those of the whole list and said on its first page; null on the others */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JournalLinePage"];
+                    "text/csv": string;
+                    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": string;
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
     exportPostedSlips: {
         parameters: {
             query?: never;
@@ -7624,6 +12708,134 @@ export interface operations {
                 };
                 content: {
                     "text/csv": string;
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    readStatement: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                warehouse: string;
+                /**
+                 * @description Month (会计期间)
+                 * @example 2026-10
+                 */
+                period: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The statement of a warehouse and month (月末报表), RFC 8785 JSON */
+            200: {
+                headers: {
+                    /** @description SHA-256 of the statement; of a preview it changes with what it says */
+                    ETag?: string;
+                    /** @description SHA-256 of the JSON text, RFC 9530 (摘要) */
+                    "Repr-Digest"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PeriodStatement"];
+                    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": string;
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    verifyStatement: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                warehouse: string;
+                /**
+                 * @description Month (会计期间)
+                 * @example 2026-10
+                 */
+                period: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What is wrong with a stored statement; nothing if it is genuine (报表核验) */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StatementVerification"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    readStockReport: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Part number (货号)
+                 * @example CH-0234
+                 */
+                part?: string;
+                /** @description Rows per page */
+                limit?: number;
+                /** @description nextCursor of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                warehouse: string;
+                /**
+                 * @description Month (会计期间)
+                 * @example 2026-10
+                 */
+                period: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Totals and position are those of the whole list and said on its first page; null on the others */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StockReportPage"];
+                    "text/csv": string;
+                    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": string;
                 };
             };
             400: components["responses"]["InvalidInput"];
