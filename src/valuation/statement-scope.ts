@@ -49,7 +49,7 @@ const PART = statement<{ id: number; number: string }>('select id, number from p
 const WAREHOUSES = statement<ScopedWarehouse>(`
 select w.id, w.code, region.code as region, s.sha256, s.position::text as position,
        exists (select 1 from balance b where b.warehouse_id = w.id and ($6::text is null or b.part_number = $6))
-         and exists (select 1 from movement m where m.warehouse_id = w.id and m.occurred_on < ($5::date + interval '1 month')::date) as "mayHold",
+         and (s.sha256 is not null or exists (select 1 from movement m where m.warehouse_id = w.id and m.occurred_on < ($5::date + interval '1 month')::date)) as "mayHold",
        exists (select 1 from movement m where m.warehouse_id = w.id and m.occurred_on >= $5::date and m.occurred_on < ($5::date + interval '1 month')::date) as "hasMoved"
   from warehouse w
   join region on region.id = w.region_id

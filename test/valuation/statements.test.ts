@@ -1,5 +1,8 @@
 import { createHash } from 'node:crypto'
+import { get } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { XLSX } from '../../src/platform/xlsx.ts'
 import { callerFor, openCounter, type Caller, type Counter } from '../support/counter.ts'
 import { cells, download, sheetsOf } from '../support/downloads.ts'
 import { openHarness, type Harness } from '../support/harness.ts'
@@ -468,4 +471,43 @@ describe('what is refused', () => {
     expect(body).toMatchObject({ state: 'preview', position: '0', items: [], totals: { lots: 0, cost: '0.00' } })
     expect((await finance.get(of('ST01', '0001-01', 'statement'))).body).toMatchObject({ state: 'preview' })
   })
+})
+
+test('whoever breaks a download off leaves no connection behind', async () => {
+  const { code, id } = await h.make.warehouse()
+  const part = await h.make.part()
+  const period = '2026-09-01'
+  const zeros = Array.from({ length: 16 }, () => 0).join(', ')
+  await h.sql(
+    `insert into balance (warehouse_id, part_id, ownership, condition, part_number) values ($1, $2, 'own', 'qualified', $3)`,
+    [id, part.id, part.number]
+  )
+  await h.sql(
+    `insert into stock_report_line select $1, $3, 'P' || i, 'own', 'qualified', $2, 'n', null, null, 'piece', ${zeros} from generate_series(1, 60000) i`,
+    [id, part.id, period]
+  )
+  await h.sql(
+    `insert into period_statement values ($1, $2, '{"stockReport": {}}', repeat('0', 64), 0, 0, 0, 0, 0, now())`,
+    [id, period]
+  )
+  const { port } = h.app.server.address() as AddressInfo
+  const { pool } = h.runtime.database
+  for (const accept of ['text/csv', XLSX]) {
+    await new Promise<void>((done) => {
+      const request = get(
+        {
+          port,
+          path: of(code, '2026-09', 'stock-report'),
+          headers: { authorization: `Bearer ${finance.person.token}`, accept }
+        },
+        (response) => {
+          response.on('error', () => done())
+          response.once('data', () => request.destroy())
+          response.once('close', () => done())
+        }
+      )
+      request.on('error', () => done())
+    })
+    await expect.poll(() => pool.totalCount - pool.idleCount, { timeout: 5_000 }).toBe(0)
+  }
 })
