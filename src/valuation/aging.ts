@@ -228,8 +228,8 @@ export interface AgedBucket extends AgingTotals {
 }
 
 // $5 the warehouses and $6 the group of each; every group has every class of age.
-const bucketsOf = (lots: string): string => `
-with ${lots}, grouped as (
+const bucketsOf = (aged: string): string => `
+with ${aged}, grouped as (
   select g.place, a.* from aged a join unnest($5::int[], $6::int[]) as g (warehouse_id, place) using (warehouse_id)
 )
 select groups.place, k.name as bucket, k.name_zh as "bucketZh", k.from_months as "fromMonths", k.to_months as "toMonths", ${SUMS}

@@ -7,7 +7,7 @@ import { resumeClosingRuns, continueClosingRun } from './close-many.ts'
 export const closePeriods = defineJob({
   name: 'valuation.close-periods',
   payload: Type.Object({ run: Type.String() }),
-  run: (ctx: Context, payload) => continueClosingRun(ctx, payload as { run: string })
+  run: (ctx: Context, payload) => continueClosingRun(ctx, payload)
 })
 
 // A run is resumed if and only if it is not done and nothing in it was settled for a minute: the queue was away when it was
