@@ -158,7 +158,7 @@ test.for(Object.keys(POLICIES) as (keyof typeof POLICIES)[])(
         }
         expect(await agesThatChangedOnTheWay(books.map(({ k }) => k.warehouse.id))).toEqual([])
       }),
-      { numRuns: runs(3), endOnFailure: true, interruptAfterTimeLimit: TIMEOUT - 20_000 }
+      { numRuns: runs(5), endOnFailure: true, interruptAfterTimeLimit: TIMEOUT - 20_000 }
     )
   }
 )
@@ -478,7 +478,7 @@ test(
           expect(await faultsOf(k)).toEqual([])
         }
       ),
-      { numRuns: runs(2), endOnFailure: true, interruptAfterTimeLimit: TIMEOUT - 20_000 }
+      { numRuns: runs(3), endOnFailure: true, interruptAfterTimeLimit: TIMEOUT - 20_000 }
     )
   }
 )
@@ -625,7 +625,7 @@ test(
             expect((await verifyLedger(k.ctx, { warehouse: k.warehouse.code })).findings).toEqual([])
         }
       ),
-      { numRuns: runs(10), endOnFailure: true, interruptAfterTimeLimit: TIMEOUT - 20_000 }
+      { numRuns: runs(15), endOnFailure: true, interruptAfterTimeLimit: TIMEOUT - 20_000 }
     )
   }
 )
@@ -694,7 +694,7 @@ test(
           }
         }
       ),
-      { numRuns: runs(6), endOnFailure: true, interruptAfterTimeLimit: TIMEOUT - 20_000 }
+      { numRuns: runs(8), endOnFailure: true, interruptAfterTimeLimit: TIMEOUT - 20_000 }
     )
   }
 )
