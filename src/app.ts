@@ -5,6 +5,7 @@ import { authentication } from './identity/authentication.ts'
 import { identityRoutes } from './identity/identity.routes.ts'
 import { catalogueRoutes } from './catalogue/catalogue.routes.ts'
 import { catalogueImportRoutes } from './catalogue/import.routes.ts'
+import { downloads } from './platform/downloads.ts'
 import { clientErrorHandler, errorHandler, frameworkErrors } from './platform/error-handler.ts'
 import { health } from './platform/health.ts'
 import { idempotency } from './platform/idempotency.ts'
@@ -68,6 +69,7 @@ export async function buildApp(runtime: Runtime, { logger }: { logger: FastifyBa
   })
   await app.register(openapi, { version: packageJson.version, tags })
   await app.register(health, { runtime, version: packageJson.version })
+  await app.register(downloads, { connections: runtime.database.options.poolSize })
   await app.register(idempotency, { actorKey: (request) => request.ctx?.actor.key || undefined })
   await app.register(authentication, { runtime })
   await app.register(identityRoutes, { prefix: '/v1' })

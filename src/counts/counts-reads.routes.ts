@@ -4,6 +4,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply } from 'fastify'
 import { sendCsv, wantsCsv } from '../platform/csv.ts'
 import { csvBody, csvUpload, IMPORT_BODY_LIMIT } from '../platform/csv-import.ts'
+import { sendFile } from '../platform/downloads.ts'
 import { etagOf, IfMatch } from '../platform/etag.ts'
 import {
   closed,
@@ -184,11 +185,12 @@ export const countReadRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
     async (request, reply) => {
       const pages = await printCountSheet(request.ctx, request.params)
-      reply
-        .header('content-type', 'text/html; charset=utf-8')
-        .header('content-security-policy', SHEET_POLICY)
-        .header('content-disposition', `inline; filename="${request.params.number}.html"`)
-      return reply.send(Readable.from(pages) as never)
+      const headers = {
+        'content-type': 'text/html; charset=utf-8',
+        'content-security-policy': SHEET_POLICY,
+        'content-disposition': `inline; filename="${request.params.number}.html"`
+      }
+      return sendFile(reply, headers, () => Readable.from(pages)) as never
     }
   )
 

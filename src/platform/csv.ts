@@ -5,6 +5,7 @@ import { stringify } from 'csv-stringify'
 import { CompiledQuery } from 'kysely'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Context } from './context.ts'
+import { sendFile } from './downloads.ts'
 
 /** True if the caller asked for CSV by `Accept: text/csv`. */
 export const wantsCsv = (request: FastifyRequest): boolean => /\btext\/csv\b/.test(request.headers.accept ?? '')
@@ -56,17 +57,27 @@ export async function csvHash<Row extends object>(columns: CsvColumns<Row>, rows
   return hash.digest('hex')
 }
 
-/** Streams rows as a CSV file. */
+/**
+ * Streams rows as a CSV file.
+ * @param headers further ones of the answer
+ * @throws Refusal 503 `TooManyDownloads`
+ */
 export function sendCsv<Row extends object>(
   reply: FastifyReply,
   fileName: string,
   columns: CsvColumns<Row>,
-  rows: AsyncIterable<Row>
+  rows: AsyncIterable<Row>,
+  headers: Record<string, string> = {}
 ) {
-  reply
-    .header('content-type', 'text/csv; charset=utf-8')
-    .header('content-disposition', `attachment; filename="${fileName.replaceAll(/[^\w.-]/g, '_')}"`)
-  return reply.send(csvOf(columns, rows))
+  return sendFile(
+    reply,
+    {
+      ...headers,
+      'content-type': 'text/csv; charset=utf-8',
+      'content-disposition': `attachment; filename="${fileName.replaceAll(/[^\w.-]/g, '_')}"`
+    },
+    () => csvOf(columns, rows)
+  )
 }
 
 const harmless = (value: string): string => (/^[=+@\t\r]|^-(?![0-9.]+$)/.test(value) ? `'${value}` : value)

@@ -2,6 +2,7 @@ import { Readable, Writable } from 'node:stream'
 import { setImmediate } from 'node:timers/promises'
 import type { WorkbookWriter } from '@cj-tech-master/excelts'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { sendFile } from './downloads.ts'
 
 // Spreadsheets (Office Open XML), written row by row. What is decided here:
 // - The same rows give the same bytes: no clock and no chance is in a file, so that a statement can be told by its SHA-256.
@@ -91,10 +92,12 @@ export function attachment(fileName: string): string {
 /**
  * Streams sheets as a workbook; memory does not grow with the rows.
  * @param fileName with its ending; Chinese is fine
+ * @throws Refusal 503 `TooManyDownloads`
  */
 export function sendXlsx(reply: FastifyReply, fileName: string, sheets: readonly XlsxSheet[]) {
-  reply.header('content-type', XLSX).header('content-disposition', attachment(fileName))
-  return reply.send(workbookOf(sheets))
+  return sendFile(reply, { 'content-type': XLSX, 'content-disposition': attachment(fileName) }, () =>
+    workbookOf(sheets)
+  )
 }
 
 /** What a sheet of a spreadsheet program holds, headings and all. */

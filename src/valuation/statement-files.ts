@@ -152,11 +152,11 @@ export function sendStatement<Row extends object>(
     return sendXlsx(reply, fileName(scope, table.name, 'xlsx'), sheets)
   }
   if (!wantsCsv(request)) return undefined
-  if (sha256 != null) reply.header('repr-digest', reprDigest(sha256))
   // Of several warehouses each row says whether it can still change; the file of one is frozen with the columns it has.
   const columns =
     scope.warehouse === null && !('state' in table.columns) ? { state: 'state 状态', ...table.columns } : table.columns
-  return sendCsv(reply, fileName(scope, table.name, 'csv'), columns, rows())
+  const headers = sha256 == null ? undefined : { 'repr-digest': reprDigest(sha256) }
+  return sendCsv(reply, fileName(scope, table.name, 'csv'), columns, rows(), headers)
 }
 
 interface Fact {
