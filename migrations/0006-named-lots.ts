@@ -2,7 +2,7 @@ import { Migration } from '@mikro-orm/migrations'
 
 /** The summed rates as an expression, so that the planner sees through it: called as a function it costs ten times as much. */
 const rateSum = (aged: string, until: string): string =>
-  `(select coalesce(least(sum(p.rate * greatest(0, least(${until}, p.until_month, ${aged} + p.grace_months + p.charge_count - 1) - greatest(p.from_month, ${aged} + p.grace_months) + 1)), 1), 0) from depreciation_policy p)`
+  `(select coalesce(least(sum(p.rate * greatest(0, least(${until}, p.until_month, ${aged} + p.grace_months + p.charge_count - 1) - greatest(p.from_month, ${aged} + p.grace_months) + 1)), max(p.rate * p.charge_count) filter (where p.from_month <= ${until})), 0) from depreciation_policy p)`
 
 /**
  * A posting may name the lot that a line takes from (a count finds that one short), and a warehouse that closed a month is
@@ -43,6 +43,10 @@ const VALUE = `
 drop function post_movements(int, bigint, date, timestamptz, int[], int[], text[], text[], numeric[], numeric[], date[], bigint, date, int[], bigint[]);
 drop function late_charge(int, int, bigint, numeric, int, numeric, numeric, numeric, numeric, int, int);
 drop function lot_charge(numeric, numeric, numeric, numeric);
+
+-- Policies that follow each other never charge more than the longest of them does in all.
+create or replace function depreciation_rate(p_aged int, p_until int) returns numeric language sql stable parallel safe
+return ${rateSum('p_aged', 'p_until')};
 
 create function lot_charge(p_unit_cost numeric, p_quantity numeric, p_rate numeric, p_residue numeric, p_charge_in numeric default 0) returns numeric language sql immutable parallel safe
 return case when p_quantity = 0 then 0 else greatest(least(p_charge_in, 0), round(p_unit_cost * p_quantity * p_rate, 2) + p_residue) end;

@@ -1,7 +1,8 @@
 // The value of a lot as SQL. It is a function of what is on hand and of the month, never a running total:
 //
 //   ρ(m, P)      the summed depreciation rates of a lot aged from month m up to and including month P: nothing in its first
-//                three months, then one rate a month, twelve times (R-AGE-1, R-AGE-2)
+//                three months, then one rate a month, twelve times (R-AGE-1, R-AGE-2). A policy that is followed by another charges
+//                the months of its own time; together never more than the longest of them charges in all: what shall remain remains
 //   cost(q)      round(unit cost · q, 2)
 //   charge(q, P) round(unit cost · q · ρ(m, P), 2)
 //
@@ -12,7 +13,12 @@
  * @param aged month index of the lot's first month; @param until month index of P
  */
 export const rateSum = (aged: string, until: string): string =>
-  `(select coalesce(least(sum(policy.rate * ${chargesTaken(aged, until)}), 1), 0) from depreciation_policy policy)`
+  `(select coalesce(least(sum(policy.rate * ${chargesTaken(aged, until)}), ${rateCap(until)}), 0) from depreciation_policy policy)`
+
+/** What no lot is charged more than up to P, over the policies `policy`. */
+export function rateCap(until: string): string {
+  return `max(policy.rate * policy.charge_count) filter (where policy.from_month <= ${until})`
+}
 
 /** How many charges of the policy `policy` a lot has had up to and including P; parameters as in `rateSum`. */
 export function chargesTaken(aged: string, until: string): string {

@@ -477,3 +477,62 @@ test('a change of policy moves later months only, and no frozen one (R-AGE-2)', 
     await changed.close()
   }
 })
+
+test('a policy with a longer grace charges no finished lot again: 4 % remain (R-AGE-2)', async () => {
+  const changed = await openHarness()
+  try {
+    changed.clock.set('2028-06-15T10:00')
+    const k = await kernel(changed)
+    const [finished, half] = [await k.shelf(), await k.shelf()]
+    await k.receive(finished, '1', '1000', { on: '2025-10-05' })
+    await k.receive(half, '1', '1000', { on: '2026-08-05' })
+    await changed.sql(
+      `update depreciation_policy set effective_until = '2027-02-01' where effective_from = '0001-01-01'`
+    )
+    await changed.sql(
+      `insert into depreciation_policy (effective_from, grace_months, rate, charge_count) values ('2027-02-01', 6, 0.08, 12)`
+    )
+
+    const at = async (period: string) =>
+      (await depreciationRows(k.ctx, { warehouse: k.warehouse, period, isClosed: false }, {})).map(
+        ({ charge, accumulatedDepreciation, monthsCharged }) => [charge, accumulatedDepreciation, monthsCharged]
+      )
+
+    expect(await at('2027-01')).toEqual([
+      ['0.00', '960.00', 12],
+      ['80.00', '240.00', 3]
+    ])
+    // The other one had three charges of twelve, and gets the nine that are left.
+    expect(await at('2027-10')).toEqual([
+      ['0.00', '960.00', 12],
+      ['80.00', '960.00', 12]
+    ])
+    expect(await at('2028-05')).toEqual([
+      ['0.00', '960.00', 12],
+      ['0.00', '960.00', 12]
+    ])
+  } finally {
+    await changed.close()
+  }
+})
+
+test('months in which a policy charges nothing are not counted as charged', async () => {
+  const changed = await openHarness()
+  try {
+    changed.clock.set('2028-06-15T10:00')
+    const k = await kernel(changed)
+    await k.receive(await k.shelf(), '1', '1000', { on: '2026-01-05' })
+    await changed.sql(
+      `update depreciation_policy set effective_until = '2026-06-01' where effective_from = '0001-01-01'`
+    )
+    await changed.sql(
+      `insert into depreciation_policy (effective_from, grace_months, rate, charge_count) values ('2026-06-01', 0, 0, 240)`
+    )
+
+    const [row] = await depreciationRows(k.ctx, { warehouse: k.warehouse, period: '2027-03', isClosed: false }, {})
+
+    expect([row?.charge, row?.accumulatedDepreciation, row?.monthsCharged]).toEqual(['0.00', '160.00', 2])
+  } finally {
+    await changed.close()
+  }
+})
