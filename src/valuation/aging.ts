@@ -1,5 +1,5 @@
 // The age of the goods on hand at the end of a month (库龄, R-AGE-1): lot by lot, and summed up by the classes of age that are set.
-// Own goods of a closed month are its frozen rows. Consigned goods carry no cost here and are in no frozen row (R-STK-6); which lots
+// Own goods of a closed month are its frozen rows, and its classes of age those in its statement. Consigned goods carry no cost here and are in no frozen row (R-STK-6); which lots
 // were on hand is worked out from the movements, which never change.
 import type { Context } from '../identity/actor.ts'
 import type { Condition, Ownership } from '../ledger/post.ts'
@@ -7,8 +7,7 @@ import { rowsOf, type CsvColumns } from '../platform/csv.ts'
 import { pageFrom, readCursor } from '../platform/cursor.ts'
 import { run, statement, type Statement } from '../platform/database.ts'
 import { Refusal } from '../platform/errors.ts'
-import { listAgingBuckets } from './aging-buckets.ts'
-import { firstDay, stateOf, type BookedMonth, type BookedMonths } from './depreciation.ts'
+import { firstDay, frozenLots, stateOf, type BookedMonth, type BookedMonths } from './depreciation.ts'
 import { lotBooks } from './lot-books.ts'
 import type { RowSource, ScopedWarehouse, StatementScope } from './statement-scope.ts'
 
@@ -62,92 +61,101 @@ const LAST_FREE_MONTH = 3
 export interface AgingFilter {
   partId: number | null
   ownership: Ownership
-  fromMonths: number
-  /** Null: without end. */
-  toMonths: number | null
+  /** Only lots of this age, in months. */
+  age: number | null
+  /** Only the class of age of this name, in either language, or that begins with this month; each warehouse has its own classes. */
+  bucket: string | null
 }
 
 /**
- * What is asked of the list, in months.
- * @param bucket the name of a class of age, in either language, or the month it begins with
+ * What is asked of the list.
  * @param entering only what enters its fourth month next month
- * @throws Refusal 422 `BucketUnknown`
+ * @throws Refusal 422 `BucketUnknown` if none of the warehouses has such a class of age
  */
 export async function agingFilter(
   ctx: Context,
+  scope: StatementScope,
   {
-    part,
     bucket,
     entering = false,
     ownership = 'own'
   }: {
-    part: StatementScope['part']
     bucket?: string | undefined
     entering?: boolean | undefined
     ownership?: Ownership | undefined
   }
 ): Promise<AgingFilter> {
-  const filter: AgingFilter = { partId: part?.id ?? null, ownership, fromMonths: 0, toMonths: null }
   if (bucket !== undefined) {
-    const buckets = await listAgingBuckets(ctx)
-    const asked = buckets.find(
-      ({ name, nameZh, fromMonths }) => bucket === name || bucket === nameZh || bucket === String(fromMonths)
-    )
-    if (asked === undefined) {
-      const accepted = buckets.map(({ name }) => name)
+    const ids = scope.warehouses.map(({ id }) => id)
+    const known = await run(ctx, KNOWN_CLASSES, [ids, firstDay(scope.period)])
+    if (!known.some(({ names }) => names.includes(bucket))) {
+      const accepted = known.map(({ name }) => name)
       throw new Refusal('BucketUnknown', 422, `there is no class of age ${bucket}; there are ${accepted.join(', ')}`, {
         errors: [{ pointer: '?bucket', detail: 'is no class of age', sent: bucket, accepted }]
       })
     }
-    filter.fromMonths = asked.fromMonths
-    filter.toMonths = asked.toMonths
   }
-  if (entering) {
-    filter.fromMonths = Math.max(filter.fromMonths, LAST_FREE_MONTH)
-    filter.toMonths = Math.min(filter.toMonths ?? LAST_FREE_MONTH, LAST_FREE_MONTH)
-  }
-  return filter
+  return { partId: scope.part?.id ?? null, ownership, age: entering ? LAST_FREE_MONTH : null, bucket: bucket ?? null }
 }
+
+/** As `class`: of a closed month the classes that are in its statement, else those that are set; `$2` is the month. */
+const classes = (ids: string): string => `
+  class as materialized (
+    select asked.warehouse_id, k."fromMonths" as from_months, k."toMonths" as to_months, k.bucket as name, k."bucketZh" as name_zh
+      from unnest(${ids}) as asked (warehouse_id)
+      join period_statement s on s.warehouse_id = asked.warehouse_id and s.period = $2::date
+     cross join lateral json_to_recordset(s.content::json -> 'aging') as k ("fromMonths" int, "toMonths" int, bucket text, "bucketZh" text)
+     union all
+    select asked.warehouse_id, k.from_months, k.to_months, k.name, k.name_zh
+      from unnest(${ids}) as asked (warehouse_id)
+     cross join aging_bucket k
+     where not exists (select 1 from period_statement s where s.warehouse_id = asked.warehouse_id and s.period = $2::date)
+  )`
+const IN_CLASS =
+  'k.warehouse_id = a.warehouse_id and a.age >= k.from_months and (k.to_months is null or a.age <= k.to_months)'
+const isAsked = (bucket: string): string =>
+  `(${bucket}::text is null or ${bucket} in (k.name, k.name_zh, k.from_months::text))`
+
+const KNOWN_CLASSES = statement<{ name: string; names: string[] }>(`
+with ${classes('$1::int[]')}
+select name, array[name, name_zh, from_months::text] as names from class group by name, name_zh, from_months order by from_months, name`)
 
 const AGE = (receivedOn: string): string => `month_index($2::date) - month_index(${receivedOn}) + 1`
 
-// The rows that both statements make: `aged`, which lists are cut from.
-const FROZEN_LOTS = `
-  aged as (
-    select d.warehouse_id, r.part_number, r.name, r.name_zh, d.part_id, d.lot_id, 'own' as ownership, d.condition, d.received_on, ${AGE('d.received_on')} as age,
-           d.quantity, d.unit_cost, d.cost, d.accumulated
-      from depreciation_line d
-      join stock_report_line r on r.warehouse_id = d.warehouse_id and r.period = d.period and r.part_id = d.part_id and r.ownership = 'own' and r.condition = d.condition
-     where d.warehouse_id = any ($1::int[]) and d.period = $2::date and $10 = 'own'
-  )`
+// $3 the id of a part or null, $4–$6 the row to go on after, $7 how many, $8 an age and $9 a class of age or null, $10 the ownership.
+const classed = (lots: string): string => `
+    select a.*, k.name as bucket, k.name_zh as bucket_zh
+      from (${lots}) a
+      left join class k on ${IN_CLASS}
+     where ($8::int is null or a.age = $8) and ${isAsked('$9')}`
+const NET = `a.lot_id::text as lot, a.ownership, a.condition, a.received_on as "receivedOn", a.age as "ageMonths",
+       a.bucket, a.bucket_zh as "bucketZh", trim_scale(a.quantity)::text as quantity, a.unit_cost::text as "unitCost", a.cost::numeric(18,2)::text as cost,
+       a.accumulated::numeric(18,2)::text as "accumulatedDepreciation", (a.cost - a.accumulated)::numeric(18,2)::text as "netBookValue"`
+
+const FROZEN = `
+with ${classes('$1::int[]')}
+select r.part_number as part, r.name, r.name_zh as "nameZh", ${NET}
+${frozenLots((lots) => classed(`select d.*, $10::text as ownership, ${AGE('d.received_on')} as age from (${lots}) d`), 'a')}`
+
 // Of a closed month the names are those of the month.
-const COMPUTED_LOTS = `${lotBooks('$3')},
-  aged as (
-    select b.warehouse_id, part.number as part_number, coalesce(r.name, part.name) as name, case when r.part_id is null then part.name_zh else r.name_zh end as name_zh,
-           b.part_id, b.lot_id, b.ownership, b.condition, b.received_on, ${AGE('b.received_on')} as age, b.quantity, b.unit_cost, b.cost, b.accumulated
+const COMPUTED = `
+with ${lotBooks('$3')}, ${classes('$1::int[]')}, aged as (${classed(`
+    select b.warehouse_id, part.number as part_number, coalesce(r.name, part.name) as part_name, case when r.part_id is null then part.name_zh else r.name_zh end as part_name_zh,
+           b.lot_id, b.ownership, b.condition, b.received_on, ${AGE('b.received_on')} as age, b.quantity, b.unit_cost, b.cost, b.accumulated
       from book b
       join part on part.id = b.part_id
       left join stock_report_line r on r.warehouse_id = b.warehouse_id and r.period = $2::date and r.part_number = part.number and r.ownership = b.ownership and r.condition = b.condition
-     where b.ownership = $10
-  )`
-const listed = (aged: string): string => `
-with ${aged}
-select a.part_number as part, a.name, a.name_zh as "nameZh", a.lot_id::text as lot, a.ownership, a.condition, a.received_on as "receivedOn", a.age as "ageMonths",
-       k.name as bucket, k.name_zh as "bucketZh", trim_scale(a.quantity)::text as quantity, a.unit_cost::text as "unitCost", a.cost::numeric(18,2)::text as cost,
-       a.accumulated::numeric(18,2)::text as "accumulatedDepreciation", (a.cost - a.accumulated)::numeric(18,2)::text as "netBookValue"
+     where b.ownership = $10`)}
+)
+select a.part_number as part, a.part_name as name, a.part_name_zh as "nameZh", ${NET}
   from aged a
-  left join aging_bucket k on a.age >= k.from_months and (k.to_months is null or a.age <= k.to_months)
- where ($3::int is null or a.part_id = $3) and (a.part_number, a.condition, a.lot_id) > ($4::text, $5::text, $6::bigint)
-   and a.age >= $8 and ($9::int is null or a.age <= $9)
+ where (a.part_number, a.condition, a.lot_id) > ($4::text, $5::text, $6::bigint)
  order by a.part_number, a.condition, a.lot_id limit $7`
-
-const FROZEN = listed(FROZEN_LOTS)
-const COMPUTED = listed(COMPUTED_LOTS)
 const FIRST = ['', '', '0']
 
 /** The lots of a warehouse and month by part, condition and lot. */
 export const agingSource = (filter: AgingFilter): RowSource<AgingRow> => {
-  const { partId, ownership, fromMonths, toMonths } = filter
+  const { partId, ownership, age, bucket } = filter
   const textOf = ({ isClosed }: BookedMonth) => (isClosed && ownership === 'own' ? FROZEN : COMPUTED)
   const values = ({ warehouse, period }: BookedMonth, after: (string | number)[], limit: number | null) => [
     [warehouse.id],
@@ -155,8 +163,8 @@ export const agingSource = (filter: AgingFilter): RowSource<AgingRow> => {
     partId,
     ...after,
     limit,
-    fromMonths,
-    toMonths,
+    age,
+    bucket,
     ownership
   ]
   type Bare = Omit<AgingRow, 'warehouse' | 'period' | 'state'>
@@ -196,24 +204,31 @@ const lots = (part?: string): string => `${lotBooks(part)},
     select warehouse_id, part_id, ${AGE('received_on')} as age, quantity, cost, accumulated from book where ownership = $4
      union all ${FROZEN_AGES}
   )`
-const SUMS = `count(a.age)::int as lots, trim_scale(coalesce(sum(a.quantity), 0))::text as quantity, coalesce(sum(a.cost), 0)::numeric(18,2)::text as cost,
+const BY_AGE = (where = 'true'): string => `
+  by_age as (
+    select warehouse_id, age, count(*) as lots, sum(quantity) as quantity, sum(cost) as cost, sum(accumulated) as accumulated from aged where ${where} group by 1, 2
+  )`
+const SUMS = `coalesce(sum(a.lots), 0)::int as lots, trim_scale(coalesce(sum(a.quantity), 0))::text as quantity, coalesce(sum(a.cost), 0)::numeric(18,2)::text as cost,
        coalesce(sum(a.accumulated), 0)::numeric(18,2)::text as "accumulatedDepreciation", coalesce(sum(a.cost - a.accumulated), 0)::numeric(18,2)::text as "netBookValue"`
 
 const apart = ({ closedIds, openIds }: BookedMonths, ownership: Ownership) =>
   ownership === 'own' ? { computed: openIds, frozen: closedIds } : { computed: [...openIds, ...closedIds], frozen: [] }
 
+// $5 the id of a part, $6 an age and $7 a class of age, or null.
 const TOTALS: Statement<AgingTotals> = {
-  text: `with ${lots('$5')} select ${SUMS} from aged a where ($5::int is null or a.part_id = $5) and a.age >= $6 and ($7::int is null or a.age <= $7)`
+  text: `
+with ${lots('$5')}, ${classes('($1::int[] || $3::int[])')}, ${BY_AGE('($5::int is null or part_id = $5) and ($6::int is null or age = $6)')}
+select ${SUMS} from by_age a left join class k on ${IN_CLASS} where ${isAsked('$7')}`
 }
 
 /** The sums of the list. */
 export async function agingTotals(
   ctx: Context,
   months: BookedMonths,
-  { partId, ownership, fromMonths, toMonths }: AgingFilter
+  { partId, ownership, age, bucket }: AgingFilter
 ): Promise<AgingTotals> {
   const { computed, frozen } = apart(months, ownership)
-  const values = [computed, firstDay(months.period), frozen, ownership, partId, fromMonths, toMonths]
+  const values = [computed, firstDay(months.period), frozen, ownership, partId, age, bucket]
   const [totals] = await run(ctx, TOTALS, values)
   if (totals === undefined) throw new Error('a sum is always one row')
   return totals
@@ -227,17 +242,15 @@ export interface AgedBucket extends AgingTotals {
   toMonths: number | null
 }
 
-// $5 the warehouses and $6 the group of each; every group has every class of age.
+// $5 the warehouses and $6 the group of each; every group has every class of age that one of its warehouses has.
 const bucketsOf = (aged: string): string => `
-with ${aged}, grouped as (
-  select g.place, a.* from aged a join unnest($5::int[], $6::int[]) as g (warehouse_id, place) using (warehouse_id)
-)
-select groups.place, k.name as bucket, k.name_zh as "bucketZh", k.from_months as "fromMonths", k.to_months as "toMonths", ${SUMS}
-  from (select distinct place from unnest($6::int[]) as place) groups
- cross join aging_bucket k
-  left join grouped a on a.place = groups.place and a.age >= k.from_months and (k.to_months is null or a.age <= k.to_months)
- group by groups.place, k.from_months
- order by groups.place, k.from_months`
+with ${aged}, ${classes('$5::int[]')}, ${BY_AGE()}
+select grouped.place, k.name as bucket, k.name_zh as "bucketZh", k.from_months as "fromMonths", k.to_months as "toMonths", ${SUMS}
+  from unnest($5::int[], $6::int[]) as grouped (warehouse_id, place)
+  join class k on k.warehouse_id = grouped.warehouse_id
+  left join by_age a on ${IN_CLASS}
+ group by grouped.place, k.from_months, k.to_months, k.name, k.name_zh
+ order by grouped.place, k.from_months, k.to_months, k.name, k.name_zh`
 const BUCKETS: Statement<AgedBucket & { place: number }> = { text: bucketsOf(lots()) }
 // What every closing asks of its own month; the books need not be planned for it.
 const FROZEN_BUCKETS = statement<AgedBucket & { place: number }>(
@@ -245,7 +258,8 @@ const FROZEN_BUCKETS = statement<AgedBucket & { place: number }>(
 )
 
 /**
- * What lies in each class of age, by group of warehouses.
+ * What lies in each class of age, by group of warehouses. A closed month has the classes that are in its statement; warehouses of a
+ * group whose classes are not the same are summed up apart.
  * @param groups ids of warehouses; no id is in two groups
  * @returns the classes of each group, youngest first, in the order of the groups
  */

@@ -120,14 +120,32 @@ const COLUMNS = (row: string, names: string): string => `
 
 export type DepreciationKey = [part: string, condition: string, lot: string]
 
+// Said as one warehouse and not as a list, so that the index gives the rows in their order.
+const ONLY_WAREHOUSE = '($1::int[])[1]'
+
+/**
+ * `from` to `limit` of the own lots of one closed month by part, condition and lot, each with its row `r` of the stock report. A page reads
+ * its own rows and no others: both tables are read in the order of their keys, from the row to go on after.
+ * `$1` one warehouse, `$2` the month, `$3` the id of a part or null, `$4`–`$6` the row to go on after, `$7` how many.
+ * @param of what is asked of the lots of one balance
+ * @param as the name of the lots
+ */
+export const frozenLots = (of: (lots: string) => string, as: string): string => `
+  from stock_report_line r
+ cross join lateral (
+   select * from (${of(`
+     select d.* from depreciation_line d
+      where d.warehouse_id = ${ONLY_WAREHOUSE} and d.period = $2::date and d.part_id = r.part_id and d.condition = r.condition
+        and d.lot_id > case when (r.part_number, r.condition) = ($4::text, $5::text) then $6::bigint else 0 end`)}
+   ) lots order by lot_id limit $7) ${as}
+ where r.warehouse_id = ${ONLY_WAREHOUSE} and r.period = $2::date and r.ownership = 'own' and ($3::int is null or r.part_id = $3)
+   and (r.part_number, r.ownership, r.condition) >= ($4::text, 'own', $5::text)
+ order by r.part_number, r.condition, ${as}.lot_id limit $7`
+
 // $3 the id of a part or null, $4–$6 the row to go on after, $7 how many.
 const FROZEN = `
 select ${COLUMNS('d', 'r')}
-  from stock_report_line r
-  join depreciation_line d on d.warehouse_id = r.warehouse_id and d.period = r.period and d.part_id = r.part_id and d.condition = r.condition
- where r.warehouse_id = any ($1::int[]) and r.period = $2::date and r.ownership = 'own' and ($3::int is null or r.part_id = $3)
-   and (r.part_number, r.condition, d.lot_id) > ($4::text, $5::text, $6::bigint)
- order by r.part_number, r.condition, d.lot_id limit $7`
+${frozenLots((lots) => lots, 'd')}`
 
 const COMPUTED = `
 with ${lotBooks('$3')}

@@ -268,7 +268,7 @@ export const statementRoutes: FastifyPluginAsyncTypebox = async (app) => {
     async (request, reply) => {
       const { query, ctx } = request
       const scope = await openScope(ctx, { ...query, period: query.period ?? currentMonth(ctx) })
-      const filter = await agingFilter(ctx, { ...query, part: scope.part })
+      const filter = await agingFilter(ctx, scope, query)
       return answered({ request, reply }, scope, query, agingListing(filter))
     }
   )

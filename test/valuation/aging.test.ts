@@ -196,13 +196,46 @@ test('a closed month keeps its lots and names, own and consigned, and its statem
     { fromMonths: 0, toMonths: 12, name: 'young', nameZh: '短' },
     { fromMonths: 13, toMonths: null, name: 'old', nameZh: '长' }
   ]
+  const closed = '?period=2026-11&warehouse=AG01'
+  const files = () =>
+    Promise.all(
+      ['/v1/aging', '/v1/aging/summary'].flatMap((list) =>
+        (['json', 'csv', 'xlsx'] as const).map(async (as) => (await download(h, finance, list + closed, as)).sha256)
+      )
+    )
+  const before = await files()
   expect((await finance.put('/v1/aging-buckets', { buckets })).status).toBe(200)
-  expect((await read('?period=2026-11&warehouse=AG01')).items.map(({ bucket }: any) => bucket)).toEqual([
-    'young',
-    'young',
-    'young',
-    'young'
+  expect(await files()).toEqual(before)
+  expect(await read(closed)).toEqual(own)
+  expect(await read(`${closed}&ownership=consigned`)).toEqual(consigned)
+
+  // Every warehouse by its own classes: AG01 is closed, the others are not.
+  const all = await read('?period=2026-11')
+  expect(all.items.map(({ warehouse, bucket }: any) => `${warehouse} ${bucket}`)).toEqual([
+    'AG01 0-3 months',
+    'AG01 0-3 months',
+    'AG01 4-6 months',
+    'AG01 7-12 months',
+    'AG02 old',
+    'AG02 old',
+    'AG03 young'
   ])
+  const { body: summary } = await finance.get('/v1/aging/summary?period=2026-11')
+  expect(summary.items[0].buckets.map(({ bucket, lots }: any) => [bucket, lots])).toEqual([
+    ['0-3 months', 2],
+    ['young', 1],
+    ['4-6 months', 1],
+    ['7-12 months', 1],
+    ['13-15 months', 0],
+    ['old', 2],
+    ['over 15 months', 0]
+  ])
+  const named = await read('?period=2026-11&bucket=0-3 months')
+  expect(named.items.map(({ warehouse, ageMonths }: any) => `${warehouse} ${ageMonths}`)).toEqual(['AG01 1', 'AG01 3'])
+  expect(named.totals).toMatchObject({ lots: 2, quantity: '3' })
+  expect((await read('?period=2026-11&bucket=old')).totals).toMatchObject({ lots: 2, quantity: '11' })
+  const unknown = await finance.get(`/v1/aging${closed}&bucket=old`)
+  expect([unknown.status, unknown.body.code]).toEqual([422, 'BucketUnknown'])
   const again = await finance.get('/v1/warehouses/AG01/periods/2026-11/statement')
   expect(again.text).toBe(statement.text)
   expect(again.body.aging.map(({ bucket, lots }: any) => [bucket, lots])).toEqual([
