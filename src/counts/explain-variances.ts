@@ -3,6 +3,7 @@ import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
 import { thousandths } from '../platform/decimal.ts'
 import { Refusal } from '../platform/errors.ts'
+import { requireLikelyDay } from '../slips/draft-slip.ts'
 import {
   decideLines,
   EACH_LINE_OF,
@@ -112,6 +113,7 @@ function requireExplanation(line: LineFacts, given: VarianceExplanation, today: 
   if (given.receivedOn !== undefined && !isUnknown) {
     throw new Refusal('AgeNotAsked', 422, `${where} keeps the age of the lot it concerns; leave receivedOn away`)
   }
+  if (given.receivedOn !== undefined) requireLikelyDay(given.receivedOn, '/receivedOn')
   if (given.receivedOn !== undefined && given.receivedOn > today)
     throw new Refusal('FutureDay', 422, `${where} cannot have been received on ${given.receivedOn}; today is ${today}`)
 }

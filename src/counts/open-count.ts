@@ -1,11 +1,12 @@
 import { requireDuty, type Context, type Duty } from '../identity/actor.ts'
 import { requireParts } from '../catalogue/parts.queries.ts'
+import { FIRST_OPEN_MONTH } from '../ledger/open-months.ts'
 import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
 import { NAMED_OFFENDERS, Refusal } from '../platform/errors.ts'
 import { dutiesFor } from '../slips/create-slip.ts'
 import { warehouseByCode, type Warehouse } from '../warehouses/directory.ts'
-import { viewOfCount } from './count.ts'
+import { countersOf, viewOfCount } from './count.ts'
 import type { CountKind, CountView, OpenCount } from './counts.schemas.ts'
 
 export const OPENING_DUTIES: readonly Duty[] = ['keeper', 'department-head', 'finance-supervisor', 'stock-controller']
@@ -56,18 +57,19 @@ const LEFT_OVER = `
 // The balances are locked in key order, as postings lock them, and what is read is what is locked: a posting under way is
 // waited for and is in the snapshot, and none begins before the position is read. Lines are numbered by part number, as the
 // shelves are walked.
-const lines = (from: string) =>
+const lines = (from: string, { countedBefore, mustVerify }: { countedBefore: string; mustVerify: boolean }) =>
   statement<{ lines: number }>(`
 with opened as (
-  insert into count_line (warehouse_id, count_id, line_no, part_id, ownership, condition, snapshot)
-  select $1, $2, row_number() over (order by part_number, ownership desc, condition desc), part_id, ownership, condition, on_hand
-    from (select b.part_id, b.ownership, b.condition, b.part_number, b.on_hand from ${from}
+  insert into count_line (warehouse_id, count_id, line_no, part_id, ownership, condition, snapshot, counted_before, must_verify)
+  select $1, $2, row_number() over (order by part_number, ownership desc, condition desc), part_id, ownership, condition, on_hand, counted_before, ${mustVerify}
+    from (select b.part_id, b.ownership, b.condition, b.part_number, b.on_hand, ${countedBefore} as counted_before from ${from}
            order by b.part_id, b.ownership, b.condition for share of b) held
   returning 1
 )
 select count(*)::int as lines from opened`)
-const OPEN_CHOSEN = lines(CHOSEN)
-const OPEN_LEFT_OVER = lines(LEFT_OVER)
+const OPEN_CHOSEN = lines(CHOSEN, { countedBefore: `'{}'::int[]`, mustVerify: false })
+// Whoever counted them may know by now what is expected: they are counted by others, and verified whatever is found.
+const OPEN_LEFT_OVER = lines(LEFT_OVER, { countedBefore: countersOf('old'), mustVerify: true })
 
 const SET_POSITION = statement<never>(
   `update stock_count set position = ${POSITION} where warehouse_id = $1 and id = $2`
@@ -81,15 +83,21 @@ select b.part_number as part, b.ownership, b.condition, c.number as count, count
  where c.id <> $2
  order by b.part_number, b.ownership, b.condition limit ${NAMED_OFFENDERS}`)
 
-const MONTH_END = statement<{ same: string | null; later: string | null; isClosed: boolean }>(`
+const MONTH_END = statement<{
+  same: string | null
+  later: string | null
+  isClosed: boolean
+  firstOpen: string | null
+}>(`
 select (select number from stock_count where warehouse_id = $1 and kind = 'month-end' and state <> 'cancelled' and period = $2::date) as same,
        (select number from stock_count where warehouse_id = $1 and kind = 'month-end' and state = 'approved' and period > $2::date order by period limit 1) as later,
-       exists (select 1 from stock_period where warehouse_id = $1 and period >= $2::date and state = 'closed') as "isClosed"`)
+       exists (select 1 from stock_period where warehouse_id = $1 and period >= $2::date and state = 'closed') as "isClosed",
+       ${FIRST_OPEN_MONTH} as "firstOpen"`)
 
 /**
  * Opens a count: of all stock for a month end, or of a part of it between (R-CNT-1, R-CNT-5). It takes a snapshot of the chosen
  * balances and a position in the ledger; work goes on.
- * @throws Refusal `BalanceBeingCounted`, `CountTooEarly`, `PeriodClosed`, `MonthEndAlreadyCounted`, `ScopeMissing`, `NothingToCount`, 403
+ * @throws Refusal `BalanceBeingCounted`, `CountTooEarly`, `PeriodBeforeStock`, `PeriodClosed`, `MonthEndAlreadyCounted`, `ScopeMissing`, `NothingToCount`, 403
  */
 export async function openCount(
   ctx: Context,
@@ -227,9 +235,11 @@ function requireShape(kind: CountKind, period: string | undefined, scope: string
 function requireTime(ctx: Context, period: string): void {
   const today = Temporal.PlainDate.from(ctx.clock.today())
   const month = Temporal.PlainYearMonth.from(period)
-  const earliest = month
-    .toPlainDate({ day: month.daysInMonth })
-    .subtract({ days: ctx.config.COUNT_DAYS_BEFORE_MONTH_END })
+  const [begins, nearlyEnds] = [
+    month.toPlainDate({ day: 1 }),
+    month.toPlainDate({ day: month.daysInMonth }).subtract({ days: ctx.config.COUNT_DAYS_BEFORE_MONTH_END })
+  ]
+  const earliest = Temporal.PlainDate.compare(begins, nearlyEnds) > 0 ? begins : nearlyEnds
   if (Temporal.PlainDate.compare(today, earliest) >= 0) return
   throw new Refusal(
     'CountTooEarly',
@@ -256,6 +266,20 @@ async function requireMonth(ctx: Context, warehouse: Warehouse, month: string): 
       'LaterMonthCounted',
       409,
       `${found.later} of a later month is approved already; what differs now is counted in a later month, or by a cycle count`
+    )
+  }
+  const thisMonth = ctx.clock.today().slice(0, 7)
+  const first = found?.firstOpen != null && found.firstOpen < thisMonth ? found.firstOpen : thisMonth
+  if (period < first) {
+    throw new Refusal(
+      'PeriodBeforeStock',
+      422,
+      `nothing was held or moved in ${warehouse.code} up to the end of ${period}; its first month to count is ${first}`,
+      {
+        errors: [
+          { pointer: '/period', detail: 'is before anything was there', sent: period, accepted: `${first} or later` }
+        ]
+      }
     )
   }
 }

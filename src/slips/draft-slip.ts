@@ -92,7 +92,8 @@ function requireDay(ctx: Context, day: string | undefined): string {
 /** A day before this is a slip of the pen, and goods of it would count as worth nothing. */
 const EARLIEST_DAY = '2000-01-01'
 
-function requireLikelyDay(day: string, pointer: string): string {
+/** @throws Refusal `DayTooEarly` */
+export function requireLikelyDay(day: string, pointer: string): string {
   if (day >= EARLIEST_DAY) return day
   throw new Refusal('DayTooEarly', 422, `${day} is before ${EARLIEST_DAY}; check the year`, {
     errors: [

@@ -7,6 +7,7 @@
 // - Nothing is in transit from or to the warehouse since before the month: a transfer out, not reversed, of which a part has not
 //   come in by posted transfer-in slips that name it as their reference.
 import type { Context } from '../identity/actor.ts'
+import { FIRST_OPEN_MONTH, heldBefore } from '../ledger/open-months.ts'
 import { run, statement } from '../platform/database.ts'
 import type { Warehouse } from '../warehouses/directory.ts'
 import { firstDay } from './depreciation.ts'
@@ -50,14 +51,8 @@ const slips = (condition: string): string => `coalesce((
          select json_agg(number order by number) from (
            select s.number from slip s where s.warehouse_id = $1 and s.occurred_on < ${NEXT} and ${condition} order by s.number limit 20) first), '[]')`
 
-/** Whether a lot lay there at the end of the day before `day`. */
-const heldBefore = (day: string): string =>
-  `(exists (select 1 from lot where warehouse_id = $1 and not exhausted and opened_on < ${day})
-         or exists (select 1 from lot where warehouse_id = $1 and exhausted and opened_on < ${day} and last_moved_on >= ${day}))`
-
 const FOUND = statement<Found>(`
-select to_char(case when ${heldBefore('open_from')} then open_from
-                    else (select min(occurred_on) from movement where warehouse_id = $1 and occurred_on >= open_from) end, 'YYYY-MM') as "firstOpen",
+select ${FIRST_OPEN_MONTH} as "firstOpen",
        ${heldBefore(NEXT)} or exists (select 1 from movement where warehouse_id = $1 and occurred_on >= $2::date and occurred_on < ${NEXT}) as "hasHeld",
        (select json_build_object('number', number, 'state', state) from stock_count
          where warehouse_id = $1 and kind = 'month-end' and period = $2::date and state <> 'cancelled') as count,
@@ -79,11 +74,21 @@ select to_char(case when ${heldBefore('open_from')} then open_from
                     from slip i join slip_line il on il.warehouse_id = i.warehouse_id and il.slip_id = i.id
                    where i.kind = 'transfer-in' and i.state = 'posted' and i.reference = s.number and il.part_id = l.part_id
                      and not exists (select 1 from slip r where r.warehouse_id = i.warehouse_id and r.source_slip_id = i.id and r.kind = 'reversal' and r.state = 'posted')), 0))
-            order by s.number limit 20) first), '[]') as "inTransit"
-  from (select coalesce((max(period) + interval '1 month')::date, '0001-01-01') as open_from from stock_period where warehouse_id = $1 and state = 'closed') closed`)
+            order by s.number limit 20) first), '[]') as "inTransit"`)
 
-/** The month after one, `2026-12` → `2027-01`. */
-export const monthAfter = (period: string): string => Temporal.PlainYearMonth.from(period).add({ months: 1 }).toString()
+/** That a month is not over in the business time zone, if it is not. Asks no table, and takes no lock. */
+export function notOver(ctx: Pick<Context, 'clock'>, period: string): Missing | undefined {
+  // Months are compared, not their text: the one after 9999-12 is +010000-01.
+  const month = Temporal.PlainYearMonth.from(period)
+  const current = Temporal.PlainDate.from(ctx.clock.today()).toPlainYearMonth()
+  if (Temporal.PlainYearMonth.compare(month, current) < 0) return undefined
+  const closableFrom = month.add({ months: 1 }).toPlainDate({ day: 1 }).toString()
+  return {
+    kind: 'period-not-over',
+    detail: `${period} is not over; it can be closed from ${closableFrom} on`,
+    documents: []
+  }
+}
 
 /**
  * @param period the month, `2026-10`
@@ -98,9 +103,8 @@ export async function closingChecklist(ctx: Context, warehouse: Warehouse, perio
   const some = (documents: string[]): string =>
     `${documents.slice(0, 5).join(', ')}${documents.length > 5 ? ' and more' : ''}`
 
-  const nextMonth = firstDay(monthAfter(period))
-  if (ctx.clock.today() < nextMonth)
-    lack('period-not-over', `${period} is not over; it can be closed from ${nextMonth} on`)
+  const early = notOver(ctx, period)
+  if (early !== undefined) missing.push(early)
   if (found.firstOpen !== null && found.firstOpen < period)
     lack('previous-period-open', `months are closed in order, and ${found.firstOpen} is still open; close it first`)
   if (found.count === null ? found.hasHeld : found.count.state !== 'approved')
