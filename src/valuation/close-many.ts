@@ -17,8 +17,8 @@ import { inTransaction } from '../platform/context.ts'
 import { pageFrom, readCursor } from '../platform/cursor.ts'
 import { run, statement } from '../platform/database.ts'
 import { notFound, problemType, Refusal } from '../platform/errors.ts'
-import { closePeriod, makeRoom } from './close-period.ts'
-import { monthAfter } from './closing-checklist.ts'
+import { closePeriod, makeRoom, notClosable } from './close-period.ts'
+import { notOver } from './closing-checklist.ts'
 import type { ClosingRunSummary, ClosingRunView, UnclosedWarehouse } from './closing.schemas.ts'
 import { firstDay } from './depreciation.ts'
 
@@ -55,9 +55,8 @@ export async function startClosingRun(
   { period, region }: { period: string; region?: string | undefined }
 ): Promise<{ id: string; period: string; region: string | null; total: number }> {
   const regionId = await requireFinanceOf(ctx, region)
-  const nextMonth = firstDay(monthAfter(period))
-  if (ctx.clock.today() < nextMonth)
-    throw new Refusal('PeriodNotClosable', 409, `${period} is not over; it can be closed from ${nextMonth} on`)
+  const early = notOver(ctx, period)
+  if (early !== undefined) throw notClosable(period, [early])
   await makeRoom(ctx, period)
   try {
     return await inTransaction(ctx, async (inner) => {

@@ -9,7 +9,7 @@ import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
 import { Refusal } from '../platform/errors.ts'
 import { warehouseByCode, type Warehouse } from '../warehouses/directory.ts'
-import { closingChecklist, type Checklist } from './closing-checklist.ts'
+import { closingChecklist, notOver, type Checklist, type Missing } from './closing-checklist.ts'
 import { firstDay, runDepreciation } from './depreciation.ts'
 import { buildStatement, frozenStatement, sealed } from './statement.ts'
 import { freezeStockReport, untiedOpenings } from './stock-report.ts'
@@ -63,21 +63,31 @@ export async function closePeriod(
   const warehouse = await warehouseByCode(ctx, code)
   requireDuty(ctx, ['finance-supervisor', 'hq-finance'], warehouse)
   if (dryRun) return readClosing(ctx, { warehouse: code, period })
+  // There is a lock for every month since the last closed one: the year 9999 would take all that the server has.
+  if (notOver(ctx, period) !== undefined) await requireClosable(ctx, warehouse, period)
   await makeRoom(ctx, period)
   return inTransaction(ctx, async (inner) => {
     await run(inner, PREPARE, [warehouse.id])
     await run(inner, LOCK, [warehouse.id, firstDay(period)])
-    await refuseClosed(inner, warehouse, period)
-    const { missing, warnings } = await closingChecklist(inner, warehouse, period)
-    if (missing.length > 0)
-      throw new Refusal(
-        'PeriodNotClosable',
-        409,
-        `${period} of warehouse ${code} cannot be closed yet: ${missing.map(({ detail }) => detail).join('; ')}`,
-        { extra: { missing } }
-      )
-    return { ...(await freeze(inner, warehouse, period)), missing, warnings }
+    const checklist = await requireClosable(inner, warehouse, period)
+    return { ...(await freeze(inner, warehouse, period)), ...checklist }
   })
+}
+
+/** What a month that is refused for is `missing`, in the words of the checklist. */
+export const notClosable = (what: string, missing: readonly Missing[]): Refusal =>
+  new Refusal(
+    'PeriodNotClosable',
+    409,
+    `${what} cannot be closed yet: ${missing.map(({ detail }) => detail).join('; ')}`,
+    { extra: { missing } }
+  )
+
+async function requireClosable(ctx: Context, warehouse: Warehouse, period: string): Promise<Checklist> {
+  await refuseClosed(ctx, warehouse, period)
+  const checklist = await closingChecklist(ctx, warehouse, period)
+  if (checklist.missing.length > 0) throw notClosable(`${period} of warehouse ${warehouse.code}`, checklist.missing)
+  return checklist
 }
 
 /** Makes sure that the rows of a month have their place; a month that is not over, or of no goods, is given none. */

@@ -258,6 +258,24 @@ describe('the order of months', () => {
     expect(await office.verify()).toMatchObject({ ok: true, findings: [] })
   })
 
+  test('a month of the year 9999 is not over either, and is refused before a lock is taken', async () => {
+    const office = await openOffice()
+    await office.stocked()
+    // One lock a month: with these years, the closings below would take more than the server has.
+    const missing = [{ kind: 'period-not-over' }]
+    for (const period of ['9999-12', '2999-12', '2026-09']) {
+      expect((await office.missing(period))[0]).toMatchObject({ kind: 'period-not-over', documents: [] })
+      expect((await office.close(period, { dryRun: true })).body.missing[0]).toMatchObject(missing[0] ?? {})
+      const refused = await office.close(period)
+      expect(refused).toMatchObject({ status: 409, body: { code: 'PeriodNotClosable' } })
+      expect(refused.body.missing).toEqual(await office.missing(period))
+      expect(await office.finance.post('/v1/period-closings', { period })).toMatchObject({
+        status: 409,
+        body: { code: 'PeriodNotClosable', missing }
+      })
+    }
+  })
+
   test('a month that is not over, and one before anything could have been, leave no trace', async () => {
     const office = await openOffice()
     expect((await office.close('2031-01')).body).toMatchObject({ status: 409, code: 'PeriodNotClosable' })
