@@ -2,8 +2,8 @@
 //
 // - A loss leaves the lot that was counted short, else the oldest lots. A gain opens a new lot with the cost and the age of the
 //   lot it concerns; found goods that no lot knows have those of their paper. Consigned goods carry no cost.
-// - A line that cannot be posted (the goods are promised, or were not there yet on the day) is left out with its reason and
-//   counted again; it never holds up the others.
+// - A line that cannot be posted (the goods are promised, or were not there yet on the day), or whose goods a slip adjusted by hand
+//   since they were counted, is left out with its reason and counted again; it never holds up the others.
 // It runs within the transaction of the last signature, once: the state of the count guards against a second run.
 import type { Context } from '../identity/actor.ts'
 import { ensureMonth } from '../ledger/movement-partitions.ts'
@@ -42,13 +42,15 @@ interface Adjustment {
   unitCost: string | null
   receivedOn: string | null
   lot: string | null
+  /** A slip that adjusted the same goods by hand after they were counted. */
+  adjustedBy: string | null
 }
 
 const ADJUSTMENTS = statement<Adjustment>(`
 select l.line_no as "countLine", l.part_id as "partId", part.number as part, part.unit, l.ownership, l.condition, trim_scale(a.quantity)::text as quantity,
        case when a.quantity > 0 and l.ownership = 'own' then a.unit_cost::text end as "unitCost",
        case when a.quantity > 0 then least(a.received_on, $3::date)::text end as "receivedOn",
-       case when a.quantity < 0 then a.lot::text end as lot
+       case when a.quantity < 0 then a.lot::text end as lot, by_hand.number as "adjustedBy"
   from count_line l
   join part on part.id = l.part_id
  cross join lateral (
@@ -60,6 +62,14 @@ select l.line_no as "countLine", l.part_id as "partId", part.number as part, par
    select l.counted - l.expected, null, coalesce(held.unit_cost, gone.unit_cost, l.unit_cost, 0), coalesce(held.received_on, gone.received_on, l.received_on)
      from (values (1)) one (one) ${LOT_CONCERNED}
     where l.lots is null and l.counted <> l.expected) a
+  left join lateral (
+    select s.number
+      from (select position from count_entry e where e.warehouse_id = l.warehouse_id and e.count_id = l.count_id and e.line_no = l.line_no order by e.id desc limit 1) counted
+      join movement m on m.warehouse_id = l.warehouse_id and m.part_id = l.part_id and m.ownership = l.ownership and m.condition = l.condition and m.id > counted.position
+      join slip s on s.warehouse_id = m.warehouse_id and s.id = m.slip_id
+      left join slip source on source.warehouse_id = s.warehouse_id and source.id = s.source_slip_id
+     where s.kind = 'adjustment' or (s.kind = 'reversal' and source.kind = 'adjustment')
+     order by m.id limit 1) by_hand on true
  where l.warehouse_id = $1 and l.count_id = $2 and l.state = 'settled'
  order by l.line_no, a.lot`)
 
@@ -125,7 +135,13 @@ async function postWhatCanBe(
   warehouse: Warehouse,
   { day, wanted, signedAs }: { day: string; wanted: readonly Adjustment[]; signedAs: SignedDocument }
 ): Promise<{ slipId: string | null; placed: Map<number, number>; problems: Map<number, string> }> {
-  const problems = new Map<number, string>()
+  const problems = new Map(
+    wanted.flatMap(({ countLine, adjustedBy }): [number, string][] =>
+      adjustedBy === null
+        ? []
+        : [[countLine, `${adjustedBy} adjusted these goods after they were counted; they are counted again`]]
+    )
+  )
   for (;;) {
     const lines = wanted
       .filter(({ countLine }) => !problems.has(countLine))
@@ -138,7 +154,7 @@ async function postWhatCanBe(
           occurredOn: day,
           reason: `盘点调整 ${signedAs.number}`,
           signedAs,
-          lines: lines.map(({ countLine: _countLine, ...line }) => line)
+          lines: lines.map(({ countLine: _countLine, adjustedBy: _adjustedBy, ...line }) => line)
         })
       )
       const placed = new Map<number, number>()

@@ -2,7 +2,7 @@ import type { Context } from '../identity/actor.ts'
 import type { Condition, Ownership } from '../ledger/post.ts'
 import { run, statement } from '../platform/database.ts'
 import { Refusal } from '../platform/errors.ts'
-import { DIFFERS, type LockedCount } from './count.ts'
+import { ADJUSTS, DIFFERS, type LockedCount } from './count.ts'
 import type { CountLineState, LineResult, LineResults } from './counts.schemas.ts'
 
 /** What deciding about a line needs. */
@@ -13,6 +13,8 @@ export interface LineFacts {
   condition: Condition
   state: CountLineState
   differs: boolean
+  /** It would change the ledger; where it is false, at most the card is off. */
+  isAdjusted: boolean
   /** Of a settled line; text with sign. */
   variance: string | null
   isByLot: boolean
@@ -26,7 +28,7 @@ export interface LineFacts {
 }
 
 const FACTS = statement<LineFacts>(`
-select l.line_no as line, part.number as part, l.ownership, l.condition, l.state, coalesce(${DIFFERS}, false) as differs,
+select l.line_no as line, part.number as part, l.ownership, l.condition, l.state, coalesce(${DIFFERS}, false) as differs, coalesce(${ADJUSTS}, false) as "isAdjusted",
        trim_scale(l.counted - l.expected)::text as variance, l.lots is not null as "isByLot", l.cause, l.counted_by as "countedBy", l.counted_for as "countedFor",
        l.explained_by as "explainedBy", l.explained_for as "explainedFor",
        exists (select 1 from movement m where m.warehouse_id = l.warehouse_id and m.part_id = l.part_id and m.ownership = l.ownership and m.condition = l.condition) as "hasLot"

@@ -102,8 +102,11 @@ export interface CountLine {
 
 export const COUNT_KIND_NAMES: Record<CountKind, string> = { 'month-end': '月末盘点表', cycle: '循环盘点表' }
 
-/** Whether ledger, card and goods of a settled line `l` do not agree, lot by lot where lots were counted (R-CNT-4). */
-export const DIFFERS = `(l.counted <> l.expected or l.card <> l.counted or coalesce(l.lots @? '$[*] ? (@.counted != @.expected)', false))`
+/** Whether ledger and goods of a settled line `l` do not agree, lot by lot where lots were counted. */
+export const ADJUSTS = `(l.counted <> l.expected or coalesce(l.lots @? '$[*] ? (@.counted != @.expected)', false))`
+
+/** Whether ledger, card and goods of a settled line `l` do not agree (R-CNT-4). */
+export const DIFFERS = `(${ADJUSTS} or l.card <> l.counted)`
 
 /** The columns of a `CountLine`, from `COUNT_LINE_FROM`. */
 export const COUNT_LINE_COLUMNS = `

@@ -163,12 +163,15 @@ const Explanation = named(
   Type.Object(
     {
       line: LineNumber,
-      cause: oneOf(VARIANCE_CAUSES, 'Why they do not agree (差异原因)'),
+      cause: oneOf(
+        VARIANCE_CAUSES,
+        'Why they do not agree (差异原因). For miscount, wrong-unit and unposted-slip the ledger is not adjusted: the line is counted again by somebody else, after the slip was posted'
+      ),
       causeNote: Type.Optional(text(1000, 'The cause in words; needed for other')),
       evidence: text(
         1000,
         'What shows it (依据): a slip, a photograph, a witness',
-        'HQ-OUT-202611-00017 was not posted'
+        'photograph of the shelf, report of the technician'
       ),
       unitCost: Type.Optional(
         Type.String({ ...UnitCost, description: 'Cost of one stock unit of found own goods that no lot knows' })
@@ -178,7 +181,10 @@ const Explanation = named(
       ),
       costDocument: Type.Optional(text(200, 'The paper that says what they cost (成本依据)', 'invoice 2026-0815'))
     },
-    { ...closed, examples: [{ line: 1, cause: 'unposted-slip', evidence: 'HQ-OUT-202611-00017 was not posted' }] }
+    {
+      ...closed,
+      examples: [{ line: 1, cause: 'damage', evidence: 'photograph of the shelf, report of the technician' }]
+    }
   )
 )
 export type VarianceExplanation = Static<typeof Explanation>
@@ -359,7 +365,9 @@ export const CountLineView = named(
       verifiedBy: nullable(Type.String({ description: 'User name' })),
       verifiedAt: nullable(Instant),
       verificationNote: nullable(Type.String()),
-      objection: nullable(Type.String({ description: 'Why the finance supervisor had it counted again' })),
+      objection: nullable(
+        Type.String({ description: 'Why it is counted again: the finance supervisor said so, or its cause is none' })
+      ),
       setAsideBecause: nullable(Type.String()),
       setAsideBy: nullable(Type.String({ description: 'User name' })),
       adjustedLine: nullable(Type.Integer({ description: 'First line of the adjustment slip that is about it' })),
@@ -408,7 +416,16 @@ export const RecordCountsResult = named(
 )
 export type RecordCountsResult = Static<typeof RecordCountsResult>
 
-export const LineResult = named('CountLineResult', Type.Object({ line: Type.Integer(), problem: EntryProblem }))
+export const LineResult = named(
+  'CountLineResult',
+  Type.Object({
+    line: Type.Integer(),
+    problem: EntryProblem,
+    advice: Type.Optional(
+      Type.String({ description: 'What is to be done now, where an explained line is counted again instead' })
+    )
+  })
+)
 export type LineResult = Static<typeof LineResult>
 export const LineResults = named(
   'CountLineResults',

@@ -34,7 +34,7 @@ const DIFFERENCES: Record<string, { found: string } & Omit<VarianceExplanation, 
     causeNote: '维修技术员取用，未办出库',
     evidence: '技术员书面说明，班组长签字'
   },
-  'SD-2342': { found: '2', cause: 'miscount', evidence: '复盘记录与货格照片：上次清点漏点底层两件' }
+  'SD-2342': { found: '2', cause: 'found', evidence: '复盘记录与货格照片：底层两件' }
 }
 
 /** How many warehouses are at it at the same time. */

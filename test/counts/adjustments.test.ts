@@ -299,6 +299,99 @@ test('an adjustment that was wrong is reversed like any posted slip', async () =
   await verified()
 })
 
+test('a slip that was not posted is posted, not adjusted: its line is counted again by somebody else, and the error is corrected once', async () => {
+  const part = await c.stocked({ quantity: '100' })
+  const { body: issue } = await c.keeper.post(`/v1/warehouses/${c.warehouse}/slips`, {
+    kind: 'issue',
+    lines: [{ part: part.number, quantity: '40' }]
+  })
+  const { number } = await c.open()
+  await c.count(number, [{ line: 1, counted: '60' }])
+  const evidence = `${issue.number} 未过账`
+  const explained = await c.explain(number, [{ line: 1, cause: 'unposted-slip', evidence }])
+  expect(explained).toMatchObject({
+    done: 1,
+    results: [{ line: 1, problem: null, advice: expect.stringContaining('post the slip') }]
+  })
+  expect(await c.lines(number)).toMatchObject([
+    {
+      state: 'recount-due',
+      objection: expect.stringContaining('unposted-slip'),
+      expected: null,
+      counted: null,
+      cause: null,
+      evidence: null,
+      explainedBy: null,
+      explainedAt: null
+    }
+  ])
+  expect((await c.keeper.get(`/v1/counts/${number}/history`)).body.items.at(-1)).toMatchObject({
+    event: 'explained',
+    details: { countedAgain: [{ line: 1, cause: 'unposted-slip', evidence }] }
+  })
+  expect((await c.signAndPost(issue.number)).status).toBe(200)
+  expect((await c.enter(number, [{ line: 1, counted: '60' }], c.technician)).results[0].problem.code).toBe(
+    'SamePersonCounted'
+  )
+  await c.enter(number, [{ line: 1, counted: '60' }], c.signers['operations-supervisor'])
+
+  expect(await c.lines(number)).toMatchObject([{ state: 'settled', variance: '0' }])
+  expect(await c.onHand(part.number)).toBe('60')
+})
+
+test.each(['miscount', 'wrong-unit'])(
+  'for %s the ledger is not adjusted; where only the card is off it is a cause',
+  async (cause) => {
+    await c.stocked({ quantity: '10' })
+    await c.stocked({ quantity: '10' })
+    const { number } = await c.open()
+    await c.count(number, [
+      { line: 1, counted: '9' },
+      { line: 2, counted: '10', card: '9' }
+    ])
+    await c.explain(number, [
+      { line: 1, cause },
+      { line: 2, cause }
+    ])
+    expect(await c.lines(number)).toMatchObject([
+      { state: 'recount-due', cause: null },
+      { state: 'settled', cause }
+    ])
+  }
+)
+
+test('what a slip adjusted by hand after it was counted, or took back, is left out and counted again', async () => {
+  const [byHand, reversed, free] = [
+    await c.stocked({ quantity: '10' }),
+    await c.stocked({ quantity: '10' }),
+    await c.stocked({ quantity: '10' })
+  ]
+  const adjust = (part: { number: string }) =>
+    c.posted({ kind: 'adjustment', reason: '盘亏', lines: [{ part: part.number, quantity: '-4' }] })
+  const before = await adjust(reversed)
+  await adjust(free)
+  const { number } = await c.open()
+  await c.count(number, [
+    { part: byHand.number, counted: '6' },
+    { part: reversed.number, counted: '5' },
+    { part: free.number, counted: '5' }
+  ])
+  const after = await adjust(byHand)
+  const { body: reversal } = await c.keeper.post(`/v1/slips/${before.number}/reversal`, { reason: '找到了' })
+  expect((await c.signAndPost(reversal.number)).status).toBe(200)
+
+  const approved = await c.settle(number)
+
+  expect(await moved(approved)).toEqual([[free.number, expect.any(String), '-1', '-12.50']])
+  const problemOf = async (part: { number: string }) =>
+    (await c.lines(number)).find((line) => line.part === part.number).adjustmentProblem
+  expect(await problemOf(byHand)).toContain(after.number)
+  expect(await problemOf(reversed)).toContain(reversal.number)
+  expect(await c.lines(approved.followedBy)).toHaveLength(2)
+  expect(await c.onHand(byHand.number)).toBe('6')
+  await verified()
+})
+
 test('a count of which nothing differs writes no slip and takes no number', async () => {
   await c.stocked({ quantity: '10' })
   const { number } = await c.open()
