@@ -102,8 +102,8 @@ export function sendXlsx(reply: FastifyReply, fileName: string, sheets: readonly
 
 /** What a sheet of a spreadsheet program holds, headings and all. */
 const ROWS_PER_SHEET = 1_048_576
-/** So many rows at a time go out before anybody else gets a turn: some milliseconds. */
-const ROWS_PER_TURN = 256
+/** For so long rows are written before anybody else gets a turn. */
+const TURN_MS = 10
 
 /**
  * The bytes of a workbook. Rows are asked for as the bytes are read, one sheet after the other; who stops reading closes the source.
@@ -140,12 +140,13 @@ async function* bytesOf(sheets: readonly XlsxSheet[], rowsPerSheet: number): Asy
     const names = sheetNames()
     for (const sheet of sheets) {
       const page = pagesOf(book, sheet, names, rowsPerSheet)
-      let rows = 0
+      let turn = performance.now()
       for await (const row of sheet.rows) {
         page.add(row as Record<string, unknown>)
-        if (++rows % ROWS_PER_TURN > 0) continue
+        if (performance.now() - turn < TURN_MS) continue
         await setImmediate()
         yield* take()
+        turn = performance.now()
       }
       page.end()
       yield* take()
@@ -170,10 +171,17 @@ function withoutClock(book: WorkbookWriter): WorkbookWriter {
 
 const FONT = { name: 'Calibri', family: 2, size: 11 }
 const BOLD = { ...FONT, bold: true }
+const STYLES = Object.fromEntries(Object.entries(NUMBER_FORMATS).map(([as, numFmt]) => [as, { numFmt }])) as Record<
+  XlsxFormat,
+  { numFmt: string }
+>
 
 /** The sheets that one list of rows fills, one after the other. */
 function pagesOf(book: WorkbookWriter, sheet: XlsxSheet, nameOf: (wanted: string) => string, rowsPerSheet: number) {
   const columns = Object.entries(sheet.columns).map(([member, column]) => ({ member, as: 'text' as const, ...column }))
+  // One object for all cells of a format: the library knows it again, and makes the style of any other one anew, which takes longer than
+  // all else about a cell.
+  const styles = columns.map(({ as }) => STYLES[as])
   const headingRows = sheet.title.length + 1
   const sums = new Map(columns.flatMap(({ member, total }) => (total === true ? [[member, ZERO]] : [])))
 
@@ -209,9 +217,11 @@ function pagesOf(book: WorkbookWriter, sheet: XlsxSheet, nameOf: (wanted: string
   return {
     add: (row: Record<string, unknown>) => {
       for (const [member, sum] of sums) sums.set(member, plus(sum, row[member]))
-      room()
-        .addRow(columns.map(({ member, as }) => cellOf(row[member], as)))
-        .commit()
+      const added = room().addRow(columns.map(({ member, as }) => cellOf(row[member], as)))
+      added.eachCell((cell, column) => {
+        cell.style = styles[column - 1] ?? {}
+      })
+      added.commit()
     },
     /** Writes the totals and ends the last sheet. */
     end: () => {
@@ -283,10 +293,19 @@ function exactNumber(decimal: string): number | undefined {
 const DAY_ZERO = Temporal.PlainDate.from('1899-12-30')
 const FIRST_RIGHT_DAY = '1900-03-01'
 
+/** Lists of lots name the same days over and over. */
+const dayNumbers = new Map<string, number>()
+const MOST_DAYS = 10_000
+
 /** A calendar day as spreadsheets count them, or undefined if it is none or before they count right. */
 function dayNumber(day: string): number | undefined {
   if (!/^\d{4}-\d{2}-\d{2}$/.test(day) || day < FIRST_RIGHT_DAY) return undefined
-  return Temporal.PlainDate.from(day).since(DAY_ZERO, { largestUnit: 'days' }).days
+  const known = dayNumbers.get(day)
+  if (known !== undefined) return known
+  const { days } = Temporal.PlainDate.from(day).since(DAY_ZERO, { largestUnit: 'days' })
+  if (dayNumbers.size >= MOST_DAYS) dayNumbers.clear()
+  dayNumbers.set(day, days)
+  return days
 }
 
 /** An exact sum: an integer count of 10^-places. */

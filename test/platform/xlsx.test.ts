@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto'
-import { setTimeout } from 'node:timers/promises'
+import { setImmediate, setTimeout } from 'node:timers/promises'
 import { buffer } from 'node:stream/consumers'
 import Fastify from 'fastify'
 import fc from 'fast-check'
 import { readXlsx, type Sheet } from 'hucre'
 import { afterEach, expect, test, vi } from 'vitest'
+import { downloads } from '../../src/platform/downloads.ts'
 import {
   sendXlsx,
   sheetOf,
@@ -251,8 +252,36 @@ test('a source that fails breaks the workbook off; one whose reader goes away is
   await expect.poll(() => closed).toBe(true)
 })
 
+test('everybody else gets a turn while wide rows are written', async () => {
+  const members = Array.from({ length: 200 }, (_, index) => `m${index}`)
+  const row = Object.fromEntries(members.map((member) => [member, '12.50']))
+  const wide = sheetOf<Record<string, string>>({
+    name: 'wide',
+    columns: Object.fromEntries(members.map((member) => [member, { heading: member, as: 'money' as const }])),
+    rows: Array.from({ length: 1_000 }, () => row)
+  })
+  // The library is loaded by the first workbook.
+  await bytes([single('text', ['a'])])
+  let isWriting = true
+  let turns = 0
+  let longest = 0
+  const others = (async () => {
+    for (let last = performance.now(); isWriting; turns++) {
+      await setImmediate()
+      longest = Math.max(longest, performance.now() - last)
+      last = performance.now()
+    }
+  })()
+  await bytes([wide])
+  isWriting = false
+  await others
+  expect(longest).toBeLessThan(200)
+  expect(turns).toBeGreaterThan(10)
+})
+
 test('over HTTP: asked for by its media type, sent as a file with a Chinese name', async () => {
   const app = Fastify()
+  await app.register(downloads, { connections: 1, stalledMs: 1_000 })
   app.get('/', (request, reply) =>
     wantsXlsx(request) ? sendXlsx(reply, "折旧 SZ01 (2026-11)'.xlsx", [single('text', ['好'])]) : reply.send('{}')
   )
