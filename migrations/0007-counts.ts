@@ -44,6 +44,8 @@ create table stock_count (
   adjustment_slip_id bigint,
   -- The count whose lines were set aside or could not be adjusted, and which this one counts again.
   follows_count_id bigint,
+  -- The counts that had balances when this one was opened, which it therefore has not: [{"count": "…", "lines": 3}].
+  counted_elsewhere jsonb,
   reported_at timestamptz,
   reported_by int references person (id),
   report_note text,
@@ -91,6 +93,8 @@ create table count_line (
   explained_by int references person (id),
   explained_for int references person (id),
   explained_at timestamptz,
+  -- Everybody who ever explained it, and for whom; an explanation that was taken back still has its author.
+  explainers int[] not null default '{}',
   -- What found goods are worth, and the paper that says so.
   unit_cost numeric(18,4),
   received_on date,
@@ -98,6 +102,10 @@ create table count_line (
   verified_by int references person (id),
   verified_at timestamptz,
   verification_note text,
+  -- Verified also where nothing differs: it was objected to, its rounds disagree, or another count left it over.
+  must_verify boolean not null default false,
+  -- Who counted the balance in the counts that this one follows, and for whom: they do not count it again.
+  counted_before int[] not null default '{}',
   -- Why the finance supervisor had it counted again.
   objection text,
   set_aside_because text,

@@ -1,10 +1,13 @@
-import { requireDuty, type Context } from '../identity/actor.ts'
+import { requireDuty, type Context, type Duty, type WarehouseRef } from '../identity/actor.ts'
 import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
 import { Refusal } from '../platform/errors.ts'
-import { lockCount, viewOfCount } from './count.ts'
+import { requirePerson } from './count-lines.ts'
+import { lockCount, viewOfCount, type LockedCount } from './count.ts'
 import type { CountView } from './counts.schemas.ts'
 import { OPENING_DUTIES } from './open-count.ts'
+
+const CANCELLING_DUTIES: readonly Duty[] = ['finance-supervisor', 'stock-controller']
 
 const CANCEL = statement<never>(`
 with cancelled as (
@@ -18,9 +21,16 @@ with cancelled as (
 insert into document_event (warehouse_id, document_id, occurred_at, person_id, event, details)
 values ($1, $2, $3, $4, 'cancelled', jsonb_build_object('reason', $5::text))`)
 
+const COUNTERS = statement<{ id: number }>(`
+select counted_by as id from count_entry where warehouse_id = $1 and count_id = $2
+ union select counted_for from count_entry where warehouse_id = $1 and count_id = $2 and counted_for is not null`)
+
 /**
  * Drops a count that is not approved. Its number stays taken and its entries stay readable; its balances may be counted by another one.
- * @throws Refusal `CountNotCancellable`, 403, 404, 412
+ * Until something is counted whoever opened it may; after that it is for finance or head office, and for nobody who counted in
+ * it: what a settled line has shown must not be entered as if it were counted blind (R-CNT-2). What another count left over only
+ * head office drops.
+ * @throws Refusal `CountNotCancellable`, `PersonMustSign`, `CancellerNotIndependent`, 403, 404, 412
  */
 export function cancelCount(
   ctx: Context,
@@ -29,13 +39,10 @@ export function cancelCount(
   return inTransaction(ctx, async (inner) => {
     const { count, warehouse } = await lockCount(inner, number, {
       mayWrite: (place, { openedById }) =>
-        requireDuty(
-          inner,
-          openedById === inner.actor.personId ? OPENING_DUTIES : ['finance-supervisor', 'stock-controller'],
-          place
-        ),
+        requireDuty(inner, openedById === inner.actor.personId ? OPENING_DUTIES : CANCELLING_DUTIES, place),
       ifMatch
     })
+    requirePerson(inner, 'cancels a count')
     if (count.state === 'approved' || count.state === 'cancelled') {
       throw new Refusal(
         'CountNotCancellable',
@@ -45,7 +52,26 @@ export function cancelCount(
           : `count ${number} is cancelled already`
       )
     }
+    await requireCanceller(inner, count, warehouse)
     await run(inner, CANCEL, [warehouse.id, count.id, inner.clock.now().toString(), inner.actor.personId, reason])
     return viewOfCount(inner, number)
   })
+}
+
+async function requireCanceller(
+  ctx: Context,
+  { id, number, isFollowUp }: LockedCount,
+  warehouse: WarehouseRef
+): Promise<void> {
+  const counters = new Set((await run(ctx, COUNTERS, [warehouse.id, id])).map((counter) => counter.id))
+  if (counters.size === 0 && !isFollowUp) return
+  const isFree = (person: number | null) => person === null || !counters.has(person)
+  const duties = isFollowUp ? (['stock-controller'] as const) : CANCELLING_DUTIES
+  const { onBehalfOf } = requireDuty(ctx, duties, warehouse, (grant) => isFree(grant.onBehalfOf))
+  if (isFree(ctx.actor.personId) && isFree(onBehalfOf)) return
+  throw new Refusal(
+    'CancellerNotIndependent',
+    422,
+    `you, or whom you stand in for, counted in ${number}; somebody else with the duty ${duties.join(' or ')} cancels it`
+  )
 }

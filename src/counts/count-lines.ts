@@ -1,8 +1,8 @@
-import type { Context } from '../identity/actor.ts'
+import { requireDuty, type Context, type WarehouseRef } from '../identity/actor.ts'
 import type { Condition, Ownership } from '../ledger/post.ts'
 import { run, statement } from '../platform/database.ts'
 import { Refusal } from '../platform/errors.ts'
-import { ADJUSTS, DIFFERS, type LockedCount } from './count.ts'
+import { ADJUSTS, countersOf, DIFFERS, TO_VERIFY, type LockedCount } from './count.ts'
 import type { CountLineState, LineResult, LineResults } from './counts.schemas.ts'
 
 /** What deciding about a line needs. */
@@ -15,22 +15,24 @@ export interface LineFacts {
   differs: boolean
   /** It would change the ledger; where it is false, at most the card is off. */
   isAdjusted: boolean
+  /** The finance supervisor verifies it. */
+  needsVerification: boolean
   /** Of a settled line; text with sign. */
   variance: string | null
   isByLot: boolean
   cause: string | null
-  countedBy: number | null
-  countedFor: number | null
-  explainedBy: number | null
-  explainedFor: number | null
+  /** Who counted it in any round, and whom they stood in for. */
+  counters: number[]
+  /** Who ever explained it, and whom they stood in for. */
+  explainers: number[]
   /** A lot of this balance was there once: a gain has its cost and age. */
   hasLot: boolean
 }
 
 const FACTS = statement<LineFacts>(`
 select l.line_no as line, part.number as part, l.ownership, l.condition, l.state, coalesce(${DIFFERS}, false) as differs, coalesce(${ADJUSTS}, false) as "isAdjusted",
-       trim_scale(l.counted - l.expected)::text as variance, l.lots is not null as "isByLot", l.cause, l.counted_by as "countedBy", l.counted_for as "countedFor",
-       l.explained_by as "explainedBy", l.explained_for as "explainedFor",
+       trim_scale(l.counted - l.expected)::text as variance, l.lots is not null as "isByLot", l.cause,
+       coalesce(${TO_VERIFY}, false) as "needsVerification", ${countersOf('l')} as counters, l.explainers,
        exists (select 1 from movement m where m.warehouse_id = l.warehouse_id and m.part_id = l.part_id and m.ownership = l.ownership and m.condition = l.condition) as "hasLot"
   from count_line l join part on part.id = l.part_id
  where l.warehouse_id = $1 and l.count_id = $2 and l.line_no = any ($3::int[])`)
@@ -89,6 +91,32 @@ export const lineTwice = (line: number): Refusal =>
 export function requireSettled({ line, part, state }: LineFacts, instead: string): void {
   if (state === 'settled') return
   throw new Refusal('LineNotSettled', 409, `line ${line} (${part}) is ${state}; ${instead}`)
+}
+
+/**
+ * Whoever decides about a line for finance is a person, and neither counted nor explained it in any round, nor stands in for
+ * somebody who did (R-ORG-2).
+ * @throws Refusal 422 `VerifierNotIndependent`, 403
+ */
+export function requireIndependent(
+  ctx: Context,
+  { line, part, counters, explainers }: LineFacts,
+  { warehouse, instead }: { warehouse: WarehouseRef; instead: string }
+): void {
+  const wrote = new Set([...counters, ...explainers])
+  const isFree = (id: number | null) => id === null || !wrote.has(id)
+  const { onBehalfOf } = requireDuty(ctx, 'finance-supervisor', warehouse, (grant) => isFree(grant.onBehalfOf))
+  if (isFree(ctx.actor.personId) && isFree(onBehalfOf)) return
+  throw new Refusal(
+    'VerifierNotIndependent',
+    422,
+    `line ${line} (${part}) was counted or explained by you, or by whom you stand in for; another finance supervisor ${instead}`
+  )
+}
+
+/** @throws Refusal 403 `PersonMustSign` */
+export function requirePerson({ actor }: Context, never: string): void {
+  if (actor.isMachine) throw new Refusal('PersonMustSign', 403, `an API key never ${never}; sign in as a person`)
 }
 
 /** @throws Refusal 409 `NothingDiffers` */

@@ -51,6 +51,7 @@ export interface Count {
   adjustmentSlip: string | null
   follows: string | null
   followedBy: string | null
+  countedElsewhere: CountView['countedElsewhere']
   reportedAt: string | null
   reportedBy: string | null
   reportNote: string | null
@@ -82,6 +83,9 @@ export interface CountLine {
   cardVariance: string | null
   varianceValue: string | null
   differs: boolean | null
+  needsVerification: boolean | null
+  /** Every round of a settled line, oldest first. */
+  entries: CountLineView['entries']
   cause: VarianceCause | null
   causeNote: string | null
   evidence: string | null
@@ -108,13 +112,32 @@ export const ADJUSTS = `(l.counted <> l.expected or coalesce(l.lots @? '$[*] ? (
 /** Whether ledger, card and goods of a settled line `l` do not agree (R-CNT-4). */
 export const DIFFERS = `(${ADJUSTS} or l.card <> l.counted)`
 
+/** Whether the finance supervisor verifies a settled line `l`: what differs, and what was once disputed although it agrees now. */
+export const TO_VERIFY = `(${DIFFERS} or l.must_verify)`
+
+/**
+ * Everybody who counted the balance of a line, in any round of its count and in counts that this one follows, and whom they
+ * stood in for; as SQL. The entries are looked for only where there are some.
+ */
+export const countersOf = (line: string): string => `
+  (${line}.counted_before || case when ${line}.rounds = 0 then '{}'::int[] else array(
+     select distinct counter.id
+       from count_entry e cross join lateral (values (e.counted_by), (e.counted_for)) as counter (id)
+      where e.warehouse_id = ${line}.warehouse_id and e.count_id = ${line}.count_id and e.line_no = ${line}.line_no and counter.id is not null) end)`
+
 /** The columns of a `CountLine`, from `COUNT_LINE_FROM`. */
 export const COUNT_LINE_COLUMNS = `
   l.line_no as line, l.part_id as "partId", part.number as part, part.name, part.name_zh as "nameZh", part.specification, part.colour, part.unit,
   l.ownership, l.condition, l.snapshot is null as found, l.state, l.rounds, counter.username as "countedBy", l.counted_at as "countedAt",
   trim_scale(l.counted)::text as counted, trim_scale(l.card)::text as card, trim_scale(l.expected)::text as expected, trim_scale(l.snapshot)::text as snapshot,
   l.lots, trim_scale(l.counted - l.expected)::text as variance, trim_scale(l.counted - l.card)::text as "cardVariance", l.variance_value::text as "varianceValue",
-  case when l.state = 'settled' then ${DIFFERS} end as differs,
+  case when l.state = 'settled' then ${DIFFERS} end as differs, case when l.state = 'settled' then ${TO_VERIFY} end as "needsVerification",
+  case when l.state = 'settled' then (
+    select json_agg(json_build_object(
+             'round', e.round, 'countedBy', who.username, 'onBehalfOf', absent.username, 'countedAt', e.counted_at,
+             'counted', trim_scale(e.counted)::text, 'card', trim_scale(e.card)::text, 'expected', trim_scale(e.expected)::text) order by e.id)
+      from count_entry e join person who on who.id = e.counted_by left join person absent on absent.id = e.counted_for
+     where e.warehouse_id = l.warehouse_id and e.count_id = l.count_id and e.line_no = l.line_no) end as entries,
   l.cause, l.cause_note as "causeNote", l.evidence, case when l.cause is not null then explainer.username end as "explainedBy", l.explained_at as "explainedAt",
   l.unit_cost::text as "unitCost", l.received_on::text as "receivedOn", l.cost_document as "costDocument",
   verifier.username as "verifiedBy", l.verified_at as "verifiedAt", l.verification_note as "verificationNote", l.objection,
@@ -143,6 +166,7 @@ export const COUNT_COLUMNS = `
   (select s.number from slip s where s.warehouse_id = c.warehouse_id and s.id = c.adjustment_slip_id) as "adjustmentSlip",
   (select f.number from stock_count f where f.warehouse_id = c.warehouse_id and f.id = c.follows_count_id) as follows,
   (select f.number from stock_count f where f.warehouse_id = c.warehouse_id and f.follows_count_id = c.id order by f.id limit 1) as "followedBy",
+  coalesce(c.counted_elsewhere, '[]') as "countedElsewhere",
   c.reported_at as "reportedAt", reporter.username as "reportedBy", c.report_note as "reportNote"`
 
 /** Counts `c` with their people and the figures of their lines. */
@@ -158,6 +182,7 @@ export const COUNT_FROM = `
              'differences', count(*) filter (where l.state = 'settled' and ${DIFFERS}),
              'explained', count(*) filter (where l.state = 'settled' and ${DIFFERS} and l.cause is not null),
              'verified', count(*) filter (where l.state = 'settled' and ${DIFFERS} and l.verified_at is not null),
+             'toVerify', count(*) filter (where l.state = 'settled' and ${TO_VERIFY} and l.verified_at is null),
              'gainValue', coalesce(sum(l.variance_value) filter (where l.state = 'settled' and l.variance_value > 0), 0.00)::text,
              'lossValue', coalesce(-sum(l.variance_value) filter (where l.state = 'settled' and l.variance_value < 0), 0.00)::text) as progress
       from count_line l where l.warehouse_id = c.warehouse_id and l.count_id = c.id) progress`
@@ -189,10 +214,14 @@ export async function loadCount(ctx: Context, number: string): Promise<{ count: 
 export type LockedCount = Pick<
   Count,
   'id' | 'number' | 'kind' | 'state' | 'version' | 'period' | 'openedById' | 'submittedById' | 'contentHash'
->
+> & {
+  /** It counts again what another count left over. */
+  isFollowUp: boolean
+}
 
 const LOCK = statement<LockedCount>(`
-select id, number, kind, state, version, period::text as period, opened_by as "openedById", submitted_by as "submittedById", content_hash as "contentHash"
+select id, number, kind, state, version, period::text as period, opened_by as "openedById", submitted_by as "submittedById", content_hash as "contentHash",
+       follows_count_id is not null as "isFollowUp"
   from stock_count where warehouse_id = $1 and number = $2 for no key update`)
 
 /**
@@ -268,6 +297,7 @@ export const countView = (count: Count, warehouse: { code: string }): CountView 
   adjustmentSlip: count.adjustmentSlip,
   follows: count.follows,
   followedBy: count.followedBy,
+  countedElsewhere: count.countedElsewhere,
   reportedAt: instantOrNull(count.reportedAt),
   reportedBy: count.reportedBy,
   reportNote: count.reportNote
@@ -284,6 +314,8 @@ const UNSEEN = {
   varianceValue: null,
   lots: null,
   differs: null,
+  needsVerification: null,
+  entries: null,
   cause: null,
   causeNote: null,
   evidence: null,
@@ -305,6 +337,7 @@ export function countLineView({ partId: _partId, ...line }: CountLine): CountLin
     ...(isSettled
       ? {
           lots: line.lots?.map((lot) => ({ ...lot, variance: difference(lot.counted, lot.expected) })) ?? null,
+          entries: line.entries?.map((entry) => ({ ...entry, countedAt: instant(entry.countedAt) })) ?? null,
           explainedAt: instantOrNull(line.explainedAt),
           verifiedAt: instantOrNull(line.verifiedAt)
         }
@@ -335,10 +368,15 @@ export interface SignedLine {
 const SIGNED_LINES = statement<{ content: SignedLine }>(`
 select jsonb_strip_nulls(jsonb_build_object(
          'line', l.line_no, 'part', part.number, 'ownership', l.ownership, 'condition', l.condition, 'state', l.state,
-         'setAsideBecause', l.set_aside_because
+         'setAsideBecause', l.set_aside_because, 'objection', l.objection
        ) || case when l.state = 'settled' then jsonb_build_object(
          'expected', trim_scale(l.expected)::text, 'counted', trim_scale(l.counted)::text, 'card', trim_scale(l.card)::text,
          'variance', trim_scale(l.counted - l.expected)::text, 'varianceValue', l.variance_value::text, 'lots', l.lots,
+         'rounds', (select jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
+                             'by', who.username, 'onBehalfOf', absent.username, 'at', e.counted_at, 'counted', trim_scale(e.counted)::text,
+                             'card', trim_scale(e.card)::text, 'expected', trim_scale(e.expected)::text)) order by e.id)
+                      from count_entry e join person who on who.id = e.counted_by left join person absent on absent.id = e.counted_for
+                     where e.warehouse_id = l.warehouse_id and e.count_id = l.count_id and e.line_no = l.line_no),
          'cause', l.cause, 'causeNote', l.cause_note, 'evidence', l.evidence, 'unitCost', l.unit_cost::text, 'receivedOn', l.received_on, 'costDocument', l.cost_document)
          else '{}' end) as content
   from count_line l join part on part.id = l.part_id
@@ -351,7 +389,7 @@ select jsonb_strip_nulls(jsonb_build_object(
  */
 export async function countContent(
   ctx: Context,
-  count: Pick<Count, 'id' | 'number' | 'kind' | 'period' | 'position' | 'duties'>,
+  count: Pick<Count, 'id' | 'number' | 'kind' | 'period' | 'position' | 'duties' | 'countedElsewhere'>,
   warehouse: { id: number; code: string }
 ) {
   const lines = await run(ctx, SIGNED_LINES, [warehouse.id, count.id])
@@ -362,6 +400,7 @@ export async function countContent(
     period: count.period?.slice(0, 7) ?? null,
     position: count.position,
     duties: count.duties,
+    ...(count.countedElsewhere.length > 0 && { countedElsewhere: count.countedElsewhere }),
     lines: lines.map(({ content }) => content)
   }
 }

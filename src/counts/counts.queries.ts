@@ -72,6 +72,8 @@ export async function listCountLines(ctx: Context, { number, limit = 50, cursor,
 export type CountSheetLine = CountLineView & {
   /** Lots of a line that is not settled, without quantities; what was counted of each of a settled one. */
   lotsText: string
+  /** Which round is asked for next; nothing where none is. A list that is sent back is refused for lines counted meanwhile. */
+  round: number | null
 }
 
 const OF_THIS_BALANCE = (table: string) =>
@@ -101,7 +103,8 @@ export async function* countLines(
   )) {
     const view = countLineView(line)
     const counted = view.lots?.map(({ lot, counted: found, expected }) => `${lot}: ${found} / ${expected}`).join(', ')
-    yield { ...view, lotsText: counted ?? lotsToCount ?? '' }
+    const isAsked = view.state === 'open' || view.state === 'recount-due'
+    yield { ...view, lotsText: counted ?? lotsToCount ?? '', round: isAsked ? view.rounds + 1 : null }
   }
 }
 
@@ -124,6 +127,7 @@ export const COUNT_LINE_HEADINGS = {
   condition: 'condition 质量状态',
   lotsText: 'lots 批次明细',
   state: 'state 状态',
+  round: 'round 轮次',
   counted: 'counted 实盘数量',
   card: 'card 卡片数量',
   expected: 'expected 账面数量',

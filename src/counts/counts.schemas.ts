@@ -120,6 +120,14 @@ export const CountEntryBody = named(
   Type.Object(
     {
       line: Type.Optional(LineNumber),
+      round: Type.Optional(
+        Type.Integer({
+          minimum: 1,
+          maximum: 1000,
+          description:
+            'Which round this is (轮次): 1 for the first count of the line; refused where somebody counted it meanwhile'
+        })
+      ),
       part: Type.Optional(PartNumber),
       ownership: Type.Optional(Ownership),
       condition: Type.Optional(Condition),
@@ -129,7 +137,7 @@ export const CountEntryBody = named(
         Type.Array(Type.Object({ lot: LotId, counted: Counted }, closed), {
           minItems: 1,
           maxItems: MAX_ENTRIES,
-          description: 'Lot by lot, where lots are kept apart: every lot of the balance; together they are `counted`'
+          description: 'Lot by lot, where lots are kept apart: every lot that was found; together they are `counted`, and one that is left away was not found'
         })
       )
     },
@@ -259,6 +267,7 @@ const CountProgress = named(
     differences: Type.Integer({ description: 'Settled lines where ledger, card and goods do not agree' }),
     explained: Type.Integer({ description: 'Of these, with a cause' }),
     verified: Type.Integer({ description: 'Of these, verified by the finance supervisor' }),
+    toVerify: Type.Integer({ description: 'Settled lines that the finance supervisor has still to verify' }),
     gainValue: Type.String({ ...Money, description: 'Worth of the gains among the settled lines (盘盈金额)' }),
     lossValue: Type.String({ ...Money, description: 'Worth of the losses among the settled lines (盘亏金额)' })
   })
@@ -311,6 +320,9 @@ export const CountView = named(
     adjustmentSlip: nullable(Type.String({ description: 'Slip that adjusts the ledger (调整单号)' })),
     follows: nullable(Type.String({ description: 'Count whose left-over lines this one counts again' })),
     followedBy: nullable(Type.String({ description: 'Count that counts the left-over lines of this one again' })),
+    countedElsewhere: Type.Array(Type.Object({ count: CountNumber, lines: Type.Integer() }), {
+      description: 'Counts that were going on when this month-end count was opened, and how many balances they have that it has not'
+    }),
     reportedAt: nullable(Instant),
     reportedBy: nullable(Type.String({ description: 'User name' })),
     reportNote: nullable(Type.String())
@@ -354,6 +366,26 @@ export const CountLineView = named(
         )
       ),
       differs: nullable(Type.Boolean({ description: 'Ledger, card and goods do not agree (账卡物不符)' })),
+      needsVerification: nullable(
+        Type.Boolean({
+          description:
+            'The finance supervisor verifies it: it differs, it was objected to, its rounds disagree, or another count left it over'
+        })
+      ),
+      entries: nullable(
+        Type.Array(
+          Type.Object({
+            round: Type.Integer(),
+            countedBy: Type.String({ description: 'User name' }),
+            onBehalfOf: nullable(Type.String({ description: 'User name of whom was stood in for' })),
+            countedAt: Instant,
+            counted: Counted,
+            card: Card,
+            expected: Type.String({ ...Quantity, description: 'What the ledger held at that moment' })
+          }),
+          { description: 'Every round of a settled line (各轮盘点), oldest first; the last one holds' }
+        )
+      ),
       cause: nullable(oneOf(VARIANCE_CAUSES, 'Why they do not agree (差异原因)')),
       causeNote: nullable(Type.String()),
       evidence: nullable(Type.String()),

@@ -33,7 +33,7 @@ with given as (
   select * from jsonb_to_recordset($7::jsonb) as e (line int, cause text, cause_note text, evidence text, unit_cost numeric, received_on date, cost_document text, objection text)
 ), explained as (
   update count_line l
-     set cause = g.cause, cause_note = g.cause_note, evidence = g.evidence, explained_by = $4, explained_for = $8, explained_at = case when g.objection is null then $3::timestamptz end,
+     set cause = g.cause, cause_note = g.cause_note, evidence = g.evidence, explained_by = $4, explained_for = $8, explainers = l.explainers || array_remove(array[$4::int, $8::int], null), explained_at = case when g.objection is null then $3::timestamptz end,
          unit_cost = g.unit_cost, received_on = g.received_on, cost_document = g.cost_document,
          variance_value = case when g.objection is not null then null when g.unit_cost is not null then round(g.unit_cost * (l.counted - l.expected), 2) else l.variance_value end,
          state = case when g.objection is null then 'settled' else 'recount-due' end, objection = coalesce(g.objection, l.objection),

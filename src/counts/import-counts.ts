@@ -14,7 +14,7 @@ import { recordCounts } from './record-counts.ts'
 /** What the list of lines says beside the figures: it comes back with the file, and is not read. */
 const BESIDE = Object.fromEntries(
   Object.entries(COUNT_LINE_HEADINGS)
-    .filter(([name]) => !['line', 'part', 'ownership', 'condition', 'counted', 'card'].includes(name))
+    .filter(([name]) => !['line', 'part', 'ownership', 'condition', 'counted', 'card', 'round'].includes(name))
     .map(([name, heading]) => [name, { schema: Type.String(), headings: [heading] }])
 ) as Record<string, ImportColumn>
 
@@ -46,6 +46,10 @@ export const COUNT_ENTRY_COLUMNS = {
   lot: {
     schema: Type.String({ pattern: '^[1-9][0-9]{0,17}$', description: 'a lot of the balance; one row per lot' }),
     headings: ['批次']
+  },
+  round: {
+    schema: Type.Integer({ minimum: 1, maximum: 1000, description: 'the round of the line, 1 for the first count' }),
+    headings: ['轮次', COUNT_LINE_HEADINGS.round]
   },
   counted: { schema: Quantity, headings: ['实盘数量', '实盘', COUNT_LINE_HEADINGS.counted] },
   card: { schema: Quantity, headings: ['卡片数量', '卡片', COUNT_LINE_HEADINGS.card] }
@@ -213,12 +217,14 @@ const MOST = 999_999_999_999_999n
 function entryOf(rows: EntryRow[]): CountEntry | string {
   const [first] = rows
   if (first === undefined) throw new Error('an entry has rows')
-  const { line, part, ownership, condition } = first.values
+  const { line, part, ownership, condition, round } = first.values
   const cards = rows.flatMap(({ values }) => values.card ?? [])
   const [card] = cards
   if (card === undefined) return 'card is empty; it must be what the bin card says; write 0 where it says 0'
   if (cards.some((other) => !sameDecimal(other, card)))
     return 'the rows of one line say different cards; the bin card is of the whole line'
+  if (rows.some(({ values }) => (values.round ?? null) !== (round ?? null)))
+    return 'the rows of one line say different rounds; a line is counted once per round'
   const total = rows.reduce((sum, { values }) => sum + thousandths(values.counted ?? '0'), 0n)
   if (total > MOST) return `together the lots are ${decimal(total, 3)}; at most ${decimal(MOST, 3)} can be counted`
   const lots = rows.flatMap(({ values: { lot, counted } }) =>
@@ -226,6 +232,7 @@ function entryOf(rows: EntryRow[]): CountEntry | string {
   )
   return {
     ...(line != null && { line }),
+    ...(round != null && { round }),
     ...(part != null && { part: withoutGuard(part) }),
     ...(ownership != null && { ownership }),
     ...(condition != null && { condition }),

@@ -1,10 +1,12 @@
 import { requireDuty, type Context, type Duty } from '../identity/actor.ts'
 import { requireParts } from '../catalogue/parts.queries.ts'
+import { ensureOwn } from '../ledger/ensure-balances.ts'
 import { FIRST_OPEN_MONTH } from '../ledger/open-months.ts'
 import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
 import { NAMED_OFFENDERS, Refusal } from '../platform/errors.ts'
 import { dutiesFor } from '../slips/create-slip.ts'
+import { requireLikelyDay } from '../slips/draft-slip.ts'
 import { warehouseByCode, type Warehouse } from '../warehouses/directory.ts'
 import { countersOf, viewOfCount } from './count.ts'
 import type { CountKind, CountView, OpenCount } from './counts.schemas.ts'
@@ -44,9 +46,15 @@ const CHOSEN = `
    and case when $6::boolean then b.on_hand = 0 when $5::int[] is not null then true else b.on_hand > 0 end
    and ($3::text is null or part.criticality = $3) and ($4::text is null or part.category = $4) and ($5::int[] is null or b.part_id = any ($5))
    and ($7::timestamptz is null or not exists (
-         select 1 from count_line seen
+         select 1 from count_line seen join stock_count done on done.warehouse_id = seen.warehouse_id and done.id = seen.count_id and done.state = 'approved'
           where seen.warehouse_id = b.warehouse_id and seen.part_id = b.part_id and seen.ownership = b.ownership and seen.condition = b.condition
             and seen.state = 'settled' and seen.counted_at >= $7))`
+
+/** The same without what another count has. */
+const FREE = `${CHOSEN}
+   and not exists (
+         select 1 from count_line taken
+          where taken.warehouse_id = b.warehouse_id and taken.part_id = b.part_id and taken.ownership = b.ownership and taken.condition = b.condition and taken.active)`
 
 /** Lines that another count left over, `old`: those of count $3 that were set aside or could not be adjusted. */
 const LEFT_OVER = `
@@ -67,7 +75,9 @@ with opened as (
   returning 1
 )
 select count(*)::int as lines from opened`)
-const OPEN_CHOSEN = lines(CHOSEN, { countedBefore: `'{}'::int[]`, mustVerify: false })
+const CHOSEN_ANEW = { countedBefore: `'{}'::int[]`, mustVerify: false }
+const OPEN_CHOSEN = lines(CHOSEN, CHOSEN_ANEW)
+const OPEN_FREE = lines(FREE, CHOSEN_ANEW)
 // Whoever counted them may know by now what is expected: they are counted by others, and verified whatever is found.
 const OPEN_LEFT_OVER = lines(LEFT_OVER, { countedBefore: countersOf('old'), mustVerify: true })
 
@@ -83,6 +93,17 @@ select b.part_number as part, b.ownership, b.condition, c.number as count, count
  where c.id <> $2
  order by b.part_number, b.ownership, b.condition limit ${NAMED_OFFENDERS}`)
 
+const NOTE_ELSEWHERE = statement<never>(`
+update stock_count set counted_elsewhere = (
+         select json_agg(json_build_object('count', count, 'lines', lines) order by count)
+           from (select c.number as count, count(*) as lines
+                   from (select b.* from ${CHOSEN}) b
+                   join count_line l on l.warehouse_id = b.warehouse_id and l.part_id = b.part_id and l.ownership = b.ownership and l.condition = b.condition and l.active
+                   join stock_count c on c.warehouse_id = l.warehouse_id and c.id = l.count_id
+                  where c.id <> $2
+                  group by c.number) elsewhere)
+ where warehouse_id = $1 and id = $2`)
+
 const MONTH_END = statement<{
   same: string | null
   later: string | null
@@ -97,7 +118,7 @@ select (select number from stock_count where warehouse_id = $1 and kind = 'month
 /**
  * Opens a count: of all stock for a month end, or of a part of it between (R-CNT-1, R-CNT-5). It takes a snapshot of the chosen
  * balances and a position in the ledger; work goes on.
- * @throws Refusal `BalanceBeingCounted`, `CountTooEarly`, `PeriodBeforeStock`, `PeriodClosed`, `MonthEndAlreadyCounted`, `ScopeMissing`, `NothingToCount`, 403
+ * @throws Refusal `BalanceBeingCounted`, `CountTooEarly`, `PeriodBeforeStock`, `PeriodClosed`, `MonthEndAlreadyCounted`, `ScopeMissing`, `NothingToCount`, `DayTooEarly`, 403
  */
 export async function openCount(
   ctx: Context,
@@ -108,24 +129,28 @@ export async function openCount(
   const scope = Object.fromEntries(Object.entries(chosen).filter(([, value]) => value !== undefined)) as typeof chosen
   requireShape(kind, period, Object.keys(scope))
   if (period !== undefined) requireTime(ctx, period)
-  const parts =
-    scope.parts === undefined ? undefined : [...(await requireParts(ctx, scope.parts)).values()].map(({ id }) => id)
+  if (scope.notCountedSince !== undefined) requireLikelyDay(scope.notCountedSince, '/notCountedSince')
+  const parts = scope.parts === undefined ? undefined : [...(await requireParts(ctx, scope.parts)).values()]
   return inTransaction(ctx, async (inner) => {
     const month = period === undefined ? null : `${period}-01`
     if (month !== null) await requireMonth(inner, warehouse, month)
     const { id, number } = await createCount(inner, warehouse, { kind, month, scope, note: note ?? null })
+    // Of a part that was never here the counter confirms just that.
+    if (parts !== undefined) await ensureOwn(inner, warehouse.id, parts)
     const choice = [
       warehouse.id,
       id,
       scope.criticality ?? null,
       scope.category ?? null,
-      parts ?? null,
+      parts?.map((part) => part.id) ?? null,
       scope.zeroStock ?? false,
       scope.notCountedSince === undefined ? null : startOf(inner, scope.notCountedSince)
     ]
     const taken = await run(inner, BEING_COUNTED, choice)
-    if (taken.length > 0) throw beingCounted(taken, taken[0]?.total ?? 0)
-    const [opened] = await run(inner, OPEN_CHOSEN, choice).catch((error: unknown) => {
+    const total = taken[0]?.total ?? 0
+    // A month end does not wait for a count that goes on: it takes the rest, and says which count has what it does not.
+    if (kind === 'cycle' && total > 0) throw beingCounted(taken, total)
+    const [opened] = await run(inner, kind === 'cycle' ? OPEN_CHOSEN : OPEN_FREE, choice).catch((error: unknown) => {
       throw isBeingCounted(error) ? beingCounted([], 0) : error
     })
     if (kind === 'cycle' && (opened?.lines ?? 0) === 0) {
@@ -135,6 +160,9 @@ export async function openCount(
         `no balance of ${code} is what was chosen; choose others. Goods that no balance knows are added to a count that is open`
       )
     }
+    if (total > 0 && opened?.lines === 0) throw beingCounted(taken, total)
+    // Always: goods may have been found in another count a moment ago.
+    if (kind === 'month-end') await run(inner, NOTE_ELSEWHERE, choice)
     await run(inner, SET_POSITION, [warehouse.id, id])
     return viewOfCount(inner, number)
   })

@@ -6,7 +6,7 @@ import { normalQuantity, thousandths } from '../platform/decimal.ts'
 import { NAMED_OFFENDERS, Refusal } from '../platform/errors.ts'
 import type { Warehouse } from '../warehouses/directory.ts'
 import { EACH_LINE_OF, lineTwice, lineUnknown, NOTED, problemOf } from './count-lines.ts'
-import { lockCount, requireCounting, type LockedCount } from './count.ts'
+import { countersOf, lockCount, requireCounting, type LockedCount } from './count.ts'
 import type { CountEntry, CountLineState, EntryResult, RecordCountsResult } from './counts.schemas.ts'
 import { POSITION } from './open-count.ts'
 
@@ -20,13 +20,14 @@ interface Target {
   ownership: Ownership
   condition: Condition
   state: CountLineState
-  countedBy: number | null
-  countedFor: number | null
+  rounds: number
+  /** Who counted the balance before, and whom they stood in for. */
+  counters: number[]
 }
 
 // Line by line by a key: right after a count was opened the planner knows nothing of its lines.
 const TARGETS = statement<Target>(`
-select e.entry, l.line_no as line, part.number as part, l.ownership, l.condition, l.state, l.counted_by as "countedBy", l.counted_for as "countedFor"
+select e.entry, l.line_no as line, part.number as part, l.ownership, l.condition, l.state, l.rounds, ${countersOf('l')} as counters
   from jsonb_to_recordset($3::jsonb) as e (entry int, line int, part text, ownership text, condition text)
  cross join lateral (
    (select * from count_line where warehouse_id = $1 and count_id = $2 and line_no = e.line offset 0)
@@ -37,19 +38,19 @@ select e.entry, l.line_no as line, part.number as part, l.ownership, l.condition
      where e.line is null and p.number = e.part and c.count_id = $2 offset 0)) l
   join part on part.id = l.part_id`)
 
-// In key order, as postings lock them. The next statement sees what is on hand while nobody can change it.
+// In key order, as postings lock them, and one by one by their key. The next statement sees what is on hand while nobody can change it.
 const LOCK_BALANCES = statement<never>(`
-select 1 from count_line l
-  join balance b on b.warehouse_id = l.warehouse_id and b.part_id = l.part_id and b.ownership = l.ownership and b.condition = l.condition
- where l.warehouse_id = $1 and l.count_id = $2 and l.line_no = any ($3::int[])
- order by b.part_id, b.ownership, b.condition
-   for share of b`)
+select 1
+  from (select l.part_id, l.ownership, l.condition
+          from unnest($3::int[]) as asked (line)
+         cross join lateral (select * from count_line where warehouse_id = $1 and count_id = $2 and line_no = asked.line offset 0) l
+         order by l.part_id, l.ownership, l.condition offset 0) l
+ cross join lateral (
+   select 1 from balance b where b.warehouse_id = $1 and b.part_id = l.part_id and b.ownership = l.ownership and b.condition = l.condition for share) held`)
 
-/** Lots of the balances of some lines that hold something. */
-const LOTS = statement<{ line: number; lots: string[] | null; known: string[] | null }>(`
+/** Of the lots that entries name, those of the balance of their line. */
+const LOTS = statement<{ line: number; known: string[] | null }>(`
 select l.line_no as line,
-       (select array_agg(lot.id::text order by lot.received_on, lot.id) from lot
-         where lot.warehouse_id = l.warehouse_id and lot.part_id = l.part_id and lot.ownership = l.ownership and lot.condition = l.condition and not lot.exhausted) as lots,
        (select array_agg(lot.id::text) from lot
          where lot.warehouse_id = l.warehouse_id and lot.id = any (e.named::bigint[])
            and lot.part_id = l.part_id and lot.ownership = l.ownership and lot.condition = l.condition) as known
@@ -72,16 +73,24 @@ export const LOT_CONCERNED = `
              order by m.occurred_on desc, m.id desc limit 1) last
       join lot on lot.warehouse_id = l.warehouse_id and lot.id = last.lot_id) gone on true`
 
-/** Amounts are kept below this. What would be worth more is a slip of the pen, and must not stop the other entries. */
+/**
+ * Amounts are kept below this. What was counted and would be worth more is a slip of the pen, and must not stop the other entries;
+ * what is lost is written down as that much at most.
+ */
 const MOST_WORTH = '10000000000000000'
 
 // The balances are locked: what they and their lots hold is what was there at the position that is read here. What the
-// tolerance allows is settled, what it does not is counted again by somebody else, and then it holds.
+// tolerance allows is settled, what it does not is counted again by somebody else, and then it holds. A lot that holds something
+// and is not named was not found: saying so would tell that it should be there. Whether an entry is too large is judged by
+// what was counted alone: judged by its difference, the refusal would tell what is expected (R-CNT-2).
+// Every look-up is by a key: right after a count was opened the planner knows nothing of its lines.
 const RECORD = statement<{ line: number; outcome: 'settled' | 'recount-due'; version: number }>(`
 with given as (
   select * from jsonb_to_recordset($7::jsonb) as e (line int, counted numeric, card numeric, counted_for int, lots jsonb)
 ), weighed as materialized (
   select g.*, l.part_id, l.ownership, l.condition, l.rounds, b.on_hand as expected, by_lot.figures, coalesce(t.percent, common.percent) as percent, coalesce(t.amount, common.amount) as amount,
+         l.must_verify, coalesce(by_lot.lacks, false) as lacks, coalesce(by_lot.differs, false) as lots_differ,
+         coalesce(by_lot.worth, case when l.ownership = 'consigned' then 0 else coalesce(held.unit_cost, gone.unit_cost, part.standard_cost, 0) * g.counted end) as worth,
          coalesce(by_lot.gain, greatest(g.counted - b.on_hand, 0)) as gain, coalesce(by_lot.loss, greatest(b.on_hand - g.counted, 0)) as loss,
          case when l.ownership = 'consigned' then 0 else coalesce(held.unit_cost, gone.unit_cost, part.standard_cost, 0) end as unit_value,
          case when by_lot.figures is not null then by_lot.value
@@ -90,17 +99,24 @@ with given as (
               else round(coalesce(held.unit_cost, gone.unit_cost) * (g.counted - b.on_hand), 2) end as value
     from given g
    cross join lateral (select * from count_line where warehouse_id = $1 and count_id = $2 and line_no = g.line offset 0) l
-    join balance b on b.warehouse_id = l.warehouse_id and b.part_id = l.part_id and b.ownership = l.ownership and b.condition = l.condition
-    join part on part.id = l.part_id
-    join count_tolerance common on common.criticality = '*'
-    left join count_tolerance t on t.criticality = part.criticality
+   cross join lateral (
+     select on_hand from balance where warehouse_id = $1 and part_id = l.part_id and ownership = l.ownership and condition = l.condition offset 0) b
+   cross join lateral (select criticality, standard_cost from part where id = l.part_id offset 0) part
+   cross join lateral (select percent, amount from count_tolerance where criticality = '*' offset 0) common
+    left join lateral (select percent, amount from count_tolerance where criticality = part.criticality offset 0) t on true
     ${LOT_CONCERNED}
     left join lateral (
-      select jsonb_agg(jsonb_build_object('lot', n.lot, 'counted', trim_scale(n.counted)::text, 'expected', trim_scale(lot.on_hand)::text) order by lot.received_on, lot.id) as figures,
-             sum(greatest(n.counted - lot.on_hand, 0)) as gain, sum(greatest(lot.on_hand - n.counted, 0)) as loss,
-             sum(round(lot.unit_cost * (n.counted - lot.on_hand), 2)) as value
-        from jsonb_to_recordset(g.lots) as n (lot text, counted numeric)
-        join lot on lot.warehouse_id = $1 and lot.id = n.lot::bigint) by_lot on g.lots is not null
+      select jsonb_agg(jsonb_build_object('lot', n.id::text, 'counted', trim_scale(n.counted)::text, 'expected', trim_scale(n.on_hand)::text) order by n.received_on, n.id) as figures,
+             sum(greatest(n.counted - n.on_hand, 0)) as gain, sum(greatest(n.on_hand - n.counted, 0)) as loss, sum(n.unit_cost * n.counted) as worth,
+             sum(round(n.unit_cost * (n.counted - n.on_hand), 2)) as value, bool_or(n.counted <> n.on_hand) as differs, bool_or(n.is_missing) as lacks
+        from (select lot.id, lot.received_on, lot.unit_cost, lot.on_hand, named.counted, false as is_missing
+                from jsonb_to_recordset(g.lots) as named (lot text, counted numeric)
+               cross join lateral (select * from lot where warehouse_id = $1 and id = named.lot::bigint offset 0) lot
+               union all
+              select lot.id, lot.received_on, lot.unit_cost, lot.on_hand, 0, true
+                from lot
+               where lot.warehouse_id = l.warehouse_id and lot.part_id = l.part_id and lot.ownership = l.ownership and lot.condition = l.condition and not lot.exhausted
+                 and not exists (select 1 from jsonb_to_recordset(g.lots) as named (lot text) where named.lot = lot.id::text)) n) by_lot on g.lots is not null
     left join lateral (
       select sum(round(f.unit_cost * least(f.on_hand, greatest(0, b.on_hand - g.counted - f.before)), 2)) as value
         from (select lot.unit_cost, lot.on_hand, sum(lot.on_hand) over (order by lot.received_on, lot.id) - lot.on_hand as before
@@ -108,19 +124,25 @@ with given as (
                where lot.warehouse_id = l.warehouse_id and lot.part_id = l.part_id and lot.ownership = l.ownership and lot.condition = l.condition and not lot.exhausted) f
      ) oldest on g.lots is null and g.counted < b.on_hand
 ), judged as materialized (
-  select *, case when rounds = 0 and (greatest(gain, loss) > expected * percent / 100 or greatest(gain, loss) * unit_value > amount)
-                 then 'recount-due' else 'settled' end as outcome
-    from weighed
-   where abs(coalesce(value, 0)) < ${MOST_WORTH} and greatest(gain, loss) * unit_value < ${MOST_WORTH}
+  select w.*, case when rounds = 0 and (lacks or greatest(gain, loss) > expected * percent / 100 or greatest(gain, loss) * unit_value > amount)
+                   then 'recount-due' else 'settled' end as outcome,
+         must_verify or coalesce(earlier.disagrees, false) as disputed
+    from weighed w
+    left join lateral (
+      select bool_or((e.counted - e.expected, e.card - e.expected) is distinct from (w.counted - w.expected, w.card - w.expected)
+                     or coalesce(e.lots @? '$[*] ? (@.counted != @.expected)', false) is distinct from w.lots_differ) as disagrees
+        from count_entry e
+       where e.warehouse_id = $1 and e.count_id = $2 and e.line_no = w.line) earlier on w.rounds > 0
+   where worth < ${MOST_WORTH}
 ), entered as (
   insert into count_entry (warehouse_id, count_id, line_no, round, counted, card, expected, position, lots, counted_by, counted_for, counted_at)
   select $1, $2, line, rounds + 1, counted, card, expected, ${POSITION}, figures, $4, counted_for, $3::timestamptz from judged order by line
 ), kept as (
   update count_line l
-     set state = g.outcome, rounds = l.rounds + 1, counted_by = $4, counted_for = g.counted_for, counted_at = $3::timestamptz, objection = null,
+     set state = g.outcome, rounds = l.rounds + 1, counted_by = $4, counted_for = g.counted_for, counted_at = $3::timestamptz, must_verify = g.disputed,
          counted = case when g.outcome = 'settled' then g.counted end, card = case when g.outcome = 'settled' then g.card end,
          expected = case when g.outcome = 'settled' then g.expected end, lots = case when g.outcome = 'settled' then g.figures end,
-         variance_value = case when g.outcome = 'settled' then g.value end${EACH_LINE_OF('judged')}
+         variance_value = case when g.outcome = 'settled' then greatest(g.value, -${MOST_WORTH} + 0.01) end${EACH_LINE_OF('judged')}
 ), ${NOTED('judged')}
 select j.line, j.outcome, v.version from judged j cross join versioned v`)
 
@@ -224,7 +246,7 @@ async function decideEntries(
     ).map((target) => [target.entry, target])
   )
   const accepted = new Map<number, Accepted>()
-  const mayCount = counters(ctx, warehouse)
+  const mayCount = countersOfNow(ctx, warehouse)
   const results = entries.map((given, entry): EntryResult => {
     const target = targets.get(entry)
     const problem = problemOf(() => {
@@ -235,6 +257,7 @@ async function decideEntries(
       requireSameGoods(target, given)
       if (accepted.has(target.line)) throw lineTwice(target.line)
       const countedFor = mayCount(target)
+      requireRound(target, given.round)
       const lots = given.lots ?? null
       if (lots !== null) requireSum(target, given.counted, lots)
       accepted.set(target.line, {
@@ -281,9 +304,12 @@ function requireSameGoods(target: Target, given: CountEntry): void {
   )
 }
 
-/** Who may count a line now, and for whom while standing in: the keeper first, then somebody else than who counted last (R-ORG-2). */
-function counters(ctx: Context, warehouse: Warehouse): (target: Target) => number | null {
-  return ({ line, part, state, countedBy, countedFor }) => {
+/**
+ * Who may count a line now, and for whom while standing in: the keeper first, then somebody else than whoever counted it in any
+ * earlier round, or in the count that left it over (R-ORG-2).
+ */
+function countersOfNow(ctx: Context, warehouse: Warehouse): (target: Target) => number | null {
+  return ({ line, part, state, counters }) => {
     if (state === 'settled') {
       throw new Refusal(
         'LineSettled',
@@ -293,8 +319,8 @@ function counters(ctx: Context, warehouse: Warehouse): (target: Target) => numbe
     }
     if (state === 'set-aside')
       throw new Refusal('LineSetAside', 409, `line ${line} (${part}) is set aside; a count that follows has it again`)
-    if (state === 'open') return requireDuty(ctx, 'keeper', warehouse).onBehalfOf
-    const earlier = new Set([countedBy, countedFor])
+    if (state === 'open' && counters.length === 0) return requireDuty(ctx, 'keeper', warehouse).onBehalfOf
+    const earlier = new Set(counters)
     const isFree = (id: number | null) => id === null || !earlier.has(id)
     const { onBehalfOf } = requireDuty(ctx, COUNTING_DUTIES, warehouse, (grant) => isFree(grant.onBehalfOf))
     if (!isFree(ctx.actor.personId) || !isFree(onBehalfOf)) {
@@ -306,6 +332,16 @@ function counters(ctx: Context, warehouse: Warehouse): (target: Target) => numbe
     }
     return onBehalfOf
   }
+}
+
+/** Two who send the same list at once: the second one is told, and is not taken for the recount. */
+function requireRound({ line, part, rounds }: Target, round: number | undefined): void {
+  if (round === undefined || round === rounds + 1) return
+  throw new Refusal(
+    'OtherRound',
+    409,
+    `line ${line} (${part}) is at round ${rounds + 1}, not ${round}: somebody has counted it; fetch the lines again and count what is still asked for`
+  )
 }
 
 function requireSum({ line, part }: Target, counted: string, lots: readonly { lot: string; counted: string }[]): void {
@@ -320,7 +356,7 @@ function requireSum({ line, part }: Target, counted: string, lots: readonly { lo
   )
 }
 
-/** Whoever counts by lot counts every lot that holds something; which lots these are is no secret, what they hold is. */
+/** Whoever counts by lot names lots of these goods; a lot that is left away was not found. */
 async function lotProblems(
   ctx: Context,
   { count, warehouse, accepted }: { count: LockedCount; warehouse: Warehouse; accepted: ReadonlyMap<number, Accepted> }
@@ -332,32 +368,13 @@ async function lotProblems(
     count.id,
     JSON.stringify(byLot.map(({ line, lots }) => ({ line, named: lots?.map(({ lot }) => lot) })))
   ])
-  return found.flatMap(({ line, lots, known }): [number, { code: string; detail: string }][] => {
+  return found.flatMap(({ line, known }): [number, { code: string; detail: string }][] => {
     const named = accepted.get(line)?.lots?.map(({ lot }) => lot) ?? []
     const strange = named.filter((lot) => !(known ?? []).includes(lot))
-    const missing = (lots ?? []).filter((lot) => !named.includes(lot))
-    const listed = (some: string[]) =>
-      `${some.slice(0, NAMED_OFFENDERS).join(', ')}${some.length > NAMED_OFFENDERS ? ` and ${some.length - NAMED_OFFENDERS} more` : ''}`
-    if (strange.length > 0)
-      return [
-        [
-          line,
-          {
-            code: 'LotOfOtherGoods',
-            detail: `lot ${listed(strange)} is not of the goods of line ${line}; leave it away`
-          }
-        ]
-      ]
-    if (missing.length > 0)
-      return [
-        [
-          line,
-          {
-            code: 'LotsMissing',
-            detail: `line ${line} lacks lot ${listed(missing)}; count every lot of it, or the line as a whole`
-          }
-        ]
-      ]
-    return []
+    if (strange.length === 0) return []
+    const listed = `${strange.slice(0, NAMED_OFFENDERS).join(', ')}${strange.length > NAMED_OFFENDERS ? ` and ${strange.length - NAMED_OFFENDERS} more` : ''}`
+    return [
+      [line, { code: 'LotOfOtherGoods', detail: `lot ${listed} is not of the goods of line ${line}; leave it away` }]
+    ]
   })
 }

@@ -2,7 +2,7 @@ import { requireDuty, type Context } from '../identity/actor.ts'
 import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
 import { Refusal } from '../platform/errors.ts'
-import { decideLines, EACH_LINE_OF, lineResults, NOTED } from './count-lines.ts'
+import { decideLines, EACH_LINE_OF, lineResults, NOTED, requireIndependent, requirePerson } from './count-lines.ts'
 import { lockCount, requireCounting } from './count.ts'
 import type { LineResults } from './counts.schemas.ts'
 
@@ -17,8 +17,8 @@ select version from versioned`)
 
 /**
  * Sets lines aside that would hold up the others: they are adjusted by nothing, are blind, and are counted again by a count that
- * is opened when this one is approved.
- * @throws Refusal `CountNotOpen`, 403, 404, 412
+ * is opened when this one is approved. Nobody sets aside what they counted or explained.
+ * @throws Refusal `CountNotOpen`, `PersonMustSign`, 403, 404, 412
  */
 export function setAsideLines(
   ctx: Context,
@@ -33,13 +33,15 @@ export function setAsideLines(
       mayWrite: (place) => requireDuty(inner, 'finance-supervisor', place),
       ifMatch
     })
+    requirePerson(inner, 'sets lines aside')
     requireCounting(count)
     const { accepted, results } = await decideLines(
       inner,
       { count, warehouseId: warehouse.id, asked: lines },
-      ({ line, part, state }) => {
-        if (state === 'set-aside')
-          throw new Refusal('LineSetAside', 409, `line ${line} (${part}) is set aside already; leave it away`)
+      (facts) => {
+        if (facts.state === 'set-aside')
+          throw new Refusal('LineSetAside', 409, `line ${facts.line} (${facts.part}) is set aside already; leave it away`)
+        requireIndependent(inner, facts, { warehouse, instead: 'sets it aside' })
       }
     )
     const [setAside] =

@@ -18,13 +18,14 @@ export interface SignCount {
   ifMatch?: string | undefined
 }
 
-// Everybody who wrote on it, and everybody in whose name that was done; who handed it in stands last.
+// Everybody who ever wrote on it, and everybody in whose name that was done; who handed it in stands last. Setting aside and
+// verifying is supervision, not writing.
 const PREPARERS = statement<{ id: number }>(`
 select id from (
   select counted_by as id from count_entry where warehouse_id = $1 and count_id = $2
    union select counted_for from count_entry where warehouse_id = $1 and count_id = $2
-   union select explained_by from count_line where warehouse_id = $1 and count_id = $2
-   union select explained_for from count_line where warehouse_id = $1 and count_id = $2
+   union select unnest(explainers) from count_line where warehouse_id = $1 and count_id = $2
+   union select added_by from count_line where warehouse_id = $1 and count_id = $2
    union select $3::int) wrote
  where id is not null
  order by id = $3::int, id`)

@@ -3,7 +3,7 @@ import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
 import { NAMED_OFFENDERS, Refusal } from '../platform/errors.ts'
 import { dutiesFor } from '../slips/create-slip.ts'
-import { countHash, DIFFERS, loadCount, lockCount, requireCounting, viewOfCount } from './count.ts'
+import { countHash, DIFFERS, loadCount, lockCount, requireCounting, TO_VERIFY, viewOfCount } from './count.ts'
 import type { CountView } from './counts.schemas.ts'
 
 const isMissing = (where: string) => `
@@ -25,7 +25,7 @@ const MISSING = statement<{
 select ${dutiesFor(`'count'`)} as duties,
        ${isMissing(`l.state in ('open', 'recount-due')`)} as unsettled,
        ${isMissing(`l.state = 'settled' and ${DIFFERS} and l.cause is null`)} as unexplained,
-       ${isMissing(`l.state = 'settled' and ${DIFFERS} and l.verified_at is null`)} as unverified`)
+       ${isMissing(`l.state = 'settled' and ${TO_VERIFY} and l.verified_at is null`)} as unverified`)
 
 const SUBMIT = statement<{ version: number }>(`
 with submitted as (
@@ -39,7 +39,7 @@ with submitted as (
 select version from submitted`)
 
 /**
- * Hands a count in for its signatures: every line is settled or set aside, and every difference is explained and verified
+ * Hands a count in for its signatures: every line is settled or set aside, every difference is explained and verified, and what was disputed is verified
  * (R-CNT-4). From here on its lines stand still.
  * @throws Refusal `LinesNotSettled`, `VariancesNotExplained`, `VariancesNotVerified`, `NothingCounted`, `CountNotOpen`, 403, 404, 412
  */
@@ -56,7 +56,7 @@ export function submitCount(
     const { count } = await loadCount(inner, number)
     const [missing] = await run(inner, MISSING, [warehouse.id, count.id])
     if (missing === undefined) throw new Error('a count has lines or none')
-    const { lines, settled, setAside, differences, explained, verified } = count.progress
+    const { lines, settled, setAside, differences, explained, toVerify } = count.progress
     if (missing.unsettled !== null)
       throw unready('LinesNotSettled', lines - settled - setAside, missing.unsettled, {
         are: 'not settled',
@@ -68,9 +68,9 @@ export function submitCount(
         instead: 'say the cause and the evidence of each difference'
       })
     if (missing.unverified !== null)
-      throw unready('VariancesNotVerified', differences - verified, missing.unverified, {
+      throw unready('VariancesNotVerified', toVerify, missing.unverified, {
         are: 'not verified',
-        instead: 'the finance supervisor verifies each difference'
+        instead: 'the finance supervisor verifies each difference, and each line that was disputed'
       })
     if (lines > 0 && settled === 0) {
       throw new Refusal(

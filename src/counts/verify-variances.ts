@@ -2,11 +2,21 @@ import { requireDuty, type Context } from '../identity/actor.ts'
 import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
 import { Refusal } from '../platform/errors.ts'
-import { decideLines, EACH_LINE_OF, lineResults, NOTED, requireDifference, requireSettled } from './count-lines.ts'
+import {
+  decideLines,
+  EACH_LINE_OF,
+  lineResults,
+  NOTED,
+  requireDifference,
+  requireIndependent,
+  requirePerson,
+  requireSettled
+} from './count-lines.ts'
 import { lockCount, requireCounting } from './count.ts'
 import type { LineResults, VarianceVerification } from './counts.schemas.ts'
 
-// What is not accepted is blind again and is counted by somebody else; what was entered stays among the entries.
+// What is not accepted is blind again and is counted by somebody else; what was entered stays among the entries. The objection
+// stays with the line, which is verified from now on whatever is found.
 const VERIFY = statement<{ version: number }>(`
 with given as (
   select * from jsonb_to_recordset($7::jsonb) as e (line int, accepted boolean, comment text)
@@ -14,7 +24,8 @@ with given as (
   update count_line l
      set state = case when g.accepted then 'settled' else 'recount-due' end,
          verified_by = case when g.accepted then $4::int end, verified_at = case when g.accepted then $3::timestamptz end,
-         verification_note = case when g.accepted then g.comment end, objection = case when not g.accepted then g.comment end,
+         verification_note = case when g.accepted then g.comment end, objection = case when g.accepted then l.objection else g.comment end,
+         must_verify = l.must_verify or not g.accepted,
          counted = case when g.accepted then l.counted end, card = case when g.accepted then l.card end, expected = case when g.accepted then l.expected end,
          lots = case when g.accepted then l.lots end, variance_value = case when g.accepted then l.variance_value end,
          cause = case when g.accepted then l.cause end, cause_note = case when g.accepted then l.cause_note end, evidence = case when g.accepted then l.evidence end,
@@ -25,8 +36,8 @@ with given as (
 select version from versioned`)
 
 /**
- * The finance supervisor verifies the cause of each difference (R-CNT-4), line by line; what is not accepted is counted again.
- * Nobody verifies what they counted or explained.
+ * The finance supervisor verifies the cause of each difference (R-CNT-4), line by line, and what was once disputed although it
+ * agrees now. What is not accepted is counted again, also where nothing differs. Nobody verifies what they ever counted or explained.
  * @throws Refusal `CountNotOpen`, `PersonMustSign`, 403, 404, 412
  */
 export function verifyVariances(
@@ -38,25 +49,16 @@ export function verifyVariances(
       mayWrite: (place) => requireDuty(inner, 'finance-supervisor', place),
       ifMatch
     })
-    if (inner.actor.isMachine)
-      throw new Refusal('PersonMustSign', 403, 'an API key never verifies a count; sign in as a person')
+    requirePerson(inner, 'verifies a count')
     requireCounting(count)
     const { accepted, results } = await decideLines(
       inner,
       { count, warehouseId: warehouse.id, asked: lines },
       (line, given) => {
         requireSettled(line, 'it is verified when it is settled')
-        requireDifference(line)
-        const { onBehalfOf } = requireDuty(inner, 'finance-supervisor', warehouse)
-        const wrote = [line.countedBy, line.countedFor, line.explainedBy, line.explainedFor]
-        if (wrote.includes(inner.actor.personId) || (onBehalfOf !== null && wrote.includes(onBehalfOf))) {
-          throw new Refusal(
-            'VerifierNotIndependent',
-            422,
-            `line ${line.line} (${line.part}) was counted or explained by you, or by whom you stand in for; another finance supervisor verifies it`
-          )
-        }
-        if (given.accepted && line.cause === null) {
+        if (given.accepted && !line.needsVerification) requireDifference(line)
+        requireIndependent(inner, line, { warehouse, instead: 'verifies it' })
+        if (given.accepted && line.differs && line.cause === null) {
           throw new Refusal(
             'VarianceNotExplained',
             409,
@@ -78,7 +80,9 @@ export function verifyVariances(
             'verified',
             JSON.stringify({
               accepted: accepted.filter(({ asked }) => asked.accepted).map(({ asked }) => asked.line),
-              countedAgain: accepted.filter(({ asked }) => !asked.accepted).map(({ asked }) => asked.line)
+              countedAgain: accepted
+                .filter(({ asked }) => !asked.accepted)
+                .map(({ asked: { line, comment } }) => ({ line, comment }))
             }),
             JSON.stringify(accepted.map(({ asked }) => asked))
           ])

@@ -86,8 +86,8 @@ export async function openCounting(h: Harness): Promise<Counting> {
       )
     },
     settle: async (number) => {
-      const lines = (await counting.lines(number)).filter(({ differs }) => differs === true)
-      const unexplained = lines.filter(({ cause }) => cause === null)
+      const lines = (await counting.lines(number)).filter(({ needsVerification }) => needsVerification === true)
+      const unexplained = lines.filter(({ differs, cause }) => differs && cause === null)
       if (unexplained.length > 0)
         await counting.explain(
           number,
