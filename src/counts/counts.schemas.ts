@@ -137,7 +137,8 @@ export const CountEntryBody = named(
         Type.Array(Type.Object({ lot: LotId, counted: Counted }, closed), {
           minItems: 1,
           maxItems: MAX_ENTRIES,
-          description: 'Lot by lot, where lots are kept apart: every lot that was found; together they are `counted`, and one that is left away was not found'
+          description:
+            'Lot by lot, where lots are kept apart: every lot that was found; together they are `counted`, and one that is left away was not found'
         })
       )
     },
@@ -321,7 +322,8 @@ export const CountView = named(
     follows: nullable(Type.String({ description: 'Count whose left-over lines this one counts again' })),
     followedBy: nullable(Type.String({ description: 'Count that counts the left-over lines of this one again' })),
     countedElsewhere: Type.Array(Type.Object({ count: CountNumber, lines: Type.Integer() }), {
-      description: 'Counts that were going on when this month-end count was opened, and how many balances they have that it has not'
+      description:
+        'Counts that were going on when this month-end count was opened, and how many balances they have that it has not'
     }),
     reportedAt: nullable(Instant),
     reportedBy: nullable(Type.String({ description: 'User name' })),

@@ -15,3 +15,20 @@ export const ensureBalance = async (
 ): Promise<void> => {
   await run(ctx, ENSURE, [warehouseId, partId, ownership, condition, part])
 }
+
+const ENSURE_OWN = statement<never>(`
+insert into balance (warehouse_id, part_id, ownership, condition, part_number)
+select $1, part.id, 'own', 'qualified', part.number
+  from unnest($2::int[], $3::text[]) as part (id, number)
+ where not exists (select 1 from balance b where b.warehouse_id = $1 and b.part_id = part.id)
+ order by part.id
+on conflict do nothing`)
+
+/** Makes sure that each part has some row, the own and qualified one if it never had any. A second run changes nothing. */
+export const ensureOwn = async (
+  ctx: Context,
+  warehouseId: number,
+  parts: readonly { id: number; number: string }[]
+): Promise<void> => {
+  await run(ctx, ENSURE_OWN, [warehouseId, parts.map(({ id }) => id), parts.map(({ number }) => number)])
+}

@@ -58,3 +58,55 @@ test('found goods were received neither before anything could have been nor afte
   expect(await problemOf('2026-11-21')).toBe('FutureDay')
   expect(await problemOf('2000-01-01')).toBeUndefined()
 })
+
+test('a month end does not wait for a count that goes on: it takes the rest and says who has the others', async () => {
+  const [a, b, third] = [await c.stocked(), await c.stocked(), await c.stocked()]
+  const cycle = await c.open({ kind: 'cycle', parts: [a.number, b.number] })
+
+  const opened = await openMonth('2026-11')
+  expect(opened).toMatchObject({
+    status: 201,
+    body: { progress: { lines: 1 }, countedElsewhere: [{ count: cycle.number, lines: 2 }] }
+  })
+  expect((await c.lines(opened.body.number)).map(({ part }) => part)).toEqual([third.number])
+  expect((await c.keeper.get(`/v1/counts/${cycle.number}`)).body.countedElsewhere).toEqual([])
+  // What is chosen by hand is refused as before, and so is a month of which nothing is left.
+  expect((await open({ kind: 'cycle', parts: [third.number] })).body.code).toBe('BalanceBeingCounted')
+  await c.keeper.post(`/v1/counts/${opened.body.number}/cancellation`, { reason: 'again' })
+  const rest = await c.open({ kind: 'cycle', parts: [third.number] })
+  expect(await openMonth('2026-11')).toMatchObject({ status: 409, body: { code: 'BalanceBeingCounted' } })
+  await c.keeper.post(`/v1/counts/${rest.number}/cancellation`, { reason: 'again' })
+  expect((await openMonth('2026-11')).status).toBe(201)
+})
+
+test('what was counted is what an approved count counted', async () => {
+  const { number: part } = await c.stocked()
+  const { number } = await c.open({ kind: 'cycle', parts: [part] })
+  await c.count(number, [{ line: 1, counted: '10' }])
+  await c.signers['finance-supervisor'].post(`/v1/counts/${number}/cancellation`, { reason: 'begun by mistake' })
+
+  const again = await c.open({ kind: 'cycle', notCountedSince: '2026-11-20' })
+  expect((await c.lines(again.number)).map((line) => line.part)).toEqual([part])
+})
+
+test('since a day that never was likely nothing is asked for', async () => {
+  await c.stocked()
+  for (const notCountedSince of ['0001-01-01', '1999-12-31'])
+    expect(await open({ kind: 'cycle', notCountedSince })).toMatchObject({ status: 422, body: { code: 'DayTooEarly' } })
+  expect((await open({ kind: 'cycle', notCountedSince: '9999-12-31' })).status).toBe(201)
+})
+
+test('a part that never was here has a line too, to confirm that there is none', async () => {
+  const [never, stocked] = [await h.make.part(), await c.stocked()]
+  const { number } = await c.open({ kind: 'cycle', parts: [never.number, stocked.number] })
+  const lines = await c.lines(number)
+  expect(lines.map(({ part }) => part).sort()).toEqual([never.number, stocked.number].sort())
+  await c.count(number, [
+    { part: never.number, counted: '0' },
+    { part: stocked.number, counted: '10' }
+  ])
+  const settled = (await c.lines(number)).find(({ part }) => part === never.number)
+  expect(settled).toMatchObject({ state: 'settled', found: false, snapshot: '0', variance: '0' })
+  const { number: other } = await c.open({ kind: 'cycle', parts: [(await h.make.part()).number] })
+  expect(await c.lines(other)).toHaveLength(1)
+})

@@ -125,7 +125,7 @@ test('several counts are open at once, never two of the same balance', async () 
   const first = await c.open({ kind: 'cycle', parts: [a.number] })
   await c.open({ kind: 'cycle', parts: [b.number] })
 
-  expect(await open({ kind: 'month-end', period: '2026-11' })).toMatchObject({
+  expect(await open({ kind: 'cycle', notCountedSince: '2026-11-01' })).toMatchObject({
     status: 409,
     body: {
       code: 'BalanceBeingCounted',
