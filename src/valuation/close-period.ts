@@ -1,6 +1,8 @@
 // Closes a month in one warehouse (R-FIN-1). What it does, in one transaction: takes the locks that every posting into the month and
 // the months before it shares, so that a posting is either before the close, and in it, or after it, and refused; goes through the
 // checklist; writes depreciation, stock report and statement; marks the month closed. From then on the database refuses movements.
+// Months since the last closed one in which nothing was held or moved are closed with it, oldest first, each with a statement of its own:
+// every month after the first closed one has one, and each names the one before it.
 // What it does not do: reopen. Corrections go to the open month.
 // A second run, at once or later, finds the month closed and changes nothing.
 import { requireDuty, requireSight, type Context } from '../identity/actor.ts'
@@ -39,6 +41,12 @@ select pg_advisory_xact_lock($1::int, month)
   from generate_series(
          least(coalesce((select month_index(max(period)) + 1 from stock_period where warehouse_id = $1 and state = 'closed'), month_index('2000-01-01')), month_index($2::date)),
          month_index($2::date)) as month`)
+// The checklist has seen that nothing was held or moved in them.
+const SKIPPED = statement<{ period: string }>(`
+select to_char(month, 'YYYY-MM') as period
+  from (select max(period) as last from stock_period where warehouse_id = $1 and state = 'closed') closed
+ cross join generate_series(last + interval '1 month', $2::date - interval '1 month', interval '1 month') as month
+ order by month`)
 const CLOSED = statement<{ period: string }>(
   `select to_char(max(period), 'YYYY-MM') as period from stock_period where warehouse_id = $1 and state = 'closed' having max(period) >= $2::date`
 )
@@ -70,6 +78,10 @@ export async function closePeriod(
     await run(inner, PREPARE, [warehouse.id])
     await run(inner, LOCK, [warehouse.id, firstDay(period)])
     const checklist = await requireClosable(inner, warehouse, period)
+    for (const { period: skipped } of await run(inner, SKIPPED, [warehouse.id, firstDay(period)]))
+      await freeze(inner, warehouse, skipped)
+    await runDepreciation(inner, { warehouseId: warehouse.id, period })
+    await freezeStockReport(inner, { warehouseId: warehouse.id, period })
     return { ...(await freeze(inner, warehouse, period)), ...checklist }
   })
 }
@@ -117,9 +129,8 @@ async function refuseClosed(ctx: Context, warehouse: Warehouse, period: string):
   )
 }
 
+/** Writes the statement of a month from the rows that were written of it, if there were any. */
 async function freeze(ctx: Context, warehouse: Warehouse, period: string): Promise<Omit<Closing, keyof Checklist>> {
-  await runDepreciation(ctx, { warehouseId: warehouse.id, period })
-  await freezeStockReport(ctx, { warehouseId: warehouse.id, period })
   const untied = await untiedOpenings(ctx, { warehouseId: warehouse.id, period })
   if (untied.length > 0)
     throw new Refusal(
@@ -164,7 +175,7 @@ export async function readClosing(
     return { warehouse: code, period, state: 'closed', closedBy, closedAt, sha256, missing: [], warnings: [] }
   }
   const nothing = { closedBy: null, closedAt: null, sha256: null }
-  // Nothing was held or moved then, and closing a later month closed it.
+  // Before the first month that was closed nothing was held or moved.
   const [later] = await run(ctx, CLOSED, [warehouse.id, firstDay(period)])
   if (later !== undefined) return { warehouse: code, period, state: 'closed', ...nothing, missing: [], warnings: [] }
   const checklist = await closingChecklist(ctx, warehouse, period)

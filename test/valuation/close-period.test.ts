@@ -10,7 +10,7 @@ import { readStatement } from '../../src/valuation/statement.ts'
 import { callerFor, openCounter, SIGNERS, type Caller, type Counter } from '../support/counter.ts'
 import { openHarness, type Harness } from '../support/harness.ts'
 import { kernel, type Kernel, type Shelf } from '../support/kernel.ts'
-import { approvedCount, closeMonth } from '../support/month-end.ts'
+import { approvedCount, closeMonth, monthsFrom } from '../support/month-end.ts'
 
 let h: Harness
 beforeAll(async () => {
@@ -222,9 +222,14 @@ describe('the order of months', () => {
     expect((await office.close('2026-08')).body).toMatchObject({
       status: 409,
       code: 'PeriodAlreadyClosed',
-      detail: `2026-08 of warehouse ${office.warehouse} lies before 2026-10, which is closed; nothing is closed or reopened before it`
+      closedBy: office.finance.person.username
     })
-    expect((await office.finance.get(path(office.warehouse, '2026-08'))).body).toMatchObject({
+    expect((await office.close('2026-05')).body).toMatchObject({
+      status: 409,
+      code: 'PeriodAlreadyClosed',
+      detail: `2026-05 of warehouse ${office.warehouse} lies before 2026-10, which is closed; nothing is closed or reopened before it`
+    })
+    expect((await office.finance.get(path(office.warehouse, '2026-05'))).body).toMatchObject({
       state: 'closed',
       closedBy: null,
       missing: []
@@ -256,6 +261,43 @@ describe('the order of months', () => {
 
     expect((await office.close('2027-02')).status).toBe(201)
     expect(await office.verify()).toMatchObject({ ok: true, findings: [] })
+
+    // Each of the months between has a statement of nothing, and names the one before it.
+    const of = (kind: string, period: string) =>
+      office.finance.get(`/v1/warehouses/${office.warehouse}/periods/${period}/${kind}`)
+    let previous: string | null = null
+    for (const period of monthsFrom('2026-09', '2027-02')) {
+      const statement = await of('statement', period)
+      expect(statement.body).toMatchObject({ state: 'closed', period, previousSha256: previous })
+      previous = createHash('sha256').update(statement.text).digest('hex')
+      expect((await of('closing', period)).body).toMatchObject({
+        state: 'closed',
+        closedBy: office.finance.person.username,
+        sha256: previous
+      })
+      expect((await of('depreciation', period)).body).toMatchObject({ state: 'closed', sha256: previous })
+      expect((await of('statement/verification', period)).body).toMatchObject({ ok: true, findings: [] })
+    }
+    expect((await of('statement', '2026-12')).body).toMatchObject({
+      stockReport: { balances: 0 },
+      depreciation: { lots: 0, charge: '0.00' }
+    })
+    expect(await h.sql(`select relname from pg_class where relname ~ '_line_2026_12$'`)).toEqual([])
+  })
+
+  test('a month that was closed along with a later one is closed in the statement of the network too', async () => {
+    const region = await h.make.region()
+    const [one, two] = [await openCounter(h, { region: region.code }), await openCounter(h, { region: region.code })]
+    const finance = callerFor(h, await h.make.person({ grants: [{ duty: 'hq-finance' }] }))
+    h.clock.set('2026-12-02T10:00')
+    for (const [{ warehouse }, periods] of [
+      [one, ['2026-08', '2026-09', '2026-10']],
+      [two, ['2026-08', '2026-10']]
+    ] as const)
+      for (const period of periods) expect((await finance.post(path(warehouse, period))).status).toBe(201)
+
+    const { body } = await finance.get(`/v1/depreciation?period=2026-09&region=${region.code}`)
+    expect(body).toMatchObject({ state: 'closed', warehouses: { closed: 2, open: 0 } })
   })
 
   test('a month of the year 9999 is not over either, and is refused before a lock is taken', async () => {
