@@ -4,6 +4,7 @@ import { requireMatch } from '../platform/etag.ts'
 import { Refusal } from '../platform/errors.ts'
 import { draftParameters, dutiesFor, LINE_COLUMNS, linesFrom, periodClosed } from './create-slip.ts'
 import { draftSlip } from './draft-slip.ts'
+import { isMonthClosed, MONTH_IS_OPEN, refuseClosedMonth } from './open-month.ts'
 import { loadSlip, slipContent, slipView } from './slip.ts'
 import type { SlipState } from './slip-kinds.ts'
 import type { AmendSlip, SlipView } from './slips.schemas.ts'
@@ -102,7 +103,7 @@ export function amendSlip(
       JSON.stringify(slipContent(slip, warehouse))
     ])
     if (amended === undefined) {
-      await refuseClosedPeriod(ctx, warehouse.id, draft.occurredOn)
+      if (await isMonthClosed(ctx, warehouse.id, draft.occurredOn)) throw periodClosed(draft.occurredOn)
       return undefined
     }
     return slipView(
@@ -126,19 +127,10 @@ export function amendSlip(
   })
 }
 
-const CLOSED = statement<{ closed: boolean }>(
-  `select true as closed from stock_period where warehouse_id = $1 and period >= date_trunc('month', $2::date::timestamp)::date and state = 'closed'`
-)
-
-async function refuseClosedPeriod(ctx: Context, warehouseId: number, day: string): Promise<void> {
-  const [found] = await run(ctx, CLOSED, [warehouseId, day])
-  if (found !== undefined) throw periodClosed(day)
-}
-
 const SUBMIT = statement<{ version: number; duties: Duty[] }>(`
 with submitted as (
   update slip set version = version + 1, state = 'awaiting-signatures', submitted_at = $4, refusal = null, duties = ${dutiesFor('kind')}
-   where warehouse_id = $1 and id = $2 and version = $3
+   where warehouse_id = $1 and id = $2 and version = $3 and ${MONTH_IS_OPEN}
   returning version, duties
 ), voided as (
   update signature set voided_at = $4 from submitted where warehouse_id = $1 and document_id = $2 and voided_at is null
@@ -147,7 +139,10 @@ with submitted as (
 )
 select version, duties from submitted`)
 
-/** Submits a draft, or a refused slip once more as it stands, for its signatures. */
+/**
+ * Submits a draft, or a refused slip once more as it stands, for its signatures.
+ * @throws Refusal 403, 404, 409 `SlipNotSubmittable` or `PeriodClosed`, 412 `VersionStale`
+ */
 export function submitSlip(
   ctx: Context,
   { number, ifMatch }: { number: string; ifMatch?: string | undefined }
@@ -164,13 +159,14 @@ export function submitSlip(
       )
     const at = ctx.clock.now().toString()
     const [submitted] = await run(ctx, SUBMIT, [warehouse.id, slip.id, slip.version, at, ctx.actor.personId])
-    return (
-      submitted &&
-      slipView(
-        ctx,
-        { ...slip, ...submitted, state: 'awaiting-signatures', submittedAt: at, signatures: [], refusal: null },
-        warehouse
-      )
+    if (submitted === undefined) {
+      await refuseClosedMonth(ctx, warehouse, slip, 'submitted')
+      return undefined
+    }
+    return slipView(
+      ctx,
+      { ...slip, ...submitted, state: 'awaiting-signatures', submittedAt: at, signatures: [], refusal: null },
+      warehouse
     )
   })
 }

@@ -14,6 +14,7 @@ import { Refusal } from '../platform/errors.ts'
 import { dutiesAwaited } from '../signing/sign.ts'
 import type { Warehouse } from '../warehouses/directory.ts'
 import { hasDifferences, openQualityReports } from './quality-reports.ts'
+import { closedMeanwhile } from './open-month.ts'
 import { entriesOf, loadSlip, slipHash, slipView, sourceOf, type Slip } from './slip.ts'
 import type { SlipView } from './slips.schemas.ts'
 import { unchangedSince } from './unchanged-since.ts'
@@ -209,7 +210,7 @@ async function moveStock(
     slip.number
   ]).catch((error: unknown) => {
     const refusal = postingRefusal(error, posting)
-    throw refusal instanceof Refusal && refusal.code === 'PeriodClosed' ? periodClosedMeanwhile(slip) : refusal
+    throw refusal instanceof Refusal && refusal.code === 'PeriodClosed' ? closedMeanwhile(slip, 'posted') : refusal
   })
   const [first] = rows
   if (first === undefined) return undefined
@@ -234,10 +235,3 @@ async function moveStock(
     hash
   )
 }
-
-const periodClosedMeanwhile = ({ number, occurredOn }: Slip): Refusal =>
-  new Refusal(
-    'PeriodClosed',
-    409,
-    `the period ${occurredOn.slice(0, 7)} was closed before ${number} was posted; cancel it and write a new one dated into an open period`
-  )

@@ -3,6 +3,7 @@ import { run, statement } from '../platform/database.ts'
 import { requireMatch } from '../platform/etag.ts'
 import { Refusal } from '../platform/errors.ts'
 import { dutiesAwaited, requireSigner, signingRefusal, type Signature } from '../signing/sign.ts'
+import { MONTH_IS_OPEN, refuseClosedMonth } from './open-month.ts'
 import { loadSlip, readSlip, slipHash, viewOf } from './slip.ts'
 import type { SlipState } from './slip-kinds.ts'
 import type { SlipView } from './slips.schemas.ts'
@@ -19,7 +20,8 @@ export interface SignSlip {
 }
 
 // The signature and what it does to the slip are one statement on the version that was read: the hash that is stored is the
-// hash of the content that is there. A late signature settles; a refusal voids what was signed so far.
+// hash of the content that is there. A late signature settles; a refusal voids what was signed so far. Once its month is closed a
+// slip is only refused: nothing that is approved then is ever posted.
 const SIGN = statement<{ version: number }>(`
 with signed as (
   update slip
@@ -27,7 +29,7 @@ with signed as (
          approved_at = case when $4 = 'approved' then $5::timestamptz else approved_at end,
          late_settled_at = case when state = 'posted' then $5::timestamptz end,
          refusal = case when $9 = 'refuse' then jsonb_build_object('by', $12::text, 'duty', $6::text, 'reason', $10::text, 'at', $5::timestamptz) end
-   where warehouse_id = $1 and id = $2 and version = $3
+   where warehouse_id = $1 and id = $2 and version = $3 and (state = 'posted' or $9 = 'refuse' or ${MONTH_IS_OPEN})
   returning version
 ), given as (
   insert into signature (warehouse_id, document_id, duty, person_id, on_behalf_of, decision, comment, content_hash, signed_at, voided_at)
@@ -44,7 +46,7 @@ select version from signed`)
 /**
  * Signs a slip for one duty; the last signature approves it (R-SIG-1, R-SIG-2). A refusal with its reason sends it back to the
  * preparer (R-SIG-3). After an emergency release it is the late signature (补签).
- * @throws Refusal `SlipNotAwaitingSignatures`, `PreparerMaySign`, `AlreadySigned`, `DutyAlreadySigned`, `ContentChanged`, `ReasonMissing`, 403, 412
+ * @throws Refusal `SlipNotAwaitingSignatures`, `PeriodClosed`, `PreparerMaySign`, `AlreadySigned`, `DutyAlreadySigned`, `ContentChanged`, `ReasonMissing`, 403, 412
  */
 export function signSlip(
   ctx: Context,
@@ -129,7 +131,10 @@ export function signSlip(
     ]).catch((error: unknown) => {
       throw signingRefusal(error, number)
     })
-    if (signed === undefined) return undefined
+    if (signed === undefined) {
+      if (!isLate && decision === 'approve') await refuseClosedMonth(ctx, warehouse, slip, 'signed')
+      return undefined
+    }
     // Standing in for somebody is rare enough to read the name again.
     if (signer.onBehalfOf !== null) return readSlip(ctx, { number })
     return viewOf(

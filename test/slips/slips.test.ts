@@ -286,6 +286,55 @@ describe('signing', () => {
     expect(own.warehouse).not.toBe(counter.warehouse)
   })
 
+  test('a slip whose month was closed meanwhile is neither submitted nor signed, only refused or cancelled', async () => {
+    const own = await openCounter(h)
+    const part = await own.stocked()
+    const lines = [{ part: part.number, quantity: '1' }]
+    const awaiting = await own.slip({ kind: 'issue', lines })
+    const refused = await own.slip({ kind: 'issue', lines })
+    const draft = await own.slip({ kind: 'issue', submit: false, lines })
+    await own.sign(awaiting.number, SIGNERS.slice(0, 2))
+    h.clock.set('2026-12-02T10:00')
+    const open = await own.slip({ kind: 'issue', lines })
+    await h.sql(`insert into stock_period values ($1, '2026-11-01', 'closed', now())`, [own.warehouseId])
+
+    const sign = (number: string, decision: string) =>
+      own.signers['finance-supervisor'].post(`/v1/slips/${number}/signatures`, {
+        duty: 'finance-supervisor',
+        decision,
+        ...(decision === 'refuse' && { comment: 'too late' })
+      })
+    expect(await sign(awaiting.number, 'approve')).toMatchObject({
+      status: 409,
+      body: {
+        code: 'PeriodClosed',
+        detail: `the period 2026-11 was closed before ${awaiting.number} was signed; cancel it and write a new one dated into an open period`
+      }
+    })
+    const { body } = await own.signers['finance-supervisor'].post('/v1/slip-signatures', {
+      duty: 'finance-supervisor',
+      decision: 'approve',
+      slips: [awaiting.number, open.number]
+    })
+    expect(body).toMatchObject({
+      signed: 1,
+      results: [{ problem: { code: 'PeriodClosed' } }, { state: 'awaiting-signatures' }]
+    })
+    expect((await sign(refused.number, 'refuse')).body.state).toBe('refused')
+    for (const { number } of [draft, refused])
+      expect(await own.keeper.post(`/v1/slips/${number}/submission`)).toMatchObject({
+        status: 409,
+        body: {
+          code: 'PeriodClosed',
+          detail: `the period 2026-11 was closed before ${number} was submitted; cancel it and write a new one dated into an open period`
+        }
+      })
+    for (const { number } of [draft, refused, awaiting])
+      expect(
+        (await own.keeper.post(`/v1/slips/${number}/cancellation`, { reason: 'written anew in December' })).body
+      ).toMatchObject({ state: 'cancelled' })
+  })
+
   test('a draft is signed by the duties that sign such slips when it is submitted', async () => {
     const part = await counter.stocked()
     const admin = callerFor(h, await h.make.person({ grants: [{ duty: 'administrator' }] }))
