@@ -16,16 +16,20 @@ interface Offender {
   part: string
   state: string
 }
+// Goods that were looked for and not found are no stock that was counted.
 const MISSING = statement<{
   duties: Duty[]
   unsettled: Offender[] | null
   unexplained: Offender[] | null
   unverified: Offender[] | null
+  isCounted: boolean
 }>(`
 select ${dutiesFor(`'count'`)} as duties,
        ${isMissing(`l.state in ('open', 'recount-due')`)} as unsettled,
        ${isMissing(`l.state = 'settled' and ${DIFFERS} and l.cause is null`)} as unexplained,
-       ${isMissing(`l.state = 'settled' and ${TO_VERIFY} and l.verified_at is null`)} as unverified`)
+       ${isMissing(`l.state = 'settled' and ${TO_VERIFY} and l.verified_at is null`)} as unverified,
+       (select count(*) = 0 or count(*) filter (where state = 'settled') > 0
+          from count_line where warehouse_id = $1 and count_id = $2 and not (state = 'settled' and snapshot is null and counted = 0)) as "isCounted"`)
 
 const SUBMIT = statement<{ version: number }>(`
 with submitted as (
@@ -72,11 +76,11 @@ export function submitCount(
         are: 'not verified',
         instead: 'the finance supervisor verifies each difference, and each line that was disputed'
       })
-    if (lines > 0 && settled === 0) {
+    if (!missing.isCounted) {
       throw new Refusal(
         'NothingCounted',
         409,
-        `every line of ${number} is set aside; count at least one, or cancel the count`
+        `all stock of ${number} is set aside; count at least one, or cancel the count`
       )
     }
     const { duties } = missing

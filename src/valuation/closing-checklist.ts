@@ -6,9 +6,13 @@
 // - No slip of it or an earlier month lacks a late signature, or is approved and not posted.
 // - Nothing is in transit from or to the warehouse since before the month: a transfer out, not reversed, of which a part has not
 //   come in by posted transfer-in slips that name it as their reference.
+//
+// Goods that came after the count was opened, or that another count had, may have been counted by nobody. That is said, and keeps
+// nothing open.
 import type { Context } from '../identity/actor.ts'
 import { FIRST_OPEN_MONTH, heldBefore } from '../ledger/open-months.ts'
 import { run, statement } from '../platform/database.ts'
+import { NAMED_OFFENDERS } from '../platform/errors.ts'
 import type { Warehouse } from '../warehouses/directory.ts'
 import { firstDay } from './depreciation.ts'
 
@@ -31,7 +35,7 @@ export interface Missing {
 
 export interface Checklist {
   missing: Missing[]
-  /** What does not keep the month open but will have to be dated anew once it is closed. */
+  /** What does not keep the month open: slips that will have to be dated anew once it is closed, goods that nobody counted. */
   warnings: { detail: string; documents: string[] }[]
 }
 
@@ -90,6 +94,31 @@ export function notOver(ctx: Pick<Context, 'clock'>, period: string): Missing | 
   }
 }
 
+// Balances with a lot at the end of the month that no settled line covers: of the month-end count, of those that count again what
+// it left over, or of another one that was approved and counted them in the month.
+const UNCOUNTED = statement<{ part: string; ownership: string; condition: string; total: number }>(`
+with recursive of_month (id) as (
+  select id from stock_count where warehouse_id = $1 and kind = 'month-end' and period = $2::date and state = 'approved'
+   union
+  select f.id from of_month join stock_count f on f.warehouse_id = $1 and f.follows_count_id = of_month.id where f.state = 'approved'
+), held as (
+  select part_id, ownership, condition from lot where warehouse_id = $1 and opened_on < ${NEXT} and (not exhausted or last_moved_on >= ${NEXT})
+), counted as (
+  select l.part_id, l.ownership, l.condition
+    from count_line l join of_month on of_month.id = l.count_id
+   where l.warehouse_id = $1 and l.state = 'settled'
+   union all
+  select l.part_id, l.ownership, l.condition
+    from stock_count c join count_line l on l.warehouse_id = c.warehouse_id and l.count_id = c.id
+   where c.warehouse_id = $1 and c.state = 'approved' and c.approved_at >= ($2::date)::timestamp at time zone $3
+     and l.state = 'settled' and l.counted_at >= ($2::date)::timestamp at time zone $3 and l.counted_at < ${NEXT}::timestamp at time zone $3
+), uncounted as (
+  select part_id, ownership, condition from held except select part_id, ownership, condition from counted
+)
+select part.number as part, u.ownership, u.condition, count(*) over ()::int as total
+  from uncounted u join part on part.id = u.part_id
+ order by part.number, u.ownership, u.condition limit ${NAMED_OFFENDERS}`)
+
 /**
  * @param period the month, `2026-10`
  * @returns nothing missing if it may be closed now
@@ -133,16 +162,22 @@ export async function closingChecklist(ctx: Context, warehouse: Warehouse, perio
       `under way since before ${period}: ${some(found.inTransit)}; receive them by a transfer-in with that number as its reference, or reverse them`,
       found.inTransit
     )
-  return {
-    missing,
-    warnings:
-      found.unfinished.length === 0
-        ? []
-        : [
-            {
-              detail: `not signed by all and dated into ${period} or before: ${some(found.unfinished)}; once the month is closed they must be dated later`,
-              documents: found.unfinished
-            }
-          ]
+  const warnings: Checklist['warnings'] = []
+  if (found.unfinished.length > 0)
+    warnings.push({
+      detail: `not signed by all and dated into ${period} or before: ${some(found.unfinished)}; once the month is closed they must be dated later`,
+      documents: found.unfinished
+    })
+  if (found.count?.state === 'approved') {
+    const uncounted = await run(ctx, UNCOUNTED, [warehouse.id, firstDay(period), ctx.config.BUSINESS_TIME_ZONE])
+    const [{ total } = { total: 0 }] = uncounted
+    if (total > 0)
+      warnings.push({
+        detail: `${total} ${total === 1 ? 'balance' : 'balances'} on hand at the end of ${period} that no approved count of the month has counted: ${uncounted
+          .map(({ part, ownership, condition }) => `${part} ${ownership} ${condition}`)
+          .join(', ')}${total > uncounted.length ? ' and more' : ''}; they may be counted by a cycle count`,
+        documents: [found.count.number]
+      })
   }
+  return { missing, warnings }
 }

@@ -50,7 +50,8 @@ export const ClosingView = named(
         description: 'What keeps the month open; nothing if it may be closed now'
       }),
       warnings: Type.Array(Type.Object({ detail: Type.String(), documents: Documents }, closed), {
-        description: 'What does not keep the month open, but has to be dated later once it is closed'
+        description:
+          'What does not keep the month open: slips that have to be dated later once it is closed, goods on hand that no approved count has counted'
       })
     },
     {

@@ -110,3 +110,24 @@ test('a part that never was here has a line too, to confirm that there is none',
   const { number: other } = await c.open({ kind: 'cycle', parts: [(await h.make.part()).number] })
   expect(await c.lines(other)).toHaveLength(1)
 })
+
+test('goods that were looked for and not found do not stand for a count of what is there', async () => {
+  const found = await h.make.part()
+  await c.stocked()
+  const { number } = await c.open()
+  const finance = c.signers['finance-supervisor']
+  await finance.post(`/v1/counts/${number}/set-aside`, { lines: [{ line: 1, reason: '货架被封' }] })
+  const { line } = (await c.keeper.post(`/v1/counts/${number}/lines`, { part: found.number })).body
+  await c.count(number, [{ line, counted: '0' }])
+  expect(await c.keeper.post(`/v1/counts/${number}/submission`)).toMatchObject({
+    status: 409,
+    body: { code: 'NothingCounted' }
+  })
+
+  // In an empty warehouse there is nothing else to count.
+  const empty = await openCounting(h)
+  const { number: none } = await empty.open()
+  await empty.keeper.post(`/v1/counts/${none}/lines`, { part: found.number })
+  await empty.count(none, [{ line: 1, counted: '0' }])
+  expect(await empty.submit(none)).toMatchObject({ state: 'awaiting-signatures' })
+})
