@@ -142,7 +142,7 @@ with given as (
      set state = g.outcome, rounds = l.rounds + 1, counted_by = $4, counted_for = g.counted_for, counted_at = $3::timestamptz, must_verify = g.disputed,
          counted = case when g.outcome = 'settled' then g.counted end, card = case when g.outcome = 'settled' then g.card end,
          expected = case when g.outcome = 'settled' then g.expected end, lots = case when g.outcome = 'settled' then g.figures end,
-         variance_value = case when g.outcome = 'settled' then greatest(g.value, -${MOST_WORTH} + 0.01) end${EACH_LINE_OF('judged')}
+         variance_value = case when g.outcome = 'settled' then case when g.value <= -${MOST_WORTH} then -${MOST_WORTH} + 0.01 else g.value end end${EACH_LINE_OF('judged')}
 ), ${NOTED('judged')}
 select j.line, j.outcome, v.version from judged j cross join versioned v`)
 
