@@ -9,7 +9,13 @@ import { run, statement, type Statement } from '../platform/database.ts'
 import { Refusal } from '../platform/errors.ts'
 import { firstDay, frozenLots, stateOf, type BookedMonth, type BookedMonths } from './depreciation.ts'
 import { lotBooks } from './lot-books.ts'
-import type { RowSource, ScopedWarehouse, StatementScope } from './statement-scope.ts'
+import {
+  scopeState,
+  type RowSource,
+  type ScopedWarehouse,
+  type ScopeState,
+  type StatementScope
+} from './statement-scope.ts'
 
 /** A lot with its age; decimals are text. */
 export interface AgingRow {
@@ -288,6 +294,7 @@ export const AGING_GROUPS = ['all', 'region', 'warehouse'] as const
 export interface AgingGroup {
   warehouse: string | null
   region: string | null
+  state: ScopeState
   buckets: AgedBucket[]
 }
 
@@ -321,6 +328,7 @@ export async function agingGroups(
     items: shown.map((group, place) => ({
       warehouse: by === 'warehouse' ? (group[0]?.code ?? null) : null,
       region: by === 'all' ? null : (group[0]?.region ?? null),
+      state: scopeState(group),
       buckets: buckets[place] ?? []
     })),
     nextCursor: page.nextCursor

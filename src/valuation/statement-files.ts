@@ -54,7 +54,12 @@ export const MATERIAL_COST_TABLE: StatementTable<MaterialCostRow> = {
   columns: MATERIAL_COST_COLUMNS
 }
 /** A class of age of one group of warehouses. */
-export type AgingSummaryRow = AgedBucket & { period: string; region: string | null; warehouse: string | null }
+export type AgingSummaryRow = AgedBucket & {
+  period: string
+  region: string | null
+  warehouse: string | null
+  state: ScopeState
+}
 export const AGING_SUMMARY_TABLE: StatementTable<AgingSummaryRow> = {
   name: 'aging-summary',
   title: '库龄汇总 Aging summary',
@@ -62,6 +67,7 @@ export const AGING_SUMMARY_TABLE: StatementTable<AgingSummaryRow> = {
     period: 'period 会计期间',
     region: 'region 区域',
     warehouse: 'warehouse 仓库',
+    state: 'state 状态',
     bucket: 'bucket 库龄段(英文)',
     bucketZh: 'bucket (zh) 库龄段',
     fromMonths: 'from months 起(月)',
@@ -115,7 +121,7 @@ const STATES: Record<ScopeState, string> = {
 }
 
 /** The lines above the headings of a sheet. */
-function linesAbove(title: string, scope: StatementScope): string[] {
+function linesAbove(title: string, scope: StatementScope, position: string): string[] {
   const { period, warehouse, region, part, state, warehouses, sha256 } = headerOf(scope)
   const place = warehouse ?? (region === null ? '全部仓库 all warehouses' : `区域 region ${region}`)
   const counts = warehouse === null ? `: ${warehouses.closed} closed, ${warehouses.open} open` : ''
@@ -123,6 +129,7 @@ function linesAbove(title: string, scope: StatementScope): string[] {
     title,
     [period, place, ...(part === null ? [] : [`货号 part ${part}`])].join(' · '),
     `${STATES[state]}${counts}`,
+    `账簿位置 ledger position ${position}`,
     ...(sha256 === null ? [] : [`报表摘要 statement SHA-256 ${sha256}`])
   ]
 }
@@ -135,28 +142,35 @@ const fileName = (scope: StatementScope, name: string, ending: string): string =
 /** A SHA-256 in hex as the header of RFC 9530. */
 export const reprDigest = (sha256: string): string => `sha-256=:${Buffer.from(sha256, 'hex').toString('base64')}:`
 
+/** What a CSV was made from: its bytes say nothing but rows. */
+export const POSITION_HEADER = 'bincard-ledger-position'
+
+/** True if a statement is asked for as a file, and not in pages. */
+export const wantsFile = (request: FastifyRequest): boolean => wantsXlsx(request) || wantsCsv(request)
+
 /**
- * Streams a statement as CSV or as a spreadsheet, whichever was asked for.
- * @param rows asked for only if a file is sent
+ * Streams a statement as a spreadsheet if that was asked for, else as CSV.
+ * @param position that it is made from
  * @param sha256 of the CSV, where it is known
- * @returns undefined if JSON was asked for
+ * @throws Refusal 503 `TooManyDownloads`
  */
 export function sendStatement<Row extends object>(
   { request, reply }: { request: FastifyRequest; reply: FastifyReply },
   scope: StatementScope,
   table: StatementTable<Row>,
-  { rows, sha256 }: { rows: () => AsyncIterable<Row>; sha256?: string | null }
-): FastifyReply | undefined {
+  { rows, position, sha256 }: { rows: AsyncIterable<Row>; position: string; sha256?: string | null }
+): FastifyReply {
+  // Of several warehouses each row says whether it can still change; the file of one is frozen with the columns it has.
+  const columns: CsvColumns<Row> =
+    scope.warehouse === null && !('state' in table.columns) ? { state: 'state 状态', ...table.columns } : table.columns
   if (wantsXlsx(request)) {
-    const sheets = [sheet(table, linesAbove(table.title, scope), rows())]
+    const sheets = [sheet({ ...table, columns }, linesAbove(table.title, scope, position), rows)]
     return sendXlsx(reply, fileName(scope, table.name, 'xlsx'), sheets)
   }
-  if (!wantsCsv(request)) return undefined
-  // Of several warehouses each row says whether it can still change; the file of one is frozen with the columns it has.
-  const columns =
-    scope.warehouse === null && !('state' in table.columns) ? { state: 'state 状态', ...table.columns } : table.columns
-  const headers = sha256 == null ? undefined : { 'repr-digest': reprDigest(sha256) }
-  return sendCsv(reply, fileName(scope, table.name, 'csv'), columns, rows(), headers)
+  return sendCsv(reply, fileName(scope, table.name, 'csv'), columns, rows, {
+    [POSITION_HEADER]: position,
+    ...(sha256 != null && { 'repr-digest': reprDigest(sha256) })
+  })
 }
 
 interface Fact {
@@ -201,7 +215,7 @@ export function sendWorkbook(
   }
 ): FastifyReply {
   const { warehouse, period, state } = statement
-  const above = (title: string) => linesAbove(title, scope)
+  const above = (title: string) => linesAbove(title, scope, statement.position)
   const journal = statement.journal.map((entry, index) => ({
     warehouse: warehouse.code,
     period,
@@ -213,6 +227,7 @@ export function sendWorkbook(
     period,
     region: warehouse.region,
     warehouse: warehouse.code,
+    state,
     ...bucket
   }))
   return sendXlsx(reply, fileName(scope, 'statement', 'xlsx'), [

@@ -122,6 +122,13 @@ export interface StatementHeader {
   sha256: string | null
 }
 
+/** Whether the month is closed in all of these warehouses, in none or in some. */
+export function scopeState(warehouses: readonly Pick<ScopedWarehouse, 'sha256'>[]): ScopeState {
+  const closed = warehouses.filter(({ sha256 }) => sha256 !== null).length
+  if (closed === 0) return 'preview'
+  return closed === warehouses.length ? 'closed' : 'mixed'
+}
+
 export function headerOf({ period, warehouse, region, part, warehouses }: StatementScope): StatementHeader {
   const closed = warehouses.filter(({ sha256 }) => sha256 !== null).length
   const open = warehouses.length - closed
@@ -130,7 +137,7 @@ export function headerOf({ period, warehouse, region, part, warehouses }: Statem
     warehouse,
     region,
     part: part?.number ?? null,
-    state: open === 0 && closed > 0 ? 'closed' : closed === 0 ? 'preview' : 'mixed',
+    state: scopeState(warehouses),
     warehouses: { closed, open },
     sha256: warehouse === null ? null : (warehouses[0]?.sha256 ?? null)
   }

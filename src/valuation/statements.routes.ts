@@ -1,16 +1,27 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { TSchema } from 'typebox'
 import { problems, ref } from '../platform/schemas.ts'
 import { wantsXlsx, XLSX } from '../platform/xlsx.ts'
 import { agingFilter, agingGroups, type AgingGroup } from './aging.ts'
 import {
   AGING_SUMMARY_TABLE,
+  POSITION_HEADER,
   reprDigest,
   sendStatement,
   sendWorkbook,
+  wantsFile,
   type AgingSummaryRow
 } from './statement-files.ts'
-import { currentMonth, headerOf, inSnapshot, openScope, streamAcross, type StatementScope } from './statement-scope.ts'
+import {
+  currentMonth,
+  headerOf,
+  inSnapshot,
+  openScope,
+  positionOf,
+  streamAcross,
+  type StatementScope
+} from './statement-scope.ts'
 import { readStatement, type Statement } from './statement.ts'
 import {
   agingListing,
@@ -49,6 +60,22 @@ const formats =
 const ofOne = `${formats} Of a closed month the files are the same bytes at every download.`
 const ofSeveral = `Of the warehouses you see: one, those of a region, or all. ${formats} Where some warehouses are closed and others are not, the state is \`mixed\` and every row says its own.`
 
+/** A page of a list, or one of its files. */
+const listed = <Page extends TSchema & { $id: string }>(page: Page) => ({
+  ...ref(page),
+  headers: {
+    [POSITION_HEADER]: {
+      type: 'string',
+      description:
+        'Of a CSV: the last movement of the month and all before it that it was made from (账簿位置), which pages and spreadsheets say themselves; of several warehouses the latest of theirs. Of a preview as it was when the file was begun'
+    },
+    'Repr-Digest': {
+      type: 'string',
+      description: 'Of a CSV whose SHA-256 the statement of a closed month holds: that hash, RFC 9530 (摘要)'
+    }
+  }
+})
+
 interface Exchange {
   request: FastifyRequest
   reply: FastifyReply
@@ -62,11 +89,12 @@ async function answered<Row extends { warehouse: string }, Totals>(
   listing: Listing<Row, Totals>
 ) {
   const { ctx } = request
-  const file = sendStatement({ request, reply }, scope, listing.table, {
-    rows: () => streamAcross(ctx, scope, listing.source),
+  if (!wantsFile(request)) return readStatementPage(ctx, scope, page, listing)
+  return sendStatement({ request, reply }, scope, listing.table, {
+    rows: streamAcross(ctx, scope, listing.source),
+    position: await positionOf(ctx, scope),
     sha256: await fileHashOf(ctx, scope, listing)
-  })
-  return (file as never) ?? readStatementPage(ctx, scope, page, listing)
+  }) as never
 }
 
 /** The statements of a month (R-FIN-2). */
@@ -82,7 +110,7 @@ export const statementRoutes: FastifyPluginAsyncTypebox = async (app) => {
         produces,
         params: PeriodParams,
         querystring: PartPageQuery,
-        response: { 200: ref(DepreciationPage), ...problems }
+        response: { 200: listed(DepreciationPage), ...problems }
       }
     },
     async (request, reply) => {
@@ -101,7 +129,7 @@ export const statementRoutes: FastifyPluginAsyncTypebox = async (app) => {
         description: ofSeveral,
         produces,
         querystring: ScopedPartPageQuery,
-        response: { 200: ref(DepreciationPage), ...problems }
+        response: { 200: listed(DepreciationPage), ...problems }
       }
     },
     async (request, reply) => {
@@ -121,7 +149,7 @@ export const statementRoutes: FastifyPluginAsyncTypebox = async (app) => {
         produces,
         params: PeriodParams,
         querystring: PartPageQuery,
-        response: { 200: ref(StockReportPage), ...problems }
+        response: { 200: listed(StockReportPage), ...problems }
       }
     },
     async (request, reply) => {
@@ -140,7 +168,7 @@ export const statementRoutes: FastifyPluginAsyncTypebox = async (app) => {
         description: ofSeveral,
         produces,
         querystring: ScopedPartPageQuery,
-        response: { 200: ref(StockReportPage), ...problems }
+        response: { 200: listed(StockReportPage), ...problems }
       }
     },
     async (request, reply) => {
@@ -160,7 +188,7 @@ export const statementRoutes: FastifyPluginAsyncTypebox = async (app) => {
         produces,
         params: PeriodParams,
         querystring: PageQuery,
-        response: { 200: ref(JournalPage), ...problems }
+        response: { 200: listed(JournalPage), ...problems }
       }
     },
     async (request, reply) => {
@@ -179,7 +207,7 @@ export const statementRoutes: FastifyPluginAsyncTypebox = async (app) => {
         description: ofSeveral,
         produces,
         querystring: ScopedPageQuery,
-        response: { 200: ref(JournalPage), ...problems }
+        response: { 200: listed(JournalPage), ...problems }
       }
     },
     async (request, reply) => {
@@ -262,7 +290,7 @@ export const statementRoutes: FastifyPluginAsyncTypebox = async (app) => {
         description: `Lots on hand at the end of the month with age, class of age and net book value; own goods unless consigned ones are asked for. ${ofSeveral}`,
         produces,
         querystring: AgingQuery,
-        response: { 200: ref(AgingPage), ...problems }
+        response: { 200: listed(AgingPage), ...problems }
       }
     },
     async (request, reply) => {
@@ -283,7 +311,7 @@ export const statementRoutes: FastifyPluginAsyncTypebox = async (app) => {
         description: `Lots, quantity, cost and net book value in each class, of all warehouses, of each region or of each warehouse. ${ofSeveral}`,
         produces,
         querystring: AgingSummaryQuery,
-        response: { 200: ref(AgingSummaryPage), ...problems }
+        response: { 200: listed(AgingSummaryPage), ...problems }
       }
     },
     async (request, reply) => {
@@ -292,12 +320,18 @@ export const statementRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const scope = await openScope(ctx, { ...query, period: query.period ?? currentMonth(ctx) })
       const grouped = (page: { limit?: number; cursor?: string | undefined }) =>
         agingGroups(ctx, scope, { by, ownership, ...page })
-      const file = sendStatement({ request, reply }, scope, AGING_SUMMARY_TABLE, {
-        rows: () => flat(scope.period, grouped)
-      })
-      if (file !== undefined) return file as never
-      const page = await inSnapshot(ctx, (snapshot) => agingGroups(snapshot, scope, { ...query, by, ownership }))
-      return { ...headerOf(scope), ownership, by, ...page }
+      if (wantsFile(request))
+        return sendStatement({ request, reply }, scope, AGING_SUMMARY_TABLE, {
+          rows: flat(scope.period, grouped),
+          position: await positionOf(ctx, scope)
+        }) as never
+      return inSnapshot(ctx, async (snapshot) => ({
+        ...headerOf(scope),
+        position: query.cursor === undefined ? await positionOf(snapshot, scope) : null,
+        ownership,
+        by,
+        ...(await agingGroups(snapshot, scope, { ...query, by, ownership }))
+      }))
     }
   )
 
@@ -311,7 +345,7 @@ export const statementRoutes: FastifyPluginAsyncTypebox = async (app) => {
         description: `Own goods issued in the month, less what came back and was reversed, by what they were issued to. The net book value is what the journal books to the role \`material-cost\`. ${ofSeveral}`,
         produces,
         querystring: ScopedPageQuery,
-        response: { 200: ref(MaterialCostPage), ...problems }
+        response: { 200: listed(MaterialCostPage), ...problems }
       }
     },
     async (request, reply) => {
@@ -334,8 +368,7 @@ async function* flat(
   let cursor: string | undefined
   do {
     const { items, nextCursor } = await grouped({ limit: GROUPS_AT_ONCE, cursor })
-    for (const { warehouse, region, buckets } of items)
-      for (const bucket of buckets) yield { period, warehouse, region, ...bucket }
+    for (const { buckets, ...group } of items) for (const bucket of buckets) yield { period, ...group, ...bucket }
     cursor = nextCursor ?? undefined
   } while (cursor !== undefined)
 }

@@ -279,6 +279,7 @@ export const AgingSummaryPage = named(
   Type.Object(
     {
       ...header,
+      ...position,
       ownership: Ownership,
       by: oneOf(AGING_GROUPS, 'What one item is of'),
       items: Type.Array(
@@ -286,6 +287,10 @@ export const AgingSummaryPage = named(
           {
             warehouse: nullable(WarehouseCode),
             region: nullable(Type.String()),
+            state: oneOf(
+              ['closed', 'preview', 'mixed'],
+              'Of the warehouses that were summed up; mixed: some are closed'
+            ),
             buckets: Type.Array(ref(AgedBucketView))
           },
           closed

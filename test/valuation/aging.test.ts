@@ -197,12 +197,17 @@ test('a closed month keeps its lots and names, own and consigned, and its statem
     { fromMonths: 13, toMonths: null, name: 'old', nameZh: '长' }
   ]
   const closed = '?period=2026-11&warehouse=AG01'
-  const files = () =>
-    Promise.all(
-      ['/v1/aging', '/v1/aging/summary'].flatMap((list) =>
-        (['json', 'csv', 'xlsx'] as const).map(async (as) => (await download(h, finance, list + closed, as)).sha256)
-      )
-    )
+  const files = async () => {
+    const hashes: string[] = []
+    for (const list of ['/v1/aging', '/v1/aging/summary']) {
+      for (const as of ['json', 'csv', 'xlsx'] as const) {
+        const { status, sha256 } = await download(h, finance, list + closed, as)
+        expect(status).toBe(200)
+        hashes.push(sha256)
+      }
+    }
+    return hashes
+  }
   const before = await files()
   expect((await finance.put('/v1/aging-buckets', { buckets })).status).toBe(200)
   expect(await files()).toEqual(before)

@@ -144,11 +144,13 @@ describe('the depreciation of one warehouse', () => {
     const csv = await download(h, finance, of('ST01', '2026-11', 'depreciation'), 'csv')
     expect(csv.headers['content-disposition']).toContain('ST01-2026-11-depreciation-preview.csv')
     const [sheet] = await sheetsOf(await download(h, finance, of('ST01', '2026-11', 'depreciation'), 'xlsx'))
-    expect(sheet?.rows.slice(0, 3).map(([cell]) => cell)).toEqual([
+    expect(sheet?.rows.slice(0, 4).map(([cell]) => cell)).toEqual([
       '折旧明细 Depreciation',
       '2026-11 · ST01',
-      '预览,未结账 preview, not closed'
+      '预览,未结账 preview, not closed',
+      `账簿位置 ledger position ${body.position}`
     ])
+    expect(csv.headers['bincard-ledger-position']).toBe(body.position)
   })
 
   test('what closing a month freezes is what its preview said just before', async () => {
@@ -189,11 +191,11 @@ describe('the depreciation of one warehouse', () => {
 
   test('a spreadsheet has headings in both languages, numbers as numbers and a row of totals', async () => {
     const [sheet] = await sheetsOf(await download(h, finance, of('ST01', '2026-10', 'depreciation'), 'xlsx'))
-    const headings = sheet?.rows[4] ?? []
+    const headings = sheet?.rows[5] ?? []
     expect(headings).toContain('货号\npart')
     expect(headings).toContain('净值\nnet book value')
     const cost = headings.indexOf('原值\ncost')
-    expect(sheet?.rows.slice(5).map((row) => row[cost])).toEqual([26.67, 175, 201.67])
+    expect(sheet?.rows.slice(6).map((row) => row[cost])).toEqual([26.67, 175, 201.67])
     expect(sheet?.rows.at(-1)?.[1]).toBe('合计 total')
   })
 })
@@ -226,6 +228,38 @@ describe('several warehouses', () => {
       ['preview', 'ST03']
     ])
     expect(csv.headers['content-disposition']).toContain('all-2026-10-depreciation-mixed.csv')
+  })
+
+  test('a spreadsheet says the state of every row as the CSV does', async () => {
+    for (const [path, states] of [
+      ['/v1/depreciation?period=2026-10', ['closed', 'closed', 'preview', 'preview']],
+      ['/v1/stock-report?period=2026-10', ['closed', 'closed', 'closed', 'preview', 'preview']]
+    ] as const) {
+      const [sheet] = await sheetsOf(await download(h, finance, path, 'xlsx'))
+      const at = sheet?.rows.findIndex(([cell]) => cell === '状态\nstate') ?? -1
+      expect(sheet?.rows.slice(at + 1, -1).map(([state]) => state)).toEqual(states)
+      expect(cells((await download(h, finance, path, 'csv')).text).map(([state]) => state)).toEqual(states)
+    }
+    const csv = await download(h, finance, '/v1/aging/summary?period=2026-10&by=warehouse', 'csv')
+    expect([...new Set(cells(csv.text).map((row) => `${row[2]} ${row[3]}`))]).toEqual([
+      'ST01 closed',
+      'ST02 preview',
+      'ST03 preview'
+    ])
+  })
+
+  test('every list says the ledger position it was made from, in every format', async () => {
+    for (const scope of ['warehouse=ST01', 'region=NORTH', '']) {
+      for (const list of ['depreciation', 'stock-report', 'journal', 'aging', 'aging/summary', 'material-cost']) {
+        const path = `/v1/${list}?period=2026-10&${scope}`
+        const { position } = (await finance.get(path)).body
+        expect(position).toMatch(/^[1-9][0-9]*$/)
+        const csv = await download(h, finance, path, 'csv')
+        expect([path, csv.headers['bincard-ledger-position']]).toEqual([path, position])
+        const [sheet] = await sheetsOf(await download(h, finance, path, 'xlsx'))
+        expect(sheet?.rows[3]?.[0]).toBe(`账簿位置 ledger position ${position}`)
+      }
+    }
   })
 
   test('a page goes on in the next warehouse', async () => {
@@ -356,7 +390,7 @@ describe('the statement', () => {
       '材料成本 Material cost'
     ])
     const [, , journal] = sheets
-    const headings = journal?.rows[4] ?? []
+    const headings = journal?.rows[5] ?? []
     const totals = journal?.rows.at(-1) ?? []
     expect(totals[headings.indexOf('借方\ndebit')]).toBe(totals[headings.indexOf('贷方\ncredit')])
   })

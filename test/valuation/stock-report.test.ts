@@ -214,7 +214,7 @@ describe('half a year of one warehouse with every kind of slip and a count at ev
     expect(csv.text.startsWith('\uFEFFperiod 会计期间,warehouse 仓库,part 货号')).toBe(true)
     expect(cells(csv.text)).toHaveLength(3)
     const [sheet] = await sheetsOf(await download(h, finance, path, 'xlsx'))
-    const headings = sheet?.rows[4] ?? []
+    const headings = sheet?.rows[5] ?? []
     expect(headings).toContain('期初原值\nopening cost')
     expect(headings).toContain('期末数量\nclosing quantity')
     const { totals } = await report('2026-07')
