@@ -85,6 +85,8 @@ create table count_line (
   counted_at timestamptz,
   -- Per lot where the counter counted lots: [{"lot": "12", "counted": "5", "expected": "6"}], decimals as text.
   lots jsonb,
+  -- The lot that a gain belongs to, found when the line was settled: what becomes of the lot later changes neither its cost nor its age.
+  gain_lot bigint,
   -- Of the variance, at the cost of the lots it concerns.
   variance_value numeric(18,2),
   cause text,

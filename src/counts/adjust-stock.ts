@@ -1,7 +1,8 @@
 // What an approved count does to the ledger: one slip that makes it agree, and a count that has again what could not be settled.
 //
 // - A loss leaves the lot that was counted short, else the oldest lots. A gain opens a new lot with the cost and the age of the
-//   lot it concerns; found goods that no lot knows have those of their paper. Consigned goods carry no cost.
+//   lot it belonged to when it was counted; found goods that no lot knew have those of their paper. Consigned goods carry no
+//   cost. It is what the signers signed: nothing is looked up anew.
 // - A line that cannot be posted (the goods are promised, or were not there yet on the day), or whose goods a slip adjusted by hand
 //   since they were counted, is left out with its reason and counted again; it never holds up the others.
 // It runs within the transaction of the last signature, once: the state of the count guards against a second run.
@@ -15,9 +16,8 @@ import { Refusal } from '../platform/errors.ts'
 import { postAdjustment, type SignedDocument } from '../slips/post-adjustment.ts'
 import type { Warehouse } from '../warehouses/directory.ts'
 import { EACH_LINE_OF } from './count-lines.ts'
-import type { Count } from './count.ts'
+import { GAIN, type Count } from './count.ts'
 import { holdOpening, openFollowUp } from './open-count.ts'
-import { LOT_CONCERNED } from './record-counts.ts'
 
 // In the order of opening and of the kernel: the number of counts, the month, then the balances by their key, all that this transaction will touch. Taken at once
 // here, so that posting and the count that follows only take again what is held.
@@ -59,8 +59,7 @@ select l.line_no as "countLine", l.part_id as "partId", part.number as part, par
      join lot on lot.warehouse_id = l.warehouse_id and lot.id = n.lot::bigint
     where n.counted <> n.expected
     union all
-   select l.counted - l.expected, null, coalesce(held.unit_cost, gone.unit_cost, l.unit_cost, 0), coalesce(held.received_on, gone.received_on, l.received_on)
-     from (values (1)) one (one) ${LOT_CONCERNED}
+   select l.counted - l.expected, null, coalesce(${GAIN.unitCost}, 0), ${GAIN.receivedOn}
     where l.lots is null and l.counted <> l.expected) a
   left join lateral (
     select s.number

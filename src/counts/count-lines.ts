@@ -25,7 +25,7 @@ export interface LineFacts {
   counters: number[]
   /** Who ever explained it, and whom they stood in for. */
   explainers: number[]
-  /** A lot of this balance was there once: a gain has its cost and age. */
+  /** A lot of this balance was there when a gain was counted, or had been: it has its cost and age. */
   hasLot: boolean
 }
 
@@ -33,7 +33,7 @@ const FACTS = statement<LineFacts>(`
 select l.line_no as line, part.number as part, l.ownership, l.condition, l.state, coalesce(${DIFFERS}, false) as differs, coalesce(${ADJUSTS}, false) as "isAdjusted",
        trim_scale(l.counted - l.expected)::text as variance, l.lots is not null as "isByLot", l.cause,
        coalesce(${TO_VERIFY}, false) as "needsVerification", ${countersOf('l')} as counters, l.explainers,
-       exists (select 1 from movement m where m.warehouse_id = l.warehouse_id and m.part_id = l.part_id and m.ownership = l.ownership and m.condition = l.condition) as "hasLot"
+       l.gain_lot is not null as "hasLot"
   from count_line l join part on part.id = l.part_id
  where l.warehouse_id = $1 and l.count_id = $2 and l.line_no = any ($3::int[])`)
 

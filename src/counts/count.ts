@@ -91,6 +91,7 @@ export interface CountLine {
   evidence: string | null
   explainedBy: string | null
   explainedAt: string | null
+  gainLot: string | null
   unitCost: string | null
   receivedOn: string | null
   costDocument: string | null
@@ -125,6 +126,18 @@ export const countersOf = (line: string): string => `
        from count_entry e cross join lateral (values (e.counted_by), (e.counted_for)) as counter (id)
       where e.warehouse_id = ${line}.warehouse_id and e.count_id = ${line}.count_id and e.line_no = ${line}.line_no and counter.id is not null) end)`
 
+const ofGainLot = (column: string): string =>
+  `(select lot.${column} from lot where lot.warehouse_id = l.warehouse_id and lot.id = l.gain_lot)`
+
+/**
+ * Cost and age of the gain of a line `l` that was not counted lot by lot, as SQL: of its paper, else of the lot it belongs to.
+ * This is what is shown, what is signed and what is posted.
+ */
+export const GAIN = {
+  unitCost: `coalesce(l.unit_cost, case when l.ownership = 'own' then ${ofGainLot('unit_cost')} end)`,
+  receivedOn: `coalesce(l.received_on, ${ofGainLot('received_on')})`
+} as const
+
 /** The columns of a `CountLine`, from `COUNT_LINE_FROM`. */
 export const COUNT_LINE_COLUMNS = `
   l.line_no as line, l.part_id as "partId", part.number as part, part.name, part.name_zh as "nameZh", part.specification, part.colour, part.unit,
@@ -139,7 +152,7 @@ export const COUNT_LINE_COLUMNS = `
       from count_entry e join person who on who.id = e.counted_by left join person absent on absent.id = e.counted_for
      where e.warehouse_id = l.warehouse_id and e.count_id = l.count_id and e.line_no = l.line_no) end as entries,
   l.cause, l.cause_note as "causeNote", l.evidence, case when l.cause is not null then explainer.username end as "explainedBy", l.explained_at as "explainedAt",
-  l.unit_cost::text as "unitCost", l.received_on::text as "receivedOn", l.cost_document as "costDocument",
+  l.gain_lot::text as "gainLot", ${GAIN.unitCost}::text as "unitCost", ${GAIN.receivedOn}::text as "receivedOn", l.cost_document as "costDocument",
   verifier.username as "verifiedBy", l.verified_at as "verifiedAt", l.verification_note as "verificationNote", l.objection,
   l.set_aside_because as "setAsideBecause", setter.username as "setAsideBy", l.adjusted_line_no as "adjustedLine", l.adjustment_problem as "adjustmentProblem"`
 
@@ -321,6 +334,7 @@ const UNSEEN = {
   evidence: null,
   explainedBy: null,
   explainedAt: null,
+  gainLot: null,
   unitCost: null,
   receivedOn: null,
   costDocument: null,
@@ -377,7 +391,7 @@ select jsonb_strip_nulls(jsonb_build_object(
                              'card', trim_scale(e.card)::text, 'expected', trim_scale(e.expected)::text)) order by e.id)
                       from count_entry e join person who on who.id = e.counted_by left join person absent on absent.id = e.counted_for
                      where e.warehouse_id = l.warehouse_id and e.count_id = l.count_id and e.line_no = l.line_no),
-         'cause', l.cause, 'causeNote', l.cause_note, 'evidence', l.evidence, 'unitCost', l.unit_cost::text, 'receivedOn', l.received_on, 'costDocument', l.cost_document)
+         'cause', l.cause, 'causeNote', l.cause_note, 'evidence', l.evidence, 'gainLot', l.gain_lot::text, 'unitCost', ${GAIN.unitCost}::text, 'receivedOn', ${GAIN.receivedOn}, 'costDocument', l.cost_document)
          else '{}' end) as content
   from count_line l join part on part.id = l.part_id
  where l.warehouse_id = $1 and l.count_id = $2

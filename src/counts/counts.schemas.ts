@@ -393,8 +393,15 @@ export const CountLineView = named(
       evidence: nullable(Type.String()),
       explainedBy: nullable(Type.String({ description: 'User name' })),
       explainedAt: nullable(Instant),
-      unitCost: nullable(UnitCost),
-      receivedOn: nullable(Day),
+      gainLot: nullable(
+        Type.String({
+          description: 'The lot that a gain belongs to, whose cost and age it has; kept when it is settled'
+        })
+      ),
+      unitCost: nullable(
+        Type.String({ ...UnitCost, description: 'What one of a gain costs: by its paper, or its lot' })
+      ),
+      receivedOn: nullable(Type.String({ ...Day, description: 'From when on a gain ages: by its paper, or its lot' })),
       costDocument: nullable(Type.String()),
       verifiedBy: nullable(Type.String({ description: 'User name' })),
       verifiedAt: nullable(Instant),

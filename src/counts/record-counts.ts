@@ -93,6 +93,7 @@ with given as (
          coalesce(by_lot.worth, case when l.ownership = 'consigned' then 0 else coalesce(held.unit_cost, gone.unit_cost, part.standard_cost, 0) * g.counted end) as worth,
          coalesce(by_lot.gain, greatest(g.counted - b.on_hand, 0)) as gain, coalesce(by_lot.loss, greatest(b.on_hand - g.counted, 0)) as loss,
          case when l.ownership = 'consigned' then 0 else coalesce(held.unit_cost, gone.unit_cost, part.standard_cost, 0) end as unit_value,
+         case when by_lot.figures is null and g.counted > b.on_hand then coalesce(held.id, gone.id) end as gain_lot,
          case when by_lot.figures is not null then by_lot.value
               when g.counted < b.on_hand then -coalesce(oldest.value, 0)
               when l.ownership = 'consigned' or g.counted = b.on_hand then 0
@@ -142,6 +143,7 @@ with given as (
      set state = g.outcome, rounds = l.rounds + 1, counted_by = $4, counted_for = g.counted_for, counted_at = $3::timestamptz, must_verify = g.disputed,
          counted = case when g.outcome = 'settled' then g.counted end, card = case when g.outcome = 'settled' then g.card end,
          expected = case when g.outcome = 'settled' then g.expected end, lots = case when g.outcome = 'settled' then g.figures end,
+         gain_lot = case when g.outcome = 'settled' then g.gain_lot end,
          variance_value = case when g.outcome = 'settled' then case when g.value <= -${MOST_WORTH} then -${MOST_WORTH} + 0.01 else g.value end end${EACH_LINE_OF('judged')}
 ), ${NOTED('judged')}
 select j.line, j.outcome, v.version from judged j cross join versioned v`)

@@ -160,6 +160,47 @@ test('found goods that no lot knows have the cost, the age and the charges of th
   await verified()
 })
 
+test('what is posted is what was signed: a gain keeps the cost and age it had when it was counted', async () => {
+  const part = await h.make.part()
+  await receive(part.number, '5', '10.00', '2026-09-05')
+  await receive(part.number, '5', '1000.00', '2026-11-05')
+  const { number } = await c.open()
+  await c.count(number, [{ line: 1, counted: '11' }])
+  const [{ lot }] = await lotsOf(part.number)
+  const kept = { gainLot: lot, unitCost: '10.0000', receivedOn: '2026-09-05', varianceValue: '10.00' }
+  expect(await c.lines(number)).toMatchObject([kept])
+  // The lot is gone before it is explained, and stays what it was.
+  await c.posted({ kind: 'issue', lines: [{ part: part.number, quantity: '5' }] })
+
+  const approved = await c.settle(number)
+
+  expect(await c.lines(number)).toMatchObject([kept])
+  expect(await moved(approved)).toEqual([[part.number, expect.any(String), '1', '10.00']])
+  expect((await slipOf(approved.adjustmentSlip)).lines).toMatchObject([{ receivedOn: '2026-09-05' }])
+  const { body } = await c.keeper.get(`/v1/slips/${approved.adjustmentSlip}/package`)
+  expect(body.signedContent.lines).toMatchObject([{ gainLot: lot, unitCost: '10.0000', receivedOn: '2026-09-05' }])
+  await verified()
+})
+
+test('what came in after they were found says nothing of found goods: their paper does', async () => {
+  const part = await h.make.part()
+  const { number } = await c.open()
+  await c.keeper.post(`/v1/counts/${number}/lines`, { part: part.number })
+  await c.count(number, [{ line: 1, counted: '2' }])
+  await receive(part.number, '5', '1000.00', '2026-11-19')
+  const explain = async (more: object) =>
+    (await c.explain(number, [{ line: 1, cause: 'found', ...more }])).results[0].problem?.code
+  expect(await explain({})).toBe('CostUndocumented')
+  expect(await explain({ unitCost: '100', costDocument: '发票 77', receivedOn: '2026-06-10' })).toBeUndefined()
+
+  expect(await moved(await c.settle(number))).toEqual([[part.number, expect.any(String), '2', '200.00']])
+  expect((await lotsOf(part.number)).map(({ receivedOn, unitCost }) => [receivedOn, unitCost])).toEqual([
+    ['2026-06-10', '100.0000'],
+    ['2026-11-19', '1000.0000']
+  ])
+  await verified()
+})
+
 test('goods found on a shelf that was empty are of the lot that was there last', async () => {
   const part = await h.make.part()
   await receive(part.number, '5', '10.00', '2026-09-05')
