@@ -35,7 +35,7 @@ export interface Missing {
 
 export interface Checklist {
   missing: Missing[]
-  /** What does not keep the month open: slips that will have to be dated anew once it is closed, goods that nobody counted. */
+  /** What does not keep the month open: slips that will have to be written anew once it is closed, goods that nobody counted, slips that the count does not know. */
   warnings: { detail: string; documents: string[] }[]
 }
 
@@ -119,6 +119,18 @@ select part.number as part, u.ownership, u.condition, count(*) over ()::int as t
   from uncounted u join part on part.id = u.part_id
  order by part.number, u.ownership, u.condition limit ${NAMED_OFFENDERS}`)
 
+// Stock of the month that changed after its month-end count was handed in, other than by what that count found. A slip of a month
+// that was closed by then cannot be among them: those months are not looked through.
+const AFTER_COUNT = statement<{ number: string; total: number }>(`
+select s.number, count(*) over ()::int as total
+  from stock_count c
+ cross join lateral (select coalesce(min(period) filter (where closed_at > c.submitted_at), (max(period) + interval '1 month')::date, '0001-01-01') as first_open
+                       from stock_period where warehouse_id = $1 and state = 'closed') closed
+  join slip s on s.warehouse_id = $1 and s.occurred_on >= closed.first_open and s.occurred_on < ${NEXT}
+   and s.state = 'posted' and s.posted_at > c.submitted_at and s.id is distinct from c.adjustment_slip_id
+ where c.warehouse_id = $1 and c.kind = 'month-end' and c.period = $2::date and c.state = 'approved'
+ order by s.number limit ${NAMED_OFFENDERS}`)
+
 /**
  * @param period the month, `2026-10`
  * @returns nothing missing if it may be closed now
@@ -165,10 +177,17 @@ export async function closingChecklist(ctx: Context, warehouse: Warehouse, perio
   const warnings: Checklist['warnings'] = []
   if (found.unfinished.length > 0)
     warnings.push({
-      detail: `not signed by all and dated into ${period} or before: ${some(found.unfinished)}; once the month is closed they must be dated later`,
+      detail: `not signed by all and dated into ${period} or before: ${some(found.unfinished)}; once the month is closed they must be cancelled and written anew with a later day`,
       documents: found.unfinished
     })
   if (found.count?.state === 'approved') {
+    const after = await run(ctx, AFTER_COUNT, [warehouse.id, firstDay(period)])
+    const numbers = after.map(({ number }) => number)
+    if (numbers.length > 0)
+      warnings.push({
+        detail: `dated into ${period} or before and posted after its count ${found.count.number} was submitted: ${some(numbers)}${after[0]?.total === 1 ? '' : ` (${after[0]?.total} slips)`}; what they moved was not counted as it is in the ledger: look at the shelf again, or open a cycle count`,
+        documents: numbers
+      })
     const uncounted = await run(ctx, UNCOUNTED, [warehouse.id, firstDay(period), ctx.config.BUSINESS_TIME_ZONE])
     const [{ total } = { total: 0 }] = uncounted
     if (total > 0)

@@ -51,7 +51,7 @@ export const ClosingView = named(
       }),
       warnings: Type.Array(Type.Object({ detail: Type.String(), documents: Documents }, closed), {
         description:
-          'What does not keep the month open: slips that have to be dated later once it is closed, goods on hand that no approved count has counted'
+          'What does not keep the month open: slips that have to be written anew once it is closed, slips posted after the month-end count was submitted, goods on hand that no approved count has counted'
       })
     },
     {

@@ -203,6 +203,27 @@ describe('what keeps a month open (R-FIN-1)', () => {
   })
 })
 
+test('slips that change the month after its count was handed in are said, and do not keep it open', async () => {
+  const office = await openOffice()
+  const part = await office.stocked({ quantity: '20' })
+  const line = { part: part.number, quantity: '1' }
+  h.clock.set('2026-10-01T08:00')
+  await office.posted({ kind: 'issue', occurredOn: '2026-09-29', lines: [line] })
+  h.clock.set('2026-10-01T09:00')
+  const count = await office.countMonth('2026-09')
+  const warnings = async () => (await office.finance.get(path(office.warehouse, '2026-09'))).body.warnings
+  expect(await warnings()).toEqual([])
+
+  h.clock.set('2026-10-01T10:00')
+  await office.posted({ kind: 'issue', lines: [line] })
+  expect(await warnings()).toEqual([])
+  const { number } = await office.posted({ kind: 'issue', occurredOn: '2026-09-30', lines: [line] })
+
+  const said = [{ detail: expect.stringContaining(count.number), documents: [number] }]
+  expect(await warnings()).toEqual(said)
+  expect((await office.close('2026-09')).body).toMatchObject({ state: 'closed', missing: [], warnings: said })
+})
+
 describe('the order of months', () => {
   test('months are closed in order, from the first in which anything moved; earlier ones close with it', async () => {
     const office = await openOffice()
