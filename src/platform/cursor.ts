@@ -1,14 +1,30 @@
 import { Refusal } from './errors.ts'
 
+/** What a value of a key is: text, a bigint as text, or a whole number. */
+export type KeyKind = 'text' | 'id' | 'integer'
+
+const IS_KIND: Record<KeyKind, (value: string | number) => boolean> = {
+  text: (value) => typeof value === 'string',
+  id: (value) => typeof value === 'string' && /^\d{1,18}$/.test(value),
+  integer: (value) => typeof value === 'number'
+}
+
 /**
  * Keyset cursors: the sort key of the last row, opaque to the client.
- * @param columns how many values the key has; a cursor of another list is refused
+ * @param columns how many values the key has, or of what kind each is; a cursor of another list is refused
  */
-export function readCursor(cursor: string | undefined, columns: number): (string | number)[] | null {
+export function readCursor(
+  cursor: string | undefined,
+  columns: number | readonly KeyKind[]
+): (string | number)[] | null {
   if (cursor === undefined) return null
+  const isKey = (key: (string | number)[]): boolean =>
+    typeof columns === 'number'
+      ? key.length === columns
+      : key.length === columns.length && columns.every((kind, place) => IS_KIND[kind](key[place] ?? ''))
   try {
     const key: unknown = JSON.parse(Buffer.from(cursor, 'base64url').toString())
-    if (Array.isArray(key) && key.length === columns && key.every(isKeyValue)) return key
+    if (Array.isArray(key) && key.every(isKeyValue) && isKey(key)) return key
   } catch {
     // falls through to the refusal: the text was not one of our cursors
   }

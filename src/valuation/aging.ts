@@ -181,7 +181,7 @@ export const agingSource = (filter: AgingFilter): RowSource<AgingRow> => {
     ...row
   })
   return {
-    keyLength: 3,
+    key: ['text', 'text', 'id'],
     keyOf: ({ part, condition, lot }) => [part, condition, lot],
     page: async (ctx, month, { after, limit }) =>
       (await run<Bare>(ctx, { text: textOf(month) }, values(month, after ?? FIRST, limit))).map((row) =>
@@ -310,7 +310,7 @@ export async function agingGroups(
   }: { by: (typeof AGING_GROUPS)[number]; ownership: Ownership; limit?: number; cursor?: string | undefined }
 ): Promise<{ items: AgingGroup[]; nextCursor: string | null }> {
   const keyOf = { all: () => '', region: ({ region }: ScopedWarehouse) => region, warehouse: codeOf }[by]
-  const [after] = readCursor(cursor, 1) ?? [null]
+  const [after] = readCursor(cursor, ['text']) ?? [null]
   const members = Map.groupBy(
     warehouses.filter((warehouse) => after === null || keyOf(warehouse) > String(after)),
     keyOf

@@ -92,7 +92,7 @@ const whole = (month: BookedMonth, row: BareRow): MaterialCostRow => ({
 /** What a warehouse issued in a month, by purpose and reference. */
 export const materialCostSource: RowSource<MaterialCostRow> = {
   isOfWhatMoved: true,
-  keyLength: 2,
+  key: ['text', 'text'],
   keyOf: ({ purpose, reference }) => [purpose, reference ?? ''],
   page: async (ctx, month, { after, limit }) =>
     (await run(ctx, PAGE, values(month, after ?? FIRST, limit))).map((row) => whole(month, row)),

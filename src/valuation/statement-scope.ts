@@ -5,7 +5,7 @@ import { IsolationLevel } from '@mikro-orm/postgresql'
 import { requireSight, sightOf, type Context } from '../identity/actor.ts'
 import { findRegion } from '../identity/identity.queries.ts'
 import { within } from '../platform/context.ts'
-import { cursorInvalid, pageFrom, readCursor } from '../platform/cursor.ts'
+import { pageFrom, readCursor, type KeyKind } from '../platform/cursor.ts'
 import { run, statement } from '../platform/database.ts'
 import { notFound, Refusal } from '../platform/errors.ts'
 import { warehouseByCode } from '../warehouses/directory.ts'
@@ -177,7 +177,7 @@ const monthOf = ({ id, code, sha256 }: ScopedWarehouse, period: string): BookedM
 export interface RowSource<Row extends { warehouse: string }> {
   /** True if a warehouse in which nothing moved in the month has no rows. */
   isOfWhatMoved?: boolean
-  keyLength: number
+  key: readonly KeyKind[]
   keyOf(row: Row): (string | number)[]
   /** @param after the key to go on after */
   page(
@@ -204,11 +204,10 @@ export async function pageAcross<Row extends { warehouse: string }>(
   { limit = 50, cursor }: { limit?: number | undefined; cursor?: string | undefined },
   source: RowSource<Row>
 ): Promise<{ items: Row[]; nextCursor: string | null }> {
-  const [code, ...key] = readCursor(cursor, source.keyLength + 1) ?? ['']
-  if (typeof code !== 'string') throw cursorInvalid(cursor)
+  const [code = '', ...key] = readCursor(cursor, ['text', ...source.key]) ?? []
   const rows: Row[] = []
   for (const warehouse of warehouses) {
-    if (!hasRows(warehouse, source) || warehouse.code < code) continue
+    if (!hasRows(warehouse, source) || warehouse.code < String(code)) continue
     const after = warehouse.code === code ? key : undefined
     rows.push(...(await source.page(ctx, monthOf(warehouse, period), { after, limit: limit + 1 - rows.length })))
     if (rows.length > limit) break

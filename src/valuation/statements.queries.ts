@@ -61,7 +61,7 @@ interface PartFilter {
 
 export const depreciationListing = ({ part }: PartFilter): Listing<DepreciationRow, DepreciationTotals> => ({
   source: {
-    keyLength: 3,
+    key: ['text', 'text', 'id'],
     keyOf: ({ part: number, condition, lot }) => [number, condition, lot],
     page: (ctx, month, { after, limit }) =>
       depreciationRows(ctx, month, { partId: part?.id, after: after as DepreciationKey | undefined, limit }),
@@ -74,7 +74,7 @@ export const depreciationListing = ({ part }: PartFilter): Listing<DepreciationR
 
 export const stockReportListing = ({ part }: PartFilter): Listing<StockReportRow, StockReportTotals> => ({
   source: {
-    keyLength: 3,
+    key: ['text', 'text', 'text'],
     keyOf: ({ part: number, ownership, condition }) => [number, ownership, condition],
     page: (ctx, month, { after, limit }) =>
       stockReportRows(ctx, month, { partId: part?.id, after: after as StockReportKey | undefined, limit }),
@@ -87,10 +87,10 @@ export const stockReportListing = ({ part }: PartFilter): Listing<StockReportRow
 
 export const journalListing: Listing<JournalRow, JournalTotals> = {
   source: {
-    keyLength: 1,
+    key: ['integer'],
     keyOf: ({ line }) => [line],
     page: (ctx, month, { after, limit }) =>
-      journalRows(ctx, month, { after: after === undefined ? 0 : Math.max(0, Number(after[0]) || 0), limit }),
+      journalRows(ctx, month, { after: after === undefined ? 0 : Math.max(0, Number(after[0])), limit }),
     stream: async function* (ctx, month) {
       yield* await journalRows(ctx, month)
     }

@@ -493,6 +493,28 @@ describe('what is refused', () => {
       400,
       'CursorInvalid'
     ],
+    ...(
+      [
+        ['depreciation', ['W', 1, 2, 3]],
+        ['depreciation', ['W', 'a', 'b', 'c']],
+        ['depreciation', ['W', 'a', 'b']],
+        ['depreciation', ['W', 'a', 'b', '99999999999999999999']],
+        ['stock-report', ['W', 1, 2, 3]],
+        ['stock-report', ['ST01', 'a', 'own', 3]],
+        ['journal', ['ST01', 'x']],
+        ['journal', ['ST01', 1, 2]],
+        ['aging', ['W', 'a', 'b', 3]],
+        ['aging/summary', [5]],
+        ['material-cost', ['ST01', 1, 2]]
+      ] as const
+    ).map(
+      ([list, key]) =>
+        [
+          `/v1/${list}?period=2026-10&cursor=${Buffer.from(JSON.stringify(key)).toString('base64url')}`,
+          400,
+          'CursorInvalid'
+        ] as const
+    ),
     ['/v1/aging?bucket=old', 422, 'BucketUnknown'],
     ['/v1/aging/summary?by=country', 400, 'InvalidInput']
   ] as const)('%s is answered %i %s', async ([path, status, code]) => {
