@@ -231,7 +231,7 @@ async function statementCsv(sql: Client, url: string): Promise<void> {
     })
     const copied = await seconds(() =>
       sql.query(
-        `select sum(length(line.text)) from (select d::text from depreciation_line d where warehouse_id = ${BIG} and period = '${PERIOD}-01' order by part_id, lot_id offset 0) line`
+        `select sum(length(line.text)) from (select d::text as text from depreciation_line d where warehouse_id = ${BIG} and period = '${PERIOD}-01' order by part_id, lot_id offset 0) line`
       )
     )
     print({
