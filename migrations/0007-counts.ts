@@ -49,6 +49,8 @@ create table stock_count (
   reported_at timestamptz,
   reported_by int references person (id),
   report_note text,
+  -- What was reported: the content hash of that moment.
+  reported_hash text,
   constraint stock_count_pkey primary key (warehouse_id, id),
   constraint stock_count_number_unique unique (warehouse_id, number),
   constraint stock_count_kind_known check (kind in ('month-end', 'cycle')),

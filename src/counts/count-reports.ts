@@ -35,6 +35,7 @@ export const CountReport = named(
       countState: nullable(oneOf(COUNT_STATES, 'State of that count')),
       sentAt: nullable(Instant),
       sentBy: nullable(Type.String({ description: 'User name' })),
+      late: Type.Boolean({ description: 'It was sent, and after the day it was due' }),
       note: nullable(Type.String())
     },
     { description: 'How far a warehouse is with the report of its month-end count (盘点上报)' }
@@ -56,8 +57,16 @@ export const reportDueOn = (period: string): string =>
   Temporal.PlainYearMonth.from(period).add({ months: 1 }).toPlainDate({ day: DUE_DAY }).toString()
 
 // A report counts as sent if and only if it was sent after the count was last submitted: a count that was sent back and counted
-// again is reported again.
-const IS_SENT = `c.state in ('awaiting-signatures', 'approved') and c.reported_at >= c.submitted_at`
+// again is reported again, and so is one whose lines changed, be it within the same instant.
+const IS_SENT = `c.state in ('awaiting-signatures', 'approved') and c.reported_at >= c.submitted_at and c.reported_hash = c.content_hash`
+
+const NEXT = `($2::date + interval '1 month')::date`
+
+// Somebody wrote it down by the end of the month, or something moved: what was there before the service knew of it is brought in
+// with the day it came.
+const WAS_THERE = `(
+  least(w.named_at, (select min(from_at) from warehouse_name where warehouse_id = w.id)) < ${NEXT}::timestamp at time zone $11
+         or exists (select 1 from movement m where m.warehouse_id = w.id and m.occurred_on < ${NEXT}))`
 
 const reports = `
 select * from (
@@ -69,18 +78,19 @@ select * from (
               else 'counted' end as state,
          c.number as count, c.state as "countState",
          case when ${IS_SENT} then c.reported_at end as "sentAt", case when ${IS_SENT} then sender.username end as "sentBy",
+         coalesce(${IS_SENT} and (c.reported_at at time zone $11)::date > $3::date, false) as late,
          case when ${IS_SENT} then c.report_note end as note
     from warehouse w
     join region on region.id = w.region_id
     left join stock_count c on c.warehouse_id = w.id and c.period = $2::date and c.kind = 'month-end' and c.state <> 'cancelled'
     left join person sender on sender.id = c.reported_by
-   where (w.closed_on is null or w.closed_on >= $2::date + interval '1 month')
+   where (w.closed_on is null or w.closed_on >= ${NEXT}) and ${WAS_THERE}
      and ($5 or w.id = any ($6::int[]) or w.region_id = any ($7::int[]))
      and ($8::text is null or region.code = $8) and w.code > $10
 ) r
  where ($9::text is null or r.state = $9)
  order by r.warehouse`
-const PAGE = statement<CountReport>(`${reports} limit $11`)
+const PAGE = statement<CountReport>(`${reports} limit $12`)
 
 function valuesOf(ctx: Context, { period, region, state }: ReportFilter, after: string | number = '') {
   const { everywhere, warehouseIds, regionIds } = sightOf(ctx)
@@ -94,7 +104,8 @@ function valuesOf(ctx: Context, { period, region, state }: ReportFilter, after: 
     regionIds,
     region ?? null,
     state ?? null,
-    after
+    after,
+    ctx.config.BUSINESS_TIME_ZONE
   ]
 }
 
@@ -103,11 +114,20 @@ const sentAtOf = (row: CountReport): CountReport => ({
   sentAt: row.sentAt === null ? null : instant(row.sentAt)
 })
 
+function requireBegun(ctx: Context, period: string): void {
+  const thisMonth = ctx.clock.today().slice(0, 7)
+  if (period <= thisMonth) return
+  throw new Refusal('PeriodNotBegun', 422, `${period} has not begun; ask for ${thisMonth} or a month before it`, {
+    errors: [{ pointer: '?period', detail: 'has not begun', sent: period, accepted: `${thisMonth} or earlier` }]
+  })
+}
+
 /**
- * The reports of a month, one for every warehouse in sight that was open when the month ended, by warehouse code.
- * @throws Refusal 404 for a region that does not exist
+ * The reports of a month, one for every warehouse in sight that was there and open when the month ended, by warehouse code.
+ * @throws Refusal 404 for a region that does not exist, 422 `PeriodNotBegun`
  */
 export async function listCountReports(ctx: Context, { limit = 50, cursor, ...filter }: ReportFilter) {
+  requireBegun(ctx, filter.period)
   const [after] = readCursor(cursor, 1) ?? ['']
   const rows = await run(ctx, PAGE, [...valuesOf(ctx, filter, after), limit + 1])
   if (rows.length === 0 && filter.region !== undefined) await findRegion(ctx, filter.region)
@@ -116,6 +136,7 @@ export async function listCountReports(ctx: Context, { limit = 50, cursor, ...fi
 
 /** The same as a stream of all. */
 export async function countReportStream(ctx: Context, filter: ReportFilter): Promise<AsyncGenerator<CountReport>> {
+  requireBegun(ctx, filter.period)
   if (filter.region !== undefined) await findRegion(ctx, filter.region)
   return (async function* () {
     for await (const row of rowsOf<CountReport>(ctx, reports, valuesOf(ctx, filter))) yield sentAtOf(row)
@@ -134,6 +155,7 @@ export const COUNT_REPORT_COLUMNS: Partial<Record<keyof CountReport, string>> = 
   countState: 'count state 盘点状态',
   sentAt: 'sent at 上报时间',
   sentBy: 'sent by 上报人',
+  late: 'late 迟报',
   note: 'note 备注'
 }
 
@@ -149,8 +171,8 @@ export const CountReportBody = named(
 
 const SEND = statement<{ version: number }>(`
 with sent as (
-  update stock_count set reported_at = $3, reported_by = $4, report_note = $5, version = version + 1
-   where warehouse_id = $1 and id = $2 and (reported_at is null or reported_at < submitted_at)
+  update stock_count set reported_at = $3, reported_by = $4, report_note = $5, reported_hash = content_hash, version = version + 1
+   where warehouse_id = $1 and id = $2 and (reported_at is null or reported_at < submitted_at or reported_hash is distinct from content_hash)
   returning version
 ), noted as (
   insert into document_event (warehouse_id, document_id, occurred_at, person_id, event, details)

@@ -60,6 +60,7 @@ test('head office sees how far each warehouse is, from nothing to sent, and what
     state: 'sent',
     sentAt: '2026-12-05T16:00:00Z',
     sentBy: at.keeper.person.username,
+    late: true,
     note: '盘点表已寄出'
   })
   const { items } = must(await at.keeper.get(`/v1/counts/${number}/history`), 200)
@@ -113,7 +114,11 @@ test('a count that was sent back is reported anew when it is submitted anew', as
   expect(await reportOf(headOffice, at)).toMatchObject({ state: 'counted', sentAt: null })
   h.clock.advance({ hours: 1 })
   must(await finance.post(`/v1/counts/${number}/report`), 200)
-  expect(await reportOf(headOffice, at)).toMatchObject({ state: 'sent', sentBy: finance.person.username })
+  expect(await reportOf(headOffice, at)).toMatchObject({
+    state: 'sent',
+    sentBy: finance.person.username,
+    late: false
+  })
   // Also when it is approved.
   await at.signCount(number)
   expect(await reportOf(headOffice, at)).toMatchObject({ state: 'sent', countState: 'approved' })
@@ -122,7 +127,8 @@ test('a count that was sent back is reported anew when it is submitted anew', as
 test('a cancelled count is none, and a warehouse that was closed when the month ended reports nothing', async () => {
   h.clock.set('2026-11-30T18:00')
   const { at, number } = await counted()
-  must(await at.keeper.post(`/v1/counts/${number}/cancellation`, { reason: 'begun by mistake' }), 200)
+  const finance = at.signers['finance-supervisor']
+  must(await finance.post(`/v1/counts/${number}/cancellation`, { reason: 'begun by mistake' }), 200)
   expect(await reportOf(headOffice, at)).toMatchObject({ state: 'not-opened', count: null })
   const closing = async (closedOn: string | null) => {
     await h.sql('update warehouse set closed_on = $2 where id = $1', [at.warehouseId, closedOn])
@@ -154,14 +160,58 @@ test('who asks sees the warehouses of their own sight, filtered by region and st
     expect((await headOffice.get(`/v1/count-reports?${query}`)).status, query).toBe(400)
 })
 
+test('a report is of what was submitted, also where it is submitted anew at the same instant', async () => {
+  h.clock.set('2026-11-30T18:00')
+  const { at, number } = await counted()
+  await at.submit(number)
+  must(await at.keeper.post(`/v1/counts/${number}/report`), 200)
+  const finance = at.signers['finance-supervisor']
+  const refusal = { duty: 'finance-supervisor', decision: 'refuse', comment: 'somebody found goods' }
+  must(await finance.post(`/v1/counts/${number}/signatures`, refusal), 200)
+  const { number: part } = await h.make.part()
+  must(await at.keeper.post(`/v1/counts/${number}/lines`, { part }), 201)
+  await at.count(number, [{ part, counted: '0' }])
+  await at.submit(number)
+  expect(await reportOf(headOffice, at)).toMatchObject({ state: 'counted', sentAt: null, late: false })
+  must(await at.keeper.post(`/v1/counts/${number}/report`), 200)
+  expect(await reportOf(headOffice, at)).toMatchObject({ state: 'sent' })
+})
+
+test('a warehouse reports from the month on in which it was written down or something moved', async () => {
+  h.clock.set('2026-11-30T18:00')
+  const at = await openCounting(h)
+  await h.sql(`update warehouse set named_at = '2026-10-31T16:00:00Z' where id = $1`, [at.warehouseId])
+  const isListed = async (period: string) => (await reportOf(headOffice, at, period)) !== undefined
+  expect([await isListed('2026-10'), await isListed('2026-11')]).toEqual([false, true])
+  const { number: part } = await h.make.part()
+  await at.posted({ kind: 'receipt', occurredOn: '2026-09-10', lines: [{ part, quantity: '1', unitCost: '1' }] })
+  expect([await isListed('2026-08'), await isListed('2026-09')]).toEqual([false, true])
+  await h.sql(
+    `insert into warehouse_name (warehouse_id, name, from_at, to_at) values ($1, 'of old', '2026-07-01', '2026-10-31T16:00:00Z')`,
+    [at.warehouseId]
+  )
+  expect([await isListed('2026-06'), await isListed('2026-07')]).toEqual([false, true])
+})
+
+test('a month that has not begun has no reports', async () => {
+  h.clock.set('2026-11-30T18:00')
+  for (const period of ['9999-12', '2026-12'])
+    for (const accept of ['application/json', 'text/csv'])
+      expect(await headOffice.get(`/v1/count-reports?period=${period}`, { accept })).toMatchObject({
+        status: 422,
+        body: { code: 'PeriodNotBegun' }
+      })
+  expect(must(await headOffice.get('/v1/count-reports?period=0001-01'), 200).items).toEqual([])
+})
+
 test('the 4,000 warehouses of a network are paged by code, each once, and leave as CSV', async () => {
   h.clock.set('2026-12-06T09:00')
   const network = await h.sql<{ id: number }>(
-    `insert into warehouse (code, name, kind, region_id) select 'N' || lpad(n::text, 4, '0'), 'outlet ' || n, 'outlet', (select min(id) from region) from generate_series(1, 4000) n returning id`
+    `insert into warehouse (code, name, kind, region_id, named_at) select 'N' || lpad(n::text, 4, '0'), 'outlet ' || n, 'outlet', (select min(id) from region), '2026-01-01' from generate_series(1, 4000) n returning id`
   )
   await h.sql(
-    `insert into stock_count (warehouse_id, number, kind, state, period, scope, position, opened_at, opened_by, duties, submitted_at, reported_at, reported_by)
-     select w, 'N' || w || '-CNT-202611-00001', 'month-end', 'awaiting-signatures', '2026-11-01', '{}', 0, now(), 0, '{a,b,c}', now(), case when w % 2 = 0 then now() end, case when w % 2 = 0 then 0 end
+    `insert into stock_count (warehouse_id, number, kind, state, period, scope, position, opened_at, opened_by, duties, submitted_at, content_hash, reported_at, reported_by, reported_hash)
+     select w, 'N' || w || '-CNT-202611-00001', 'month-end', 'awaiting-signatures', '2026-11-01', '{}', 0, now(), 0, '{a,b,c}', now(), 'hash', case when w % 2 = 0 then now() end, case when w % 2 = 0 then 0 end, case when w % 2 = 0 then 'hash' end
        from unnest($1::int[]) w`,
     [network.map(({ id }) => id)]
   )
