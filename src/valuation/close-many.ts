@@ -17,7 +17,7 @@ import { inTransaction } from '../platform/context.ts'
 import { pageFrom, readCursor } from '../platform/cursor.ts'
 import { run, statement } from '../platform/database.ts'
 import { notFound, problemType, Refusal } from '../platform/errors.ts'
-import { closePeriod, makeRoom, notClosable } from './close-period.ts'
+import { closePeriod, makeRoom, notClosable, requireLikelyPeriod } from './close-period.ts'
 import { notOver } from './closing-checklist.ts'
 import type { ClosingRunSummary, ClosingRunView, UnclosedWarehouse } from './closing.schemas.ts'
 import { firstDay } from './depreciation.ts'
@@ -55,9 +55,9 @@ export async function startClosingRun(
   { period, region }: { period: string; region?: string | undefined }
 ): Promise<{ id: string; period: string; region: string | null; total: number }> {
   const regionId = await requireFinanceOf(ctx, region)
+  requireLikelyPeriod(period)
   const early = notOver(ctx, period)
   if (early !== undefined) throw notClosable(period, [early])
-  await makeRoom(ctx, period)
   try {
     return await inTransaction(ctx, async (inner) => {
       const [started] = await run(inner, START, [
@@ -139,6 +139,7 @@ export async function continueClosingRun(
 ): Promise<{ settled: number }> {
   const [begun] = await run(ctx, BEGIN, [id, ctx.clock.now().toString()])
   if (begun === undefined) return { settled: 0 }
+  // Beforehand, or the lanes would wait for the first of them.
   await makeRoom(ctx, begun.period)
   let settled = 0
   const lane = async () => {

@@ -28,7 +28,13 @@ export interface Closing extends Checklist {
 
 /** No slip is dated earlier. */
 const FIRST_PERIOD = '2000-01'
-const ENSURE = statement<never>('select ensure_statement_partitions($1::date)')
+// A month before anything moved anywhere has no rows, and needs no place for them.
+const ENSURE = statement<never>(`
+select ensure_statement_partitions($1::date)
+ where exists (select from movement where occurred_on < ($1::date + interval '1 month')::date)`)
+const HAS_ROOM = statement<{ is: boolean }>(
+  `select to_regclass('stock_report_line_' || to_char($1::date, 'YYYY_MM')) is not null as "is"`
+)
 // How long a month end takes depends on the stock; requests have a limit, and this is one that may be long. For few lots planning
 // its statements costs more than running them, so that a plan for any warehouse does; many lots have one of their own.
 const PREPARE = statement<never>(`
@@ -71,13 +77,22 @@ export async function closePeriod(
   const warehouse = await warehouseByCode(ctx, code)
   requireDuty(ctx, ['finance-supervisor', 'hq-finance'], warehouse)
   if (dryRun) return readClosing(ctx, { warehouse: code, period })
-  // There is a lock for every month since the last closed one: the year 9999 would take all that the server has.
-  if (notOver(ctx, period) !== undefined) await requireClosable(ctx, warehouse, period)
-  await makeRoom(ctx, period)
+  requireLikelyPeriod(period)
+  const isOver = notOver(ctx, period) === undefined
+  const [room] = isOver ? await run(ctx, HAS_ROOM, [firstDay(period)]) : []
+  const isRoomMissing = room?.is !== true
+  // Asked beforehand: what is refused leaves no table behind, and takes no locks. There is one for every month since the last closed
+  // one, and for the year 9999 a server has not enough.
+  if (isRoomMissing) {
+    await requireClosable(ctx, warehouse, period)
+    await makeRoom(ctx, period)
+  }
   return inTransaction(ctx, async (inner) => {
     await run(inner, PREPARE, [warehouse.id])
     await run(inner, LOCK, [warehouse.id, firstDay(period)])
     const checklist = await requireClosable(inner, warehouse, period)
+    // The first movement of all may have come since.
+    if (isRoomMissing) await makeRoom(inner, period)
     for (const { period: skipped } of await run(inner, SKIPPED, [warehouse.id, firstDay(period)]))
       await freeze(inner, warehouse, skipped)
     await runDepreciation(inner, { warehouseId: warehouse.id, period })
@@ -102,15 +117,18 @@ async function requireClosable(ctx: Context, warehouse: Warehouse, period: strin
   return checklist
 }
 
-/** Makes sure that the rows of a month have their place; a month that is not over, or of no goods, is given none. */
+/** @throws Refusal 422 `PeriodTooEarly` */
+export function requireLikelyPeriod(period: string): void {
+  if (period >= FIRST_PERIOD) return
+  throw new Refusal('PeriodTooEarly', 422, `no goods here are older than ${FIRST_PERIOD}; check the year of ${period}`)
+}
+
+/**
+ * Makes sure that the rows of a month have their place; a month that is not over, or of no goods, is given none. Others who want the
+ * same wait until the transaction ends: it is best one of its own, before the one that closes.
+ */
 export async function makeRoom(ctx: Context, period: string): Promise<void> {
-  if (period < FIRST_PERIOD)
-    throw new Refusal(
-      'PeriodTooEarly',
-      422,
-      `no goods here are older than ${FIRST_PERIOD}; check the year of ${period}`
-    )
-  if (period < ctx.clock.today().slice(0, 7)) await run(ctx, ENSURE, [firstDay(period)])
+  if (notOver(ctx, period) === undefined) await run(ctx, ENSURE, [firstDay(period)])
 }
 
 async function refuseClosed(ctx: Context, warehouse: Warehouse, period: string): Promise<void> {
@@ -162,13 +180,17 @@ async function freeze(ctx: Context, warehouse: Warehouse, period: string): Promi
   return { warehouse: warehouse.code, period, state: 'closed', closedBy: ctx.actor.username, closedAt: at, sha256 }
 }
 
-/** Whether a month is closed, and if not, what is missing. For whoever sees the warehouse: most of it is not finance's to mend. */
+/**
+ * Whether a month is closed, and if not, what is missing. For whoever sees the warehouse: most of it is not finance's to mend.
+ * @throws Refusal 404, 422 `PeriodTooEarly`
+ */
 export async function readClosing(
   ctx: Context,
   { warehouse: code, period }: { warehouse: string; period: string }
 ): Promise<Closing> {
   const warehouse = await warehouseByCode(ctx, code)
   requireSight(ctx, warehouse)
+  requireLikelyPeriod(period)
   const frozen = await frozenStatement(ctx, { warehouseId: warehouse.id, period })
   if (frozen !== undefined) {
     const { closedBy, closedAt, sha256 } = frozen

@@ -342,9 +342,44 @@ describe('the order of months', () => {
   test('a month that is not over, and one before anything could have been, leave no trace', async () => {
     const office = await openOffice()
     expect((await office.close('2031-01')).body).toMatchObject({ status: 409, code: 'PeriodNotClosable' })
-    expect((await office.close('1970-01')).body).toMatchObject({ status: 422, code: 'PeriodTooEarly' })
+    const early = { status: 422, code: 'PeriodTooEarly' }
+    for (const period of ['1970-01', '1999-12']) {
+      expect((await office.close(period)).body).toMatchObject(early)
+      expect((await office.close(period, { dryRun: true })).body).toMatchObject(early)
+      expect((await office.finance.get(path(office.warehouse, period))).body).toMatchObject(early)
+      expect((await office.finance.post('/v1/period-closings', { period })).body).toMatchObject(early)
+    }
     expect((await office.close('2026-13')).status).toBe(400)
     expect(await h.sql(`select relname from pg_class where relname ~ '_line_(2031|1970)_01$'`)).toEqual([])
+  })
+
+  test('a month that is refused, or in which there was nothing anywhere, leaves no tables behind', async () => {
+    const tables = () => h.sql(`select relname from pg_class where relname ~ '_line_(2027_05|2011_04)$' order by 1`)
+    const office = await openOffice()
+    await office.stocked()
+    h.clock.set('2027-06-01T10:00')
+    expect((await office.close('2027-05')).body).toMatchObject({ code: 'PeriodNotClosable' })
+    expect((await office.close('2011-04')).status).toBe(201)
+    expect(await office.finance.get(`/v1/warehouses/${office.warehouse}/periods/2011-04/depreciation`)).toMatchObject({
+      status: 200,
+      body: { state: 'closed', items: [] }
+    })
+    expect(await tables()).toEqual([])
+
+    h.clock.set('2027-05-10T10:00')
+    const others = await Promise.all([openOffice(), openOffice(), openOffice()])
+    for (const other of others) {
+      await other.stocked()
+      await approvedCount(h, other.warehouseId, '2027-05')
+    }
+    h.clock.set('2027-06-01T10:00')
+    expect((await Promise.all(others.map((other) => other.close('2027-05')))).map(({ status }) => status)).toEqual([
+      201, 201, 201
+    ])
+    expect(await tables()).toMatchObject([
+      { relname: 'depreciation_line_2027_05' },
+      { relname: 'stock_report_line_2027_05' }
+    ])
   })
 })
 
