@@ -49,6 +49,7 @@ export interface Count {
   cancelledAt: string | null
   cancelledBecause: string | null
   adjustmentSlip: string | null
+  adjustmentReversal: CountView['adjustmentReversal']
   follows: string | null
   followedBy: string | null
   countedElsewhere: CountView['countedElsewhere']
@@ -177,6 +178,8 @@ export const COUNT_COLUMNS = `
     where g.warehouse_id = c.warehouse_id and g.document_id = c.id and g.voided_at is null), '[]') as signatures,
   c.refusal, c.approved_at as "approvedAt", c.cancelled_at as "cancelledAt", c.cancelled_because as "cancelledBecause",
   (select s.number from slip s where s.warehouse_id = c.warehouse_id and s.id = c.adjustment_slip_id) as "adjustmentSlip",
+  (select json_build_object('number', s.number, 'state', s.state) from slip s
+    where s.warehouse_id = c.warehouse_id and s.source_slip_id = c.adjustment_slip_id and s.kind = 'reversal' and s.state <> 'cancelled') as "adjustmentReversal",
   (select f.number from stock_count f where f.warehouse_id = c.warehouse_id and f.id = c.follows_count_id) as follows,
   (select f.number from stock_count f where f.warehouse_id = c.warehouse_id and f.follows_count_id = c.id order by f.id limit 1) as "followedBy",
   coalesce(c.counted_elsewhere, '[]') as "countedElsewhere",
@@ -308,6 +311,7 @@ export const countView = (count: Count, warehouse: { code: string }): CountView 
   cancelledAt: instantOrNull(count.cancelledAt),
   cancelledBecause: count.cancelledBecause,
   adjustmentSlip: count.adjustmentSlip,
+  adjustmentReversal: count.adjustmentReversal,
   follows: count.follows,
   followedBy: count.followedBy,
   countedElsewhere: count.countedElsewhere,

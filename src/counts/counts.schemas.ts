@@ -17,6 +17,7 @@ import {
   UnitCost,
   WarehouseCode
 } from '../platform/schemas.ts'
+import { SLIP_STATES } from '../slips/slip-kinds.ts'
 import { SignatureView, SigningDuty } from '../slips/slips.schemas.ts'
 
 export const COUNT_KINDS = ['month-end', 'cycle'] as const
@@ -319,6 +320,12 @@ export const CountView = named(
     cancelledAt: nullable(Instant),
     cancelledBecause: nullable(Type.String()),
     adjustmentSlip: nullable(Type.String({ description: 'Slip that adjusts the ledger (调整单号)' })),
+    adjustmentReversal: nullable(
+      Type.Object(
+        { number: Type.String(), state: oneOf(SLIP_STATES, 'State of the slip') },
+        { description: 'Slip that takes the adjustment back (红字冲销单), also one that is not posted yet' }
+      )
+    ),
     follows: nullable(Type.String({ description: 'Count whose left-over lines this one counts again' })),
     followedBy: nullable(Type.String({ description: 'Count that counts the left-over lines of this one again' })),
     countedElsewhere: Type.Array(Type.Object({ count: CountNumber, lines: Type.Integer() }), {

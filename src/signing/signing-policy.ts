@@ -20,9 +20,12 @@ const SET = statement<never>(`
 insert into signing_policy (document_kind, duties) values ($1, $2)
 on conflict (document_kind) do update set duties = excluded.duties`)
 
+/** Counts are supervised by finance (监盘) and adjust the ledger by head office alone (R-CNT-4): no policy does without these. */
+const COUNTS_NEED: readonly Duty[] = ['finance-supervisor', 'stock-controller']
+
 /**
  * Sets which duties sign a kind of document (R-SIG-1). Documents already submitted keep the duties they were submitted with.
- * @throws Refusal `ThreeSignersAreTheFloor`
+ * @throws Refusal `ThreeSignersAreTheFloor`, `CountNeedsHeadOffice`
  */
 export async function setSigningPolicy(ctx: Context, { documentKind, duties }: SigningPolicy): Promise<SigningPolicy> {
   requireDutyEverywhere(ctx, 'administrator')
@@ -30,6 +33,15 @@ export async function setSigningPolicy(ctx: Context, { documentKind, duties }: S
     throw new Refusal('ThreeSignersAreTheFloor', 422, 'at least three different duties sign a document', {
       errors: [{ pointer: '/duties', detail: 'fewer than three different duties', sent: duties }]
     })
+  }
+  const missing = documentKind === 'count' ? COUNTS_NEED.filter((duty) => !duties.includes(duty)) : []
+  if (missing.length > 0) {
+    throw new Refusal(
+      'CountNeedsHeadOffice',
+      422,
+      `a count is supervised by finance and approved by head office; add ${missing.join(' and ')}`,
+      { errors: [{ pointer: '/duties', detail: `lacks ${missing.join(', ')}`, sent: duties, accepted: COUNTS_NEED }] }
+    )
   }
   const policy = { documentKind, duties: [...new Set(duties)] }
   await inTransaction(ctx, async (inner) => {

@@ -2,7 +2,7 @@ import { requireDuty, type Context, type Duty } from '../identity/actor.ts'
 import { run, statement } from '../platform/database.ts'
 import { requireMatch } from '../platform/etag.ts'
 import { Refusal } from '../platform/errors.ts'
-import { draftParameters, dutiesFor, LINE_COLUMNS, linesFrom, periodClosed } from './create-slip.ts'
+import { draftParameters, dutiesForSlip, LINE_COLUMNS, linesFrom, periodClosed } from './create-slip.ts'
 import { draftSlip } from './draft-slip.ts'
 import { isMonthClosed, MONTH_IS_OPEN, refuseClosedMonth } from './open-month.ts'
 import { loadSlip, slipContent, slipView } from './slip.ts'
@@ -19,7 +19,7 @@ with amended as (
   update slip
      set version = version + 1, state = $4, purpose = $5, occurred_on = $6::date, reference = $7, counterparty = $8, supplier_id = $9, delivery_note = $10,
          packages_expected = $11, packages_received = $12, note = $13, reason = $14, source_slip_id = $15,
-         preparers = array_remove(preparers, $16::int) || $16::int, approved_at = null, refusal = null, duties = ${dutiesFor('kind')},
+         preparers = array_remove(preparers, $16::int) || $16::int, approved_at = null, refusal = null, duties = ${dutiesForSlip('slip.kind', 'slip.source_slip_id')},
          submitted_at = case when $4 = 'draft' then null else $17::timestamptz end
    where warehouse_id = $1 and id = $2 and version = $3
      and not exists (select 1 from stock_period where warehouse_id = $1 and period >= date_trunc('month', $6::date::timestamp)::date and state = 'closed')
@@ -129,7 +129,7 @@ export function amendSlip(
 
 const SUBMIT = statement<{ version: number; duties: Duty[] }>(`
 with submitted as (
-  update slip set version = version + 1, state = 'awaiting-signatures', submitted_at = $4, refusal = null, duties = ${dutiesFor('kind')}
+  update slip set version = version + 1, state = 'awaiting-signatures', submitted_at = $4, refusal = null, duties = ${dutiesForSlip('slip.kind', 'slip.source_slip_id')}
    where warehouse_id = $1 and id = $2 and version = $3 and ${MONTH_IS_OPEN}
   returning version, duties
 ), voided as (

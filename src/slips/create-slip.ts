@@ -49,6 +49,17 @@ export const LINE_COLUMNS =
 export const dutiesFor = (kind: string): string =>
   `(select duties from signing_policy where document_kind in (${kind}, '*') order by document_kind desc limit 1)`
 
+/**
+ * The same of a slip that refers to another one in the warehouse $1: what a count adjusted, head office approved, and so head
+ * office signs, too, when it is taken back (R-CNT-4).
+ * @param source the id of that slip, or null
+ */
+export const dutiesForSlip = (kind: string, source: string): string =>
+  `(select case when 'stock-controller' = any (policy.duties)
+                  or not exists (select 1 from slip adjusted where adjusted.warehouse_id = $1 and adjusted.id = ${source} and adjusted.signed_as is not null)
+                then policy.duties else policy.duties || 'stock-controller'::text end
+      from (select ${dutiesFor(kind)} as duties offset 0) policy)`
+
 export const linesFrom = (first: number): string => {
   const types = [
     'int',
@@ -85,7 +96,7 @@ with numbered as (
                     packages_expected, packages_received, note, reason, source_slip_id, duties, preparers, prepared_at, submitted_at)
   select $1, $4 || '-' || $2 || '-' || to_char($3::date, 'YYYYMM') || '-' || lpad(last::text, greatest(5, length(last::text)), '0'),
          $5, $6, $7, $3::date, $8, $9, $10, $11, $12, $13, $14, $15, $16,
-         ${dutiesFor('$5')},
+         ${dutiesForSlip('$5', '$16::bigint')},
          array[$17::int], $18::timestamptz, case when $7 = 'draft' then null else $18::timestamptz end
     from numbered
   returning id, number, duties

@@ -91,7 +91,7 @@ export function postSlip(
 /**
  * Hands goods out before the last signature, because its signer is absent and it cannot wait (R-OUT-2). The signature is then due
  * within `LATE_SIGNATURE_HOURS`, 24 unless set.
- * @throws Refusal `NotOutbound`, `NotExactlyOneMissing`, `DutyNotMissing` and those of `postSlip`
+ * @throws Refusal `NotOutbound`, `NotExactlyOneMissing`, `HeadOfficeMustSign`, `DutyNotMissing` and those of `postSlip`
  */
 export function releaseSlipInEmergency(
   ctx: Context,
@@ -135,6 +135,13 @@ export function releaseSlipInEmergency(
         422,
         `at most one signature may be missing; ${number} still awaits ${awaited.join(', ')}`,
         { extra: { awaiting: awaited } }
+      )
+    }
+    if (slip.kind === 'reversal' && awaited[0] === 'stock-controller') {
+      throw new Refusal(
+        'HeadOfficeMustSign',
+        422,
+        `${number} takes back what head office approved; it waits for the signature of the stock-controller`
       )
     }
     if (awaited[0] !== missingDuty) {

@@ -500,7 +500,8 @@ export const slipRoutes: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'setSigningPolicy',
         tags: ['slips'],
         summary: 'Set which duties sign a kind of slip, or counts (设定签字规则)',
-        description: 'Duty: administrator everywhere. Three different duties are the floor.',
+        description:
+          'Duty: administrator everywhere. Three different duties are the floor; counts are signed by finance-supervisor and stock-controller whatever else. The reversal of the adjustment of a count is signed by the stock-controller, too.',
         params: Type.Object({
           documentKind: Type.Unsafe<(typeof SLIP_KINDS)[number] | 'count' | '*'>({
             type: 'string',

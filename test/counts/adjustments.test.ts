@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { reserve } from '../../src/ledger/reserve.ts'
 import { verifySlipPackage } from '../../src/slips/slip-package.ts'
+import { callerFor } from '../support/counter.ts'
 import { openCounting, type Counting } from '../support/counting.ts'
 import { DEFAULT_TIME, openHarness, type Harness } from '../support/harness.ts'
 
@@ -327,14 +328,33 @@ test('an adjustment is evidence like any slip: its package holds what was signed
   expect(verifySlipPackage(JSON.stringify(swapped)).join()).toContain('another document')
 })
 
-test('an adjustment that was wrong is reversed like any posted slip', async () => {
+test('an adjustment that was wrong is reversed, and head office signs that as it signed the count', async () => {
   const part = await c.stocked({ quantity: '10' })
   const { number } = await c.open()
   await c.count(number, [{ line: 1, counted: '7' }])
   const { adjustmentSlip } = await c.settle(number)
+  const duties = ['department-head', 'operations-supervisor', 'finance-supervisor', 'stock-controller']
 
   const { body: reversal } = await c.keeper.post(`/v1/slips/${adjustmentSlip}/reversal`, { reason: '找到了' })
-  expect((await c.signAndPost(reversal.number)).status).toBe(200)
+  expect(reversal).toMatchObject({ duties, state: 'awaiting-signatures' })
+  // Neither amending nor submitting it anew loses head office.
+  expect((await c.keeper.put(`/v1/slips/${reversal.number}`, { reason: '全部找到了' })).body).toMatchObject({ duties })
+  const [first] = Object.values(c.signers)
+  await first.post(`/v1/slips/${reversal.number}/signatures`, {
+    duty: 'department-head',
+    decision: 'refuse',
+    comment: '日期'
+  })
+  expect((await c.keeper.post(`/v1/slips/${reversal.number}/submission`)).body).toMatchObject({ duties })
+  expect((await c.signAndPost(reversal.number)).body.code).toBe('SlipNotApproved')
+  expect((await c.keeper.get(`/v1/counts/${number}`)).body.adjustmentReversal).toEqual({
+    number: reversal.number,
+    state: 'awaiting-signatures'
+  })
+  await c.controller.post(`/v1/slips/${reversal.number}/signatures`, { duty: 'stock-controller', decision: 'approve' })
+  expect((await c.keeper.post(`/v1/slips/${reversal.number}/posting`)).status).toBe(200)
+
+  expect((await c.keeper.get(`/v1/counts/${number}`)).body.adjustmentReversal.state).toBe('posted')
 
   expect(await c.onHand(part.number)).toBe('10')
   await verified()
@@ -431,6 +451,34 @@ test('what a slip adjusted by hand after it was counted, or took back, is left o
   expect(await c.lines(approved.followedBy)).toHaveLength(2)
   expect(await c.onHand(byHand.number)).toBe('6')
   await verified()
+})
+
+test('a gain that is taken back is not released without head office, however urgent (R-OUT-2)', async () => {
+  await c.stocked({ quantity: '10' })
+  const { number } = await c.open()
+  await c.count(number, [{ line: 1, counted: '12' }])
+  const { adjustmentSlip } = await c.settle(number)
+  const { body: reversal } = await c.keeper.post(`/v1/slips/${adjustmentSlip}/reversal`, { reason: '数错了' })
+  await c.sign(reversal.number)
+  expect(
+    await c.keeper.post(`/v1/slips/${reversal.number}/emergency-release`, {
+      missingDuty: 'stock-controller',
+      authorisedBy: 'x',
+      reason: '急',
+      handedTo: 'x'
+    })
+  ).toMatchObject({ status: 422, body: { code: 'HeadOfficeMustSign' } })
+})
+
+test('no policy lets a count adjust the ledger without finance and head office (R-CNT-4)', async () => {
+  const admin = callerFor(h, await h.make.person({ grants: [{ duty: 'administrator' }] }))
+  const set = (duties: string[]) => admin.put('/v1/signing-policies/count', { duties })
+  for (const duties of [
+    ['department-head', 'operations-supervisor', 'finance-supervisor'],
+    ['department-head', 'operations-supervisor', 'stock-controller']
+  ])
+    expect(await set(duties)).toMatchObject({ status: 422, body: { code: 'CountNeedsHeadOffice' } })
+  expect((await set(['finance-supervisor', 'department-head', 'stock-controller'])).status).toBe(200)
 })
 
 test('a count of which nothing differs writes no slip and takes no number', async () => {
