@@ -80,7 +80,7 @@ export async function closePeriod(
   requireLikelyPeriod(period)
   const isOver = notOver(ctx, period) === undefined
   const [room] = isOver ? await run(ctx, HAS_ROOM, [firstDay(period)]) : []
-  const isRoomMissing = room?.is !== true
+  const isRoomMissing = !room?.is
   // Asked beforehand: what is refused leaves no table behind, and takes no locks. There is one for every month since the last closed
   // one, and for the year 9999 a server has not enough.
   if (isRoomMissing) {

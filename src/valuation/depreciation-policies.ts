@@ -43,6 +43,7 @@ export async function setDepreciationPolicy(
   requireWithinCost(rate, chargeCount)
   return inTransaction(ctx, async (ctx) => {
     await run(ctx, LOCK, [])
+    // Not before: the month may have ended while another was waited for.
     const current = currentMonth(ctx)
     if (effectiveFrom < current) {
       throw new Refusal(

@@ -1,4 +1,5 @@
 import fc from 'fast-check'
+import { Client } from 'pg'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { DUTIES } from '../../src/identity/actor.ts'
 import { callerFor, type Caller } from '../support/counter.ts'
@@ -194,6 +195,25 @@ test('however many set one at once, one does and the months never overlap', asyn
     expect(effectiveUntil).toBe(
       next === undefined ? null : Temporal.PlainYearMonth.from(next).subtract({ months: 1 }).toString()
     )
+  }
+})
+
+test('whoever waits for another decides by the month in which the waiting ended', async () => {
+  const other = new Client({ connectionString: h.databaseUrl })
+  await other.connect()
+  try {
+    await other.query('select pg_advisory_lock(7305006)')
+    const waiting = set('2026-11')
+    await expect
+      .poll(() => h.sql(`select 1 from pg_locks where locktype = 'advisory' and objid = 7305006 and not granted`))
+      .toHaveLength(1)
+    h.clock.set('2026-12-01T00:00')
+    await other.query('select pg_advisory_unlock(7305006)')
+
+    expect((await waiting).body).toMatchObject({ code: 'PolicyInThePast', errors: [{ accepted: '2026-12 or later' }] })
+    expect(await list()).toHaveLength(1)
+  } finally {
+    await other.end()
   }
 })
 
