@@ -3,7 +3,7 @@
 // - A loss leaves the lot that was counted short, else the oldest lots. A gain opens a new lot with the cost and the age of the
 //   lot it belonged to when it was counted; found goods that no lot knew have those of their paper. Consigned goods carry no
 //   cost. It is what the signers signed: nothing is looked up anew.
-// - A line that cannot be posted (the goods are promised, or were not there yet on the day), or whose goods a slip adjusted by hand
+// - A line that cannot be posted (the goods are promised, were not there yet on the day, or would be too many), or whose goods a slip adjusted by hand
 //   since they were counted, is left out with its reason and counted again; it never holds up the others.
 // It runs within the transaction of the last signature, once: the state of the count guards against a second run.
 import type { Context } from '../identity/actor.ts'
@@ -44,15 +44,22 @@ interface Adjustment {
   lot: string | null
   /** A slip that adjusted the same goods by hand after they were counted. */
   adjustedBy: string | null
+  /** With what came in since, more than a balance holds. */
+  isTooMuch: boolean
 }
+
+/** Quantities are kept below this. */
+const MOST_ON_HAND = '1000000000000'
 
 const ADJUSTMENTS = statement<Adjustment>(`
 select l.line_no as "countLine", l.part_id as "partId", part.number as part, part.unit, l.ownership, l.condition, trim_scale(a.quantity)::text as quantity,
        case when a.quantity > 0 and l.ownership = 'own' then a.unit_cost::text end as "unitCost",
        case when a.quantity > 0 then least(a.received_on, $3::date)::text end as "receivedOn",
-       case when a.quantity < 0 then a.lot::text end as lot, by_hand.number as "adjustedBy"
+       case when a.quantity < 0 then a.lot::text end as lot, by_hand.number as "adjustedBy",
+       b.on_hand + sum(greatest(a.quantity, 0)) over (partition by l.line_no) >= ${MOST_ON_HAND} as "isTooMuch"
   from count_line l
   join part on part.id = l.part_id
+  join balance b on b.warehouse_id = l.warehouse_id and b.part_id = l.part_id and b.ownership = l.ownership and b.condition = l.condition
  cross join lateral (
    select n.counted - n.expected as quantity, lot.id as lot, lot.unit_cost, lot.received_on
      from jsonb_to_recordset(l.lots) as n (lot text, counted numeric, expected numeric)
@@ -135,11 +142,13 @@ async function postWhatCanBe(
   { day, wanted, signedAs }: { day: string; wanted: readonly Adjustment[]; signedAs: SignedDocument }
 ): Promise<{ slipId: string | null; placed: Map<number, number>; problems: Map<number, string> }> {
   const problems = new Map(
-    wanted.flatMap(({ countLine, adjustedBy }): [number, string][] =>
-      adjustedBy === null
-        ? []
-        : [[countLine, `${adjustedBy} adjusted these goods after they were counted; they are counted again`]]
-    )
+    wanted.flatMap(({ countLine, adjustedBy, isTooMuch }): [number, string][] => {
+      if (adjustedBy !== null)
+        return [[countLine, `${adjustedBy} adjusted these goods after they were counted; they are counted again`]]
+      return isTooMuch
+        ? [[countLine, 'with what came in since, it is more than can be kept of one part; it is counted again']]
+        : []
+    })
   )
   for (;;) {
     const lines = wanted
@@ -153,7 +162,7 @@ async function postWhatCanBe(
           occurredOn: day,
           reason: `盘点调整 ${signedAs.number}`,
           signedAs,
-          lines: lines.map(({ countLine: _countLine, adjustedBy: _adjustedBy, ...line }) => line)
+          lines: lines.map(({ countLine: _line, adjustedBy: _slip, isTooMuch: _isTooMuch, ...line }) => line)
         })
       )
       const placed = new Map<number, number>()

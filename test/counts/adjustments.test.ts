@@ -481,6 +481,25 @@ test('no policy lets a count adjust the ledger without finance and head office (
   expect((await set(['finance-supervisor', 'department-head', 'stock-controller'])).status).toBe(200)
 })
 
+test('more than a balance holds is left out and counted again, and the last signature is not held up', async () => {
+  const [full, free] = [await c.stocked({ quantity: '10', unitCost: '0.01' }), await c.stocked({ quantity: '10' })]
+  const { number } = await c.open()
+  await c.count(number, [
+    { part: full.number, counted: '999999999999.999' },
+    { part: free.number, counted: '9' }
+  ])
+  await receive(full.number, '5', '0.01')
+
+  const approved = await c.settle(number)
+
+  expect(await moved(approved)).toEqual([[free.number, expect.any(String), '-1', '-12.50']])
+  expect((await c.lines(number)).find(({ part }) => part === full.number).adjustmentProblem).toContain(
+    'more than can be kept'
+  )
+  expect(await c.lines(approved.followedBy)).toMatchObject([{ part: full.number }])
+  expect(await c.onHand(full.number)).toBe('15')
+})
+
 test('a count of which nothing differs writes no slip and takes no number', async () => {
   await c.stocked({ quantity: '10' })
   const { number } = await c.open()
