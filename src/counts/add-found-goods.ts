@@ -5,15 +5,9 @@ import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
 import { Refusal } from '../platform/errors.ts'
 import { NOTED } from './count-lines.ts'
-import {
-  COUNT_LINE_COLUMNS,
-  COUNT_LINE_FROM,
-  countLineView,
-  lockCount,
-  requireCounting,
-  type CountLine
-} from './count.ts'
-import type { CountLineView, FoundGoods } from './counts.schemas.ts'
+import { lockCount, requireCounting } from './count.ts'
+import { lineOf } from './counts.queries.ts'
+import type { FoundGoods, FoundGoodsLine } from './counts.schemas.ts'
 import { beingCounted, isBeingCounted } from './open-count.ts'
 
 const TAKEN = statement<{
@@ -28,21 +22,18 @@ select l.line_no as line, part.number as part, l.ownership, l.condition, c.numbe
   from count_line l join stock_count c on c.warehouse_id = l.warehouse_id and c.id = l.count_id join part on part.id = l.part_id
  where l.warehouse_id = $1 and l.part_id = $3 and l.ownership = $4 and l.condition = $5 and l.active`)
 
-const ADD = statement<{ line: number }>(`
+const ADD = statement<{ line: number; version: number }>(`
 with added as (
   insert into count_line (warehouse_id, count_id, line_no, part_id, ownership, condition, added_by)
   select $1, $2, coalesce((select max(line_no) from count_line where warehouse_id = $1 and count_id = $2), 0) + 1, $7, $8, $9, $4
   returning line_no as line
 ), ${NOTED('added')}
-select line from added cross join versioned`)
-
-const LINE = statement<CountLine>(
-  `select ${COUNT_LINE_COLUMNS} from ${COUNT_LINE_FROM} where l.warehouse_id = $1 and l.count_id = $2 and l.line_no = $3`
-)
+select line, version from added cross join versioned`)
 
 /**
  * Adds a line for goods that were found and that no line has: what is expected of it is what its balance holds when it is
  * counted, mostly nothing.
+ * @returns the line, and the version that the count has with it
  * @throws Refusal `PartUnknown`, `LineAlreadyThere`, `BalanceBeingCounted`, `CountNotOpen`, 403, 404
  */
 export function addFoundGoods(
@@ -54,7 +45,7 @@ export function addFoundGoods(
     condition = 'qualified',
     ifMatch
   }: FoundGoods & { number: string; ifMatch?: string | undefined }
-): Promise<CountLineView> {
+): Promise<FoundGoodsLine> {
   return inTransaction(ctx, async (inner) => {
     const { count, warehouse } = await lockCount(inner, number, {
       mayWrite: (place) => requireDuty(inner, ['keeper', 'department-head'], place),
@@ -88,8 +79,8 @@ export function addFoundGoods(
     ]).catch((error: unknown) => {
       throw isBeingCounted(error) ? beingCounted([], 0) : error
     })
-    const [line] = await run(inner, LINE, [warehouse.id, count.id, added?.line])
-    if (line === undefined) throw new Error('no line was added')
-    return countLineView(line)
+    const line = added === undefined ? undefined : await lineOf(inner, warehouse, count, added.line)
+    if (added === undefined || line === undefined) throw new Error('no line was added')
+    return { number, ...line, version: added.version }
   })
 }

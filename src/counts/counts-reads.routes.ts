@@ -46,9 +46,18 @@ import {
   listCountLines,
   listCounts,
   readCount,
+  readCountLine,
   searchCounts
 } from './counts.queries.ts'
-import { COUNT_KINDS, COUNT_LINE_STATES, COUNT_STATES, CountParams, CountView } from './counts.schemas.ts'
+import {
+  COUNT_KINDS,
+  COUNT_LINE_STATES,
+  COUNT_STATES,
+  CountLineView,
+  CountParams,
+  CountView,
+  LineNumber
+} from './counts.schemas.ts'
 import { COUNT_ENTRY_COLUMNS, CountFileResult, importCounts } from './import-counts.ts'
 import { LAST_COUNTED_COLUMNS, LastCountedPage, lastCountedStream, listLastCounted } from './last-counted.ts'
 
@@ -150,6 +159,21 @@ export const countReadRoutes: FastifyPluginAsyncTypebox = async (app) => {
         ) as never
       return listCountLines(request.ctx, query)
     }
+  )
+
+  app.get(
+    '/counts/:number/lines/:line',
+    {
+      schema: {
+        operationId: 'readCountLine',
+        tags: ['counts'],
+        summary: 'One line of a count (盘点行)',
+        description: 'As in the list: without any figure until it is settled (盲盘).',
+        params: Type.Object({ ...CountParams.properties, line: LineNumber }),
+        response: { 200: ref(CountLineView), ...problems }
+      }
+    },
+    (request) => readCountLine(request.ctx, request.params)
   )
 
   app.get(

@@ -5,6 +5,7 @@ import { instant } from '../platform/clock.ts'
 import { pageFrom, readCursor } from '../platform/cursor.ts'
 import { rowsOf } from '../platform/csv.ts'
 import { run, statement } from '../platform/database.ts'
+import { notFound } from '../platform/errors.ts'
 import { Instant, Month, named, nullable, oneOf, pageOf, ref, WarehouseCode } from '../platform/schemas.ts'
 import { SigningDuty, SlipEvent } from '../slips/slips.schemas.ts'
 import { warehouseByCode } from '../warehouses/directory.ts'
@@ -66,6 +67,35 @@ export async function listCountLines(ctx: Context, { number, limit = 50, cursor,
   const values = [warehouse.id, count.id, after, ...filtersOf({ number, ...filter }), limit + 1]
   const rows = await run(ctx, LINE_PAGE, values)
   return pageFrom(rows.map(countLineView), limit, ({ line }) => [line])
+}
+
+const LINE = statement<CountLine>(
+  `select ${COUNT_LINE_COLUMNS} from ${COUNT_LINE_FROM} where l.warehouse_id = $1 and l.count_id = $2 and l.line_no = $3`
+)
+
+/** One line as far as it may be seen (R-CNT-2); undefined if there is none. */
+export async function lineOf(
+  ctx: Context,
+  warehouse: { id: number },
+  count: { id: string },
+  line: number
+): Promise<CountLineView | undefined> {
+  const [found] = await run(ctx, LINE, [warehouse.id, count.id, line])
+  return found === undefined ? undefined : countLineView(found)
+}
+
+/**
+ * One line of a count as far as it may be seen (R-CNT-2).
+ * @throws Refusal 404
+ */
+export async function readCountLine(
+  ctx: Context,
+  { number, line }: { number: string; line: number }
+): Promise<CountLineView> {
+  const { count, warehouse } = await loadCount(ctx, number)
+  const found = await lineOf(ctx, warehouse, count, line)
+  if (found === undefined) throw notFound('line', `${line} of ${number}`)
+  return found
 }
 
 /** A line of a count with the lots to look for at the shelf. */

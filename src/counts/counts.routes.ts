@@ -7,11 +7,11 @@ import { addFoundGoods } from './add-found-goods.ts'
 import { cancelCount } from './cancel-count.ts'
 import {
   CancelCountBody,
-  CountLineView,
   CountParams,
   CountView,
   ExplainVariancesBody,
   FoundGoodsBody,
+  FoundGoodsLine,
   LineResults,
   OpenCountBody,
   RecordCountsBody,
@@ -93,7 +93,7 @@ export const countRoutes: FastifyPluginAsyncTypebox = async (app) => {
         params: CountParams,
         headers: IfMatch,
         body: ref(FoundGoodsBody),
-        response: { 201: ref(CountLineView), ...problems }
+        response: { 201: ref(FoundGoodsLine), ...problems }
       }
     },
     async (request, reply) => {
@@ -102,8 +102,8 @@ export const countRoutes: FastifyPluginAsyncTypebox = async (app) => {
         ...request.body,
         ifMatch: request.headers['if-match']
       })
-      reply.code(201).header('location', `/v1/counts/${request.params.number}/lines`)
-      return line
+      reply.code(201).header('location', `/v1/counts/${request.params.number}/lines/${line.line}`)
+      return tagged(reply, line)
     }
   )
 

@@ -61,7 +61,7 @@ const text = (maxLength: number, description: string, example?: string) =>
     description,
     ...(example !== undefined && { examples: [example] })
   })
-const LineNumber = Type.Integer({
+export const LineNumber = Type.Integer({
   minimum: 1,
   maximum: 2_147_483_647,
   description: 'Line of the count (行号)',
@@ -70,9 +70,14 @@ const LineNumber = Type.Integer({
 const LotId = Type.String({ pattern: '^[1-9][0-9]{0,17}$', description: 'Lot (批次)', examples: ['12'] })
 const Counted = Type.String({
   ...Quantity,
-  description: 'What was really there (实盘数量), in stock units; 0 is a count'
+  description:
+    'What was really there (实盘数量), in stock units: digits 0–9 with at most three places after a point, no sign; 0 is a count'
 })
-const Card = Type.String({ ...Quantity, description: 'What the bin card says (卡片数量), in stock units' })
+const Card = Type.String({
+  ...Quantity,
+  description:
+    'What the bin card says (卡片数量), in stock units: digits 0–9 with at most three places after a point, no sign'
+})
 
 // What is asked.
 
@@ -429,6 +434,19 @@ export const CountLineView = named(
   )
 )
 export type CountLineView = Static<typeof CountLineView>
+
+export const FoundGoodsLine = named(
+  'FoundGoodsLine',
+  Type.Object(
+    {
+      number: CountNumber,
+      ...CountLineView.properties,
+      version: Type.Integer({ description: 'Version of the count with this line' })
+    },
+    { description: 'The line that was added to a count' }
+  )
+)
+export type FoundGoodsLine = Static<typeof FoundGoodsLine>
 
 const EntryProblem = nullable(
   Type.Unsafe<{ code: string; detail: string }>({

@@ -131,3 +131,35 @@ test('goods that were looked for and not found do not stand for a count of what 
   await empty.count(none, [{ line: 1, counted: '0' }])
   expect(await empty.submit(none)).toMatchObject({ state: 'awaiting-signatures' })
 })
+
+test('a line that is added answers where it is read and the version that the count has with it', async () => {
+  await c.stocked()
+  const { number } = await c.open()
+  const { number: part } = await h.make.part()
+  const added = await c.keeper.post(`/v1/counts/${number}/lines`, { part })
+  expect(added).toMatchObject({
+    status: 201,
+    headers: { etag: '"2"', location: `/v1/counts/${number}/lines/2` },
+    body: { number, line: 2, part, found: true, version: 2 }
+  })
+  const { number: _number, version: _version, ...line } = added.body
+  expect(await c.keeper.get(added.headers['location'] ?? '')).toMatchObject({ status: 200, body: line })
+  const { number: other } = await h.make.part()
+  const further = await c.keeper.post(`/v1/counts/${number}/lines`, { part: other }, { 'if-match': '"2"' })
+  expect(further.status).toBe(201)
+  expect((await c.keeper.get(`/v1/counts/${number}/lines/9`)).body).toMatchObject({ status: 404, code: 'NotFound' })
+})
+
+test('a quantity that is none is told what one looks like', async () => {
+  await c.stocked()
+  const { number } = await c.open()
+  for (const bad of ['1.2345', '五', '-1'])
+    for (const entry of [
+      { line: 1, counted: bad, card: '1' },
+      { line: 1, counted: '1', card: bad }
+    ]) {
+      const { status, body } = await c.keeper.post(`/v1/counts/${number}/entries`, { entries: [entry] })
+      expect(status).toBe(400)
+      expect(body.detail).toMatch(/digits 0–9 with at most three places/)
+    }
+})

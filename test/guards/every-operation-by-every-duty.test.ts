@@ -228,6 +228,7 @@ async function openB(): Promise<Counter> {
     '/slips/{number}': slips,
     '/quality-reports/{number}': receipt.qualityReports,
     '/counts/{number}': counts,
+    '/lines/{line}': ['1'],
     '/count-tolerances/{criticality}': ['A'],
     '/parts/{number}': [part],
     '/supersessions/{successor}': ['CH-0235'],
