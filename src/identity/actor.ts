@@ -104,14 +104,23 @@ export function requireDuty(
   warehouse: WarehouseRef,
   isPreferred: (grant: Grant) => boolean = () => true
 ): Grant {
+  return requireWriting(ctx, requireDutyToRead(ctx, duties, warehouse, isPreferred))
+}
+
+/** The same for what changes nothing: a key that may only read will do. */
+export function requireDutyToRead(
+  ctx: Context,
+  duties: Duty | readonly Duty[],
+  warehouse: WarehouseRef,
+  isPreferred: (grant: Grant) => boolean = () => true
+): Grant {
   const wanted: readonly Duty[] = typeof duties === 'string' ? [duties] : duties
   const here = grantsToday(ctx).filter((grant) => covers(grant, warehouse))
   if (here.length === 0) throw notFound('warehouse', warehouse.code)
-  return requireWriting(
-    ctx,
+  return (
     choose(here.filter(isPreferred), wanted) ??
-      choose(here, wanted) ??
-      missingDuty(wanted, `for warehouse ${warehouse.code}`, here)
+    choose(here, wanted) ??
+    missingDuty(wanted, `for warehouse ${warehouse.code}`, here)
   )
 }
 

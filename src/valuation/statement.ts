@@ -48,13 +48,12 @@ export interface Statement {
   previousSha256: string | null
 }
 
-const FACTS = statement<
-  Pick<Statement, 'position' | 'policies' | 'count' | 'previousSha256'> & {
-    region: string
-    name: string
-    nameZh: string | null
-  }
->(`
+type Facts = Pick<Statement, 'position' | 'policies' | 'count' | 'previousSha256'> & {
+  region: string
+  name: string
+  nameZh: string | null
+}
+const FACTS = statement<Facts>(`
 select greatest(coalesce(before.position, 0), coalesce((
          select max(m.id) from movement m
           where m.warehouse_id = $1 and m.occurred_on >= coalesce((before.period + interval '1 month')::date, '0001-01-01')
@@ -69,6 +68,16 @@ select greatest(coalesce(before.position, 0), coalesce((
   left join lateral (select * from period_statement where warehouse_id = $1 and period < $2::date order by period desc limit 1) before on true
  where w.id = $1`)
 
+/** What a statement says besides figures, as it is now. */
+export async function statementFacts(
+  ctx: Context,
+  { warehouseId, period }: { warehouseId: number; period: string }
+): Promise<Facts> {
+  const [facts] = await run(ctx, FACTS, [warehouseId, firstDay(period)])
+  if (facts === undefined) throw new Error(`there is no warehouse ${warehouseId}`)
+  return facts
+}
+
 /**
  * Works the statement of a month out: of one that is being closed from the rows just frozen, with their hashes; of an open one as a
  * preview, without.
@@ -80,9 +89,7 @@ export async function buildStatement(
 ): Promise<Statement> {
   const month = { warehouse, period, isClosed }
   const booked = bookedMonths(month)
-  const [facts] = await run(ctx, FACTS, [warehouse.id, firstDay(period)])
-  if (facts === undefined) throw new Error(`warehouse ${warehouse.code} is gone`)
-  const { region, name, nameZh, ...said } = facts
+  const { region, name, nameZh, ...said } = await statementFacts(ctx, { warehouseId: warehouse.id, period })
   const depreciation = await depreciationTotals(ctx, booked)
   return {
     format: FORMAT,

@@ -57,8 +57,9 @@ const tags = ['valuation']
 const produces = ['application/json', 'text/csv', XLSX]
 const formats =
   'By `Accept`: JSON in pages, or the whole as `text/csv` or as a spreadsheet. A month that is not closed answers a preview, marked as such; one that has not begun is refused.'
-const ofOne = `${formats} Of a closed month the files are the same bytes at every download.`
-const ofSeveral = `Of the warehouses you see: one, those of a region, or all. ${formats} Where some warehouses are closed and others are not, the state is \`mixed\` and every row says its own.`
+const readers = 'Everyone with a duty in the warehouse may read it.'
+const ofOne = `${formats} Of a closed month the files are the same bytes at every download. ${readers}`
+const ofSeveral = `Of the warehouses you see, which are those you have a duty in: one, those of a region as the tree is today, or all. ${formats} Where some warehouses are closed and others are not, the state is \`mixed\` and every row says its own.`
 
 /** A page of a list, or one of its files. */
 const listed = <Page extends TSchema & { $id: string }>(page: Page) => ({
@@ -224,7 +225,7 @@ export const statementRoutes: FastifyPluginAsyncTypebox = async (app) => {
         tags,
         summary: 'Statement of a month (月末报表)',
         description:
-          'Of a closed month the stored bytes, whose SHA-256 is the ETag and the Repr-Digest (RFC 9530); they are the same for ever. Of an open month a preview, marked as such. By `Accept` also as a workbook with depreciation, journal, stock report, aging and material cost.',
+          'Of a closed month the stored bytes, whose SHA-256 is the ETag and the Repr-Digest (RFC 9530); they are the same for ever. Of an open month a preview, marked as such. By `Accept` also as a workbook with depreciation, journal, stock report, aging and material cost. Everyone with a duty in the warehouse may read it.',
         produces: ['application/json', XLSX],
         params: PeriodParams,
         querystring: NoQuery,
@@ -271,7 +272,7 @@ export const statementRoutes: FastifyPluginAsyncTypebox = async (app) => {
         tags,
         summary: 'Verify the statement of a closed month (报表核验)',
         description:
-          'Works out anew its hash, those of its files from the frozen rows, its totals and its journal, and holds them against the ledger and the statement of the month before.',
+          'Works out anew its hash, those of its files from the frozen rows, its totals, its journal and its classes of age, and holds them, the policies and the count against the ledger and the statement of the month before. It reads every row of the month: for finance-supervisor, hq-finance or stock-controller.',
         params: PeriodParams,
         querystring: NoQuery,
         response: { 200: ref(StatementVerificationView), ...problems }

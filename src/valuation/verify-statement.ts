@@ -1,12 +1,16 @@
-// Holds the stored statement of a closed month against everything it says it is (R-FIN-1): its own hash, the hashes of its files worked
-// out anew from the frozen rows, its sums, the statement before it, and the ledger. What it does not do: go through the ledger itself;
+// Holds the stored statement of a closed month against what it was made from (R-FIN-1): its own hash, the hashes of its files worked out
+// anew from the frozen rows, its sums, what lies in its classes of age, the policies and the count, the movements behind journal, material
+// cost and position, and the statement before it. Names, accounts and the bounds of the classes of age are those of their time: nothing
+// but the hash, and the hash of it in the statement after, speaks for them. What it does not do: go through the ledger itself;
 // `verifyLedger` does.
 import { createHash } from 'node:crypto'
-import { requireSight, type Context } from '../identity/actor.ts'
+import canonicalize from 'canonicalize'
+import { requireDutyToRead, type Context } from '../identity/actor.ts'
 import { csvHash } from '../platform/csv.ts'
 import { run, statement } from '../platform/database.ts'
 import { Refusal } from '../platform/errors.ts'
 import { warehouseByCode } from '../warehouses/directory.ts'
+import { agedBuckets } from './aging.ts'
 import {
   DEPRECIATION_COLUMNS,
   depreciationStream,
@@ -17,7 +21,7 @@ import {
 import { journalLines } from './journal.ts'
 import { materialCostTotals } from './material-cost.ts'
 import { inSnapshot, requireBegun } from './statement-scope.ts'
-import { sealed, type Statement } from './statement.ts'
+import { sealed, statementFacts, type Statement } from './statement.ts'
 import { STOCK_REPORT_COLUMNS, stockReportStream, stockReportTotals, untiedOpenings } from './stock-report.ts'
 
 export interface StatementFinding {
@@ -60,18 +64,18 @@ const NO_TIME_LIMIT = statement<never>('set local statement_timeout = 0')
 const hashOf = (text: string): string => createHash('sha256').update(text).digest('hex')
 const said = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value ?? null))
 /** Members in any order: what was stored was sorted, what is worked out is not. */
-const plain = (value: object): string => JSON.stringify(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
+const plain = (value: unknown): string => canonicalize(value) ?? 'nothing'
 
 /**
- * Verifies the statement of a closed month.
- * @throws Refusal 404, 409 `PeriodOpen` while there is nothing stored, 422 `PeriodNotBegun`
+ * Verifies the statement of a closed month. For finance and stock control: it reads every row of the month, however long that takes.
+ * @throws Refusal 403 `DutyRequired`, 404, 409 `PeriodOpen` while there is nothing stored, 422 `PeriodNotBegun`
  */
 export async function verifyStatement(
   ctx: Context,
   { warehouse: code, period }: { warehouse: string; period: string }
 ): Promise<StatementVerification> {
   const warehouse = await warehouseByCode(ctx, code)
-  requireSight(ctx, warehouse)
+  requireDutyToRead(ctx, ['finance-supervisor', 'hq-finance', 'stock-controller'], warehouse)
   requireBegun(ctx, period, '{period}')
   const { stored, findings } = await inSnapshot(ctx, async (snapshot) => {
     await run(snapshot, NO_TIME_LIMIT, [])
@@ -132,6 +136,19 @@ async function findingsOf(ctx: Context, stored: Stored, month: BookedMonth): Pro
   hold('journal-ties-to-movements', amounts(movements), amounts(content.journal))
   const sum = (side: 'debit' | 'credit') => content.journal.reduce((cents, line) => cents + inCents(line[side]), 0n)
   hold('journal-balances', String(sum('debit')), String(sum('credit')))
+  // By the classes that are in it.
+  const [aging = []] = await agedBuckets(ctx, closed, { groups: [[warehouse.id]], ownership: 'own' })
+  hold('aging-ties-to-depreciation-lines', plain(aging), plain(content.aging))
+  const total = (of: (bucket: Statement['aging'][number]) => bigint) =>
+    String(content.aging.reduce((all, bucket) => all + of(bucket), 0n))
+  hold(
+    'totals-of-aging',
+    [String(depreciation.lots), String(inCents(depreciation.cost)), String(inCents(depreciation.netBookValue))],
+    [total(({ lots }) => BigInt(lots)), total(({ cost }) => inCents(cost)), total((row) => inCents(row.netBookValue))]
+  )
+  const { policies, count } = await statementFacts(ctx, { warehouseId: warehouse.id, period })
+  hold('policies-of-the-month', plain(policies), plain(content.policies))
+  hold('count-of-the-month', count, content.count)
   hold('material-cost-ties-to-movements', plain(await materialCostTotals(ctx, closed)), plain(content.materialCost))
 
   hold('position-is-the-last-movement', stored.lastMovement, content.position)

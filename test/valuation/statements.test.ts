@@ -429,7 +429,32 @@ describe('the statement', () => {
     expect(july.findings.map(({ check }: { check: string }) => check)).toEqual(['follows-the-statement-before'])
     await breach(`update period_statement set content = replace(content, '"cost":"49.96"', '"cost":"49.95"') ${where}`)
     await breach(rehash)
+    // With the hash written anew, each part is held against what it was made from.
+    for (const [was, is, checks] of [
+      ['"fromMonths":0,"lots":1', '"fromMonths":0,"lots":2', ['aging-ties-to-depreciation-lines', 'totals-of-aging']],
+      ['"graceMonths":3', '"graceMonths":2', ['policies-of-the-month']],
+      ['"count":"CNT-', '"count":"ZNT-', ['count-of-the-month']]
+    ] as const) {
+      await breach(`update period_statement set content = replace(content, '${was}', '${is}') ${where}`)
+      expect(await breach(rehash)).toEqual([false, checks])
+      await breach(`update period_statement set content = replace(content, '${is}', '${was}') ${where}`)
+      await breach(rehash)
+    }
     expect(await breach('select 1')).toEqual([true, []])
+  })
+
+  test('is verified for finance and stock control, also by a key that may only read', async () => {
+    const path = of('ST01', '2026-10', 'statement/verification')
+    const by = async (...grants: { duty: string; warehouse?: string; region?: string }[]) =>
+      callerFor(h, await h.make.person({ grants: grants as never })).get(path)
+    expect((await north.get(path)).status).toBe(200)
+    expect((await by({ duty: 'stock-controller', region: 'NORTH' })).status).toBe(200)
+    const keeper = await by({ duty: 'keeper', warehouse: 'ST01' })
+    expect([keeper.status, keeper.body.code]).toEqual([403, 'DutyRequired'])
+    expect((await by({ duty: 'finance-supervisor', warehouse: 'ST03' })).status).toBe(404)
+    const key = await finance.post('/v1/api-keys', { name: 'auditor', access: 'read', expiresOn: '2027-01-01' })
+    expect(key.status, JSON.stringify(key.body)).toBe(201)
+    expect((await h.api.get(path).set('x-api-key', key.body.key)).status).toBe(200)
   })
 })
 
