@@ -29,7 +29,7 @@ export interface AgingRow {
   ownership: Ownership
   condition: Condition
   receivedOn: string
-  /** 1 in the month of receipt, 4 in the month of the first charge. */
+  /** 1 in the month of receipt, 4 in the fourth month, which under the standard policy is that of the first charge. */
   ageMonths: number
   bucket: string | null
   bucketZh: string | null

@@ -16,7 +16,7 @@ export interface DepreciationRow {
   lot: string
   condition: 'qualified' | 'nonconforming'
   receivedOn: string
-  /** 1 in the month of receipt, 4 in the month of the first charge. */
+  /** 1 in the month of receipt, 4 in the fourth month, which under the standard policy is that of the first charge. */
   ageMonths: number
   quantity: string
   unitCost: string

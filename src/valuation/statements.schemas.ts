@@ -33,7 +33,13 @@ export const PeriodParams = Type.Object({ warehouse: WarehouseCode, period: Peri
 const scope = {
   period: Period,
   warehouse: Type.Optional(WarehouseCode),
-  region: Type.Optional(RegionCode)
+  region: Type.Optional(
+    Type.String({
+      ...RegionCode,
+      description:
+        'Region code (区域代码). By the tree of today: a warehouse that moves to another region is counted there in every month, closed ones too'
+    })
+  )
 }
 const part = { part: Type.Optional(PartNumber) }
 export const PartPageQuery = Type.Object({ ...part, ...limitAndCursor }, closed)
@@ -67,7 +73,10 @@ export const AgingQuery = Type.Object(
       })
     ),
     entering: Type.Optional(
-      Type.Boolean({ description: 'true: only what enters its fourth month next month, and is charged from then on' })
+      Type.Boolean({
+        description:
+          'true: only what enters its fourth month next month (R-AGE-1), and under the standard policy of three free months is charged from then on'
+      })
     ),
     ...limitAndCursor
   },
@@ -151,7 +160,10 @@ const lot = {
   lot: Type.String(),
   condition: Condition,
   receivedOn: Type.String({ ...Day, description: 'First received; travels with the goods' }),
-  ageMonths: Type.Integer({ description: '1 in the month of receipt, 4 in the month of the first charge (库龄)' }),
+  ageMonths: Type.Integer({
+    description:
+      '1 in the month of receipt, 4 in the fourth month, which under the standard policy is that of the first charge (库龄)'
+  }),
   quantity: Quantity,
   unitCost: UnitCost
 }
