@@ -62,7 +62,6 @@ create table stock_count (
 );
 create unique index stock_count_one_month_end on stock_count (warehouse_id, period) where kind = 'month-end' and state <> 'cancelled';
 create index stock_count_by_state on stock_count (state, warehouse_id);
-create index stock_count_newest on stock_count (warehouse_id, id desc);
 create index stock_count_newest_of_all on stock_count (id desc);
 create index stock_count_by_period on stock_count (period, warehouse_id) where period is not null;
 

@@ -112,7 +112,6 @@ create table period_statement (
   constraint period_statement_pkey primary key (warehouse_id, period),
   constraint period_statement_hash_is_sha256 check (sha256 ~ '^[0-9a-f]{64}$')
 );
-create index period_statement_by_period on period_statement (period, warehouse_id);
 
 create function stock_period_refuse_emptying() returns trigger language plpgsql as $$
 begin

@@ -121,7 +121,8 @@ select w.code as warehouse, w.name as "warehouseName", w.name_zh as "warehouseNa
    and b.on_hand > 0 and (b.part_number, b.warehouse_id, b.ownership, b.condition) > ($7, $8::int, $9, $10)
  order by b.part_number, b.warehouse_id, b.ownership, b.condition limit $11`)
 
-// Own qualified stock past the holding period is shown to every warehouse (R-AGE-6): this one is not scoped to what the actor sees.
+// Own stock past the holding period, of either condition, is shown to every warehouse (R-AGE-6): this one is not scoped to what the actor
+// sees.
 const AGED_NETWORK = statement<NetworkRow>(`
 select w.code as warehouse, w.name as "warehouseName", w.name_zh as "warehouseNameZh", region.code as region, a.warehouse_id as "warehouseId",
        part.number as part, part.name, part.name_zh as "nameZh", part.unit, a.ownership, a.condition,

@@ -6,6 +6,8 @@ import { recordAudit } from '../identity/audit.ts'
 import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
 import { notFound, Refusal } from '../platform/errors.ts'
+import { firstDay } from './depreciation.ts'
+import { currentMonth } from './statement-scope.ts'
 import type { DepreciationPolicyView, SetDepreciationPolicyBody } from './valuation-settings.schemas.ts'
 
 // Two who set or withdraw at once wait for each other; whoever reads goes on.
@@ -20,9 +22,6 @@ const LIST = statement<DepreciationPolicyView>(`select ${COLUMNS} from depreciat
 /** Every policy by the month it begins in; the first one holds since ever. */
 export const listDepreciationPolicies = (ctx: Context): Promise<DepreciationPolicyView[]> =>
   run(ctx, LIST, [firstDay(currentMonth(ctx))])
-
-const currentMonth = (ctx: Context): string => ctx.clock.today().slice(0, 7)
-const firstDay = (month: string): string => `${month}-01`
 
 const CUT = statement<never>(`
 update depreciation_policy set effective_until = $1::date where effective_from < $1::date and (effective_until is null or effective_until > $1::date)`)
