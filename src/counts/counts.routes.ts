@@ -141,7 +141,7 @@ export const countRoutes: FastifyPluginAsyncTypebox = async (app) => {
         tags: ['counts'],
         summary: 'Verify differences line by line (差异核实)',
         description:
-          'Duty: finance-supervisor, not of what one counted or explained. What is not accepted is counted again.',
+          'Duty: finance-supervisor, not of what one ever counted or explained. What is not accepted is counted again by somebody else, also where nothing differs, and is verified whatever is found.',
         params: CountParams,
         headers: IfMatch,
         body: ref(VerifyVariancesBody),
@@ -232,7 +232,8 @@ export const countRoutes: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'cancelCount',
         tags: ['counts'],
         summary: 'Cancel a count that is not approved (作废盘点)',
-        description: 'Duty: finance-supervisor or stock-controller, or who opened it.',
+        description:
+          'Duty: finance-supervisor or stock-controller, and until something is counted who opened it. Never who counted in it, nor an API key; a count of what another one left over only by stock-controller.',
         params: CountParams,
         headers: IfMatch,
         body: ref(CancelCountBody),

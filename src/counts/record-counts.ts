@@ -36,7 +36,7 @@ select e.entry, l.line_no as line, part.number as part, l.ownership, l.condition
      cross join lateral (
        select * from count_line where warehouse_id = $1 and part_id = p.id and ownership = e.ownership and condition = e.condition and active offset 0) c
      where e.line is null and p.number = e.part and c.count_id = $2 offset 0)) l
-  join part on part.id = l.part_id`)
+ cross join lateral (select number from part where id = l.part_id offset 0) part`)
 
 // In key order, as postings lock them, and one by one by their key. The next statement sees what is on hand while nobody can change it.
 const LOCK_BALANCES = statement<never>(`

@@ -40,7 +40,11 @@ export function setAsideLines(
       { count, warehouseId: warehouse.id, asked: lines },
       (facts) => {
         if (facts.state === 'set-aside')
-          throw new Refusal('LineSetAside', 409, `line ${facts.line} (${facts.part}) is set aside already; leave it away`)
+          throw new Refusal(
+            'LineSetAside',
+            409,
+            `line ${facts.line} (${facts.part}) is set aside already; leave it away`
+          )
         requireIndependent(inner, facts, { warehouse, instead: 'sets it aside' })
       }
     )
