@@ -64,6 +64,7 @@ create unique index stock_count_one_month_end on stock_count (warehouse_id, peri
 create index stock_count_by_state on stock_count (state, warehouse_id);
 create index stock_count_newest_of_all on stock_count (id desc);
 create index stock_count_by_period on stock_count (period, warehouse_id) where period is not null;
+create index stock_count_following on stock_count (warehouse_id, follows_count_id) where follows_count_id is not null;
 
 create table count_line (
   warehouse_id int not null,
@@ -163,6 +164,8 @@ begin
 end $$;
 create trigger count_entry_is_append_only before update or delete on count_entry
   for each row execute function count_entry_refuse_change();
+create trigger count_entry_is_never_emptied before truncate on count_entry
+  for each statement execute function count_entry_refuse_change();
 `)
   }
 }

@@ -4,7 +4,7 @@
 // before, for nobody. `countView` and `countLineView` see to it; every answer, file and form is made of what they give.
 import { maySee, type Context, type Duty } from '../identity/actor.ts'
 import type { Condition, Ownership } from '../ledger/post.ts'
-import { instant } from '../platform/clock.ts'
+import { instant, instantOrNull } from '../platform/clock.ts'
 import { run, statement } from '../platform/database.ts'
 import { decimal, thousandths } from '../platform/decimal.ts'
 import { requireMatch } from '../platform/etag.ts'
@@ -272,8 +272,6 @@ export function requireCounting({ number, state }: Pick<Count, 'number' | 'state
     `count ${number} is ${state}; this is possible while it is counting: ${instead}`
   )
 }
-
-const instantOrNull = (value: string | null): string | null => (value === null ? null : instant(value))
 
 /** A count as it may be seen by everybody who sees its warehouse. */
 export const countView = (count: Count, warehouse: { code: string }): CountView => ({

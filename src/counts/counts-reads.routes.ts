@@ -1,11 +1,10 @@
 import { Readable } from 'node:stream'
 import { Type } from 'typebox'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { FastifyReply } from 'fastify'
 import { sendCsv, wantsCsv } from '../platform/csv.ts'
 import { csvBody, csvUpload, IMPORT_BODY_LIMIT } from '../platform/csv-import.ts'
 import { sendFile } from '../platform/downloads.ts'
-import { etagOf, IfMatch } from '../platform/etag.ts'
+import { IfMatch, tagged } from '../platform/etag.ts'
 import {
   closed,
   Day,
@@ -69,11 +68,6 @@ const countFilter = {
   ...limitAndCursor
 }
 const region = Type.Optional(RegionCode)
-
-const tagged = <Versioned extends { version: number }>(reply: FastifyReply, view: Versioned): Versioned => {
-  reply.header('etag', etagOf(view.version))
-  return view
-}
 
 /** Counts as they are read, printed and reported. What is written stands beside it, in counts.routes.ts. */
 export const countReadRoutes: FastifyPluginAsyncTypebox = async (app) => {

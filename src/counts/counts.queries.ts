@@ -1,7 +1,7 @@
 import { Type, type Static } from 'typebox'
 import { requireSight, sightOf, type Context } from '../identity/actor.ts'
 import { findRegion } from '../identity/identity.queries.ts'
-import { instant } from '../platform/clock.ts'
+import { instant, instantOrNull } from '../platform/clock.ts'
 import { pageFrom, readCursor } from '../platform/cursor.ts'
 import { rowsOf } from '../platform/csv.ts'
 import { run, statement } from '../platform/database.ts'
@@ -261,8 +261,6 @@ async function countsOf(
   const { items, nextCursor } = pageFrom(found, limit, ({ id }) => [id])
   return { items: items.map(({ id: _id, ...row }) => summaryOf(row)), nextCursor }
 }
-
-const instantOrNull = (value: string | null): string | null => (value === null ? null : instant(value))
 
 const summaryOf = (row: Omit<SummaryRow, 'id'>): CountSummary => ({
   ...row,

@@ -1,7 +1,6 @@
 import { Type } from 'typebox'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { FastifyReply } from 'fastify'
-import { etagOf, IfMatch } from '../platform/etag.ts'
+import { IfMatch, tagged } from '../platform/etag.ts'
 import { problems, ref, WarehouseCode } from '../platform/schemas.ts'
 import { addFoundGoods } from './add-found-goods.ts'
 import { cancelCount } from './cancel-count.ts'
@@ -27,11 +26,6 @@ import { setAsideLines } from './set-aside-lines.ts'
 import { signCount } from './sign-count.ts'
 import { submitCount } from './submit-count.ts'
 import { verifyVariances } from './verify-variances.ts'
-
-const tagged = <Versioned extends { version: number }>(reply: FastifyReply, document: Versioned): Versioned => {
-  reply.header('etag', etagOf(document.version))
-  return document
-}
 
 /** What changes counts; what reads them is in `counts-reads.routes.ts`. */
 export const countRoutes: FastifyPluginAsyncTypebox = async (app) => {

@@ -4,7 +4,7 @@ import { ensureOwn } from '../ledger/ensure-balances.ts'
 import { FIRST_OPEN_MONTH } from '../ledger/open-months.ts'
 import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
-import { NAMED_OFFENDERS, Refusal } from '../platform/errors.ts'
+import { constraintOf, NAMED_OFFENDERS, Refusal } from '../platform/errors.ts'
 import { dutiesFor } from '../slips/create-slip.ts'
 import { requireLikelyDay } from '../slips/draft-slip.ts'
 import { warehouseByCode, type Warehouse } from '../warehouses/directory.ts'
@@ -322,8 +322,6 @@ const alreadyCounted = (warehouse: Warehouse, month: string, number?: string): R
 
 const startOf = (ctx: Context, day: string): string =>
   Temporal.PlainDate.from(day).toZonedDateTime(ctx.config.BUSINESS_TIME_ZONE).toInstant().toString()
-
-const constraintOf = (error: unknown): string | undefined => (error as { constraint?: string } | null)?.constraint
 
 /** Whether the database found that another count has the balance. */
 export const isBeingCounted = (error: unknown): boolean => constraintOf(error) === 'count_line_one_count_per_balance'

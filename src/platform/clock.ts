@@ -32,3 +32,6 @@ function dayAround(epochMilliseconds: number, timeZone: string) {
 
 /** An instant as PostgreSQL writes it in a session that speaks UTC, as a row or as JSON, or as Temporal does: as RFC 3339. */
 export const instant = (value: string): string => value.replace(' ', 'T').replace(/[+]00(:00)?$/, 'Z')
+
+/** The same of what may not have happened yet. */
+export const instantOrNull = (value: string | null): string | null => (value === null ? null : instant(value))

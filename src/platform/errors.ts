@@ -6,6 +6,10 @@ export interface FieldProblem {
   accepted?: unknown
 }
 
+/** The name of the constraint that an error of PostgreSQL is about. */
+export const constraintOf = (error: unknown): string | undefined =>
+  (error as { constraint?: string } | null)?.constraint
+
 /** How many offenders a refusal names before it only counts the rest. */
 export const NAMED_OFFENDERS = 5
 

@@ -1,3 +1,4 @@
+import type { FastifyReply } from 'fastify'
 import { Type } from 'typebox'
 import { Refusal } from './errors.ts'
 
@@ -13,6 +14,12 @@ export const IfMatch = Type.Object({
 })
 
 export const etagOf = (version: number): string => `"${version}"`
+
+/** A document as the answer, with its version as the ETag. */
+export function tagged<Versioned extends { version: number }>(reply: FastifyReply, document: Versioned): Versioned {
+  reply.header('etag', etagOf(document.version))
+  return document
+}
 
 /**
  * Refuses a change of a version that is no longer the present one. Without the header, or with `*`, the present one is meant.

@@ -1,5 +1,5 @@
 import { requireDuty, type Context, type Duty, type WarehouseRef } from '../identity/actor.ts'
-import { Refusal } from '../platform/errors.ts'
+import { constraintOf, Refusal } from '../platform/errors.ts'
 
 /** A signature that counts. */
 export interface Signature {
@@ -93,7 +93,7 @@ export function requireSigner(
 
 /** What the unique keys of `signature` forbid, when two signatures arrive at once; any other error is handed back as it is. */
 export function signingRefusal(error: unknown, number: string): unknown {
-  switch ((error as { constraint?: string } | null)?.constraint) {
+  switch (constraintOf(error)) {
     case 'signature_one_per_person':
     case 'signature_one_per_principal':
       return new Refusal('AlreadySigned', 409, `you signed ${number} a moment ago; one person signs once`)

@@ -1,7 +1,7 @@
 import { requireDuty, type Context, type Duty } from '../identity/actor.ts'
 import { ensureMonth } from '../ledger/movement-partitions.ts'
 import { run, statement } from '../platform/database.ts'
-import { Refusal } from '../platform/errors.ts'
+import { constraintOf, Refusal } from '../platform/errors.ts'
 import { warehouseByCode, type Warehouse } from '../warehouses/directory.ts'
 import { draftSlip, type SlipDraft } from './draft-slip.ts'
 import { SLIP_KIND_RULES } from './slip-kinds.ts'
@@ -191,8 +191,7 @@ export const periodClosed = (day: string): Refusal =>
     }
   )
 
-const isSecondReversal = (error: unknown): boolean =>
-  (error as { constraint?: string } | null)?.constraint === 'slip_reversed_once'
+const isSecondReversal = (error: unknown): boolean => constraintOf(error) === 'slip_reversed_once'
 
 /** Reverses a posted slip by a slip of its own (红字冲销), which is signed and posted like any other (R-STK-2). */
 export async function reverseSlip(

@@ -1,6 +1,6 @@
 import { maySee, type Context, type Duty } from '../identity/actor.ts'
 import type { Condition, Entry, Movement, Ownership } from '../ledger/post.ts'
-import { instant } from '../platform/clock.ts'
+import { instant, instantOrNull } from '../platform/clock.ts'
 import { run, statement } from '../platform/database.ts'
 import { notFound, Refusal } from '../platform/errors.ts'
 import { contentHash } from '../signing/content-hash.ts'
@@ -195,8 +195,6 @@ export const entriesOf = (slip: Slip): Entry[] =>
 
 export const sourceOf = (slip: Slip) =>
   slip.source === null ? undefined : { slipId: slip.source.id, day: slip.source.occurredOn }
-
-const instantOrNull = (value: string | null): string | null => (value === null ? null : instant(value))
 
 /** The slip as the API shows it; `movements` are what was posted, `hash` that of its content if it was worked out already. */
 export function slipView(

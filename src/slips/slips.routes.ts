@@ -1,10 +1,9 @@
 import { Type } from 'typebox'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { FastifyReply } from 'fastify'
 import { DUTIES } from '../identity/actor.ts'
 import { sendCsv } from '../platform/csv.ts'
 import { csvBody, csvUpload, IMPORT_BODY_LIMIT, ImportResultView } from '../platform/csv-import.ts'
-import { etagOf, IfMatch } from '../platform/etag.ts'
+import { IfMatch, tagged } from '../platform/etag.ts'
 import { closed, Day, limitAndCursor, Month, named, problems, ref, WarehouseCode } from '../platform/schemas.ts'
 import { listSigningPolicies, setSigningPolicy } from '../signing/signing-policy.ts'
 import { amendSlip, submitSlip } from './amend-slip.ts'
@@ -41,8 +40,7 @@ import {
   SlipNumber,
   SlipParams,
   SlipSummaryPage,
-  SlipView,
-  type SlipView as Slip
+  SlipView
 } from './slips.schemas.ts'
 import { cancelSlip, refuseRelease } from './withdraw-slip.ts'
 
@@ -86,11 +84,6 @@ const OpeningStockResult = named(
     slips: Type.Array(Type.String({ description: 'Numbers of the opening slips' }))
   })
 )
-
-const tagged = (reply: FastifyReply, slip: Slip): Slip => {
-  reply.header('etag', etagOf(slip.version))
-  return slip
-}
 
 export const slipRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.post(

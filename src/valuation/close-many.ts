@@ -16,7 +16,7 @@ import { instant } from '../platform/clock.ts'
 import { inTransaction } from '../platform/context.ts'
 import { pageFrom, readCursor } from '../platform/cursor.ts'
 import { run, statement } from '../platform/database.ts'
-import { notFound, problemType, Refusal } from '../platform/errors.ts'
+import { constraintOf, notFound, problemType, Refusal } from '../platform/errors.ts'
 import { closePeriod, makeRoom, notClosable, requireLikelyPeriod } from './close-period.ts'
 import { notOver } from './closing-checklist.ts'
 import type { ClosingRunSummary, ClosingRunView, UnclosedWarehouse } from './closing.schemas.ts'
@@ -71,7 +71,7 @@ export async function startClosingRun(
       return { ...started, period, region: region ?? null }
     })
   } catch (error) {
-    if ((error as { constraint?: string }).constraint !== 'closing_run_one_at_a_time') throw error
+    if (constraintOf(error) !== 'closing_run_one_at_a_time') throw error
     const [underWay] = await run(ctx, UNDER_WAY, [firstDay(period), regionId])
     throw new Refusal(
       'ClosingRunUnderWay',

@@ -513,3 +513,11 @@ test('a count of which nothing differs writes no slip and takes no number', asyn
   // Its balances are free for the next count.
   await c.open({ kind: 'cycle', notCountedSince: '2026-11-21' })
 })
+
+test('what was counted is never edited, deleted or emptied, not even past the service', async () => {
+  await c.stocked()
+  const { number } = await c.open()
+  await c.count(number, [{ line: 1, counted: '10' }])
+  for (const statement of ['update count_entry set counted = 1', 'delete from count_entry', 'truncate count_entry'])
+    await expect(h.sql(statement)).rejects.toThrow('never edited or deleted')
+})
