@@ -301,7 +301,6 @@ test('lot by lot: each lot has its difference, and no lot is of other goods', as
   const enter = async (counted: string, lots: { lot: string; counted: string }[], as = c.keeper) =>
     (await c.enter(number, [{ line: 1, counted, lots }], as)).results[0]
 
-
   expect(
     (
       await enter('11', [
