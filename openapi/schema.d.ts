@@ -50,7 +50,7 @@ export interface paths {
         };
         /**
          * Lots by age (库龄表)
-         * @description Lots on hand at the end of the month with age, class of age and net book value; own goods unless consigned ones are asked for. Of the warehouses you see: one, those of a region, or all. By `Accept`: JSON in pages, or the whole as `text/csv` or as a spreadsheet. A month that is not closed answers a preview, marked as such; one that has not begun is refused. Where some warehouses are closed and others are not, the state is `mixed` and every row says its own.
+         * @description Lots on hand at the end of the month with age, class of age and net book value; own goods unless consigned ones are asked for. Of the warehouses you see, which are those you have a duty in: one, those of a region as the tree is today, or all. By `Accept`: JSON in pages, or the whole as `text/csv` or as a spreadsheet. A month that is not closed answers a preview, marked as such; one that has not begun is refused. Where some warehouses are closed and others are not, the state is `mixed` and every row says its own.
          */
         get: operations["listAging"];
         put?: never;
@@ -91,7 +91,7 @@ export interface paths {
         };
         /**
          * Stock by class of age (库龄汇总)
-         * @description Lots, quantity, cost and net book value in each class, of all warehouses, of each region or of each warehouse. Of the warehouses you see: one, those of a region, or all. By `Accept`: JSON in pages, or the whole as `text/csv` or as a spreadsheet. A month that is not closed answers a preview, marked as such; one that has not begun is refused. Where some warehouses are closed and others are not, the state is `mixed` and every row says its own.
+         * @description Lots, quantity, cost and net book value in each class, of all warehouses, of each region or of each warehouse. Of the warehouses you see, which are those you have a duty in: one, those of a region as the tree is today, or all. By `Accept`: JSON in pages, or the whole as `text/csv` or as a spreadsheet. A month that is not closed answers a preview, marked as such; one that has not begun is refused. Where some warehouses are closed and others are not, the state is `mixed` and every row says its own.
          */
         get: operations["readAgingSummary"];
         put?: never;
@@ -359,7 +359,7 @@ export interface paths {
         put?: never;
         /**
          * Cancel a count that is not approved (作废盘点)
-         * @description Duty: finance-supervisor or stock-controller, or who opened it.
+         * @description Duty: finance-supervisor or stock-controller, and until something is counted who opened it. Never who counted in it, nor an API key; a count of what another one left over only by stock-controller.
          */
         post: operations["cancelCount"];
         delete?: never;
@@ -399,7 +399,7 @@ export interface paths {
         put?: never;
         /**
          * Enter what was counted from CSV (导入实盘数量)
-         * @description Rows that are right are recorded, wrong ones are listed, and rows without a counted quantity are not counted: zero is a count, blank is not. Columns, in any order, by one of these headings: `line`: 行号, line 行号; `part`: number, part number, 货号, 物料编码, part 货号; `ownership`: 所有权, ownership 所有权; `condition`: 质量状态, condition 质量状态; `lot`: 批次; `counted`: 实盘数量, 实盘, counted 实盘数量; `card`: 卡片数量, 卡片, card 卡片数量. Each row says its line or its part; several rows of one line say its lots. The CSV of `listCountLines` is such a file. Duty: keeper; a recount by somebody else.
+         * @description Rows that are right are recorded, wrong ones are listed, and rows without a counted quantity are not counted: zero is a count, blank is not. Columns, in any order, by one of these headings: `line`: 行号, line 行号; `part`: number, part number, 货号, 物料编码, part 货号; `ownership`: 所有权, ownership 所有权; `condition`: 质量状态, condition 质量状态; `lot`: 批次; `round`: 轮次, round 轮次; `counted`: 实盘数量, 实盘, counted 实盘数量; `card`: 卡片数量, 卡片, card 卡片数量. Each row says its line or its part; several rows of one line say its lots. The CSV of `listCountLines` is such a file. Duty: keeper; a recount by somebody else.
          */
         post: operations["importCounts"];
         delete?: never;
@@ -463,6 +463,26 @@ export interface paths {
          * @description Duty: keeper or department-head. What was found is then entered like any other line.
          */
         post: operations["addFoundGoods"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/counts/{number}/lines/{line}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One line of a count (盘点行)
+         * @description As in the list: without any figure until it is settled (盲盘).
+         */
+        get: operations["readCountLine"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -580,7 +600,7 @@ export interface paths {
         put?: never;
         /**
          * Verify differences line by line (差异核实)
-         * @description Duty: finance-supervisor, not of what one counted or explained. What is not accepted is counted again.
+         * @description Duty: finance-supervisor, not of what one ever counted or explained. What is not accepted is counted again by somebody else, also where nothing differs, and is verified whatever is found.
          */
         post: operations["verifyVariances"];
         delete?: never;
@@ -642,7 +662,7 @@ export interface paths {
         };
         /**
          * Depreciation of a month across warehouses (折旧明细汇总)
-         * @description Of the warehouses you see: one, those of a region, or all. By `Accept`: JSON in pages, or the whole as `text/csv` or as a spreadsheet. A month that is not closed answers a preview, marked as such; one that has not begun is refused. Where some warehouses are closed and others are not, the state is `mixed` and every row says its own.
+         * @description Of the warehouses you see, which are those you have a duty in: one, those of a region as the tree is today, or all. By `Accept`: JSON in pages, or the whole as `text/csv` or as a spreadsheet. A month that is not closed answers a preview, marked as such; one that has not begun is refused. Where some warehouses are closed and others are not, the state is `mixed` and every row says its own.
          */
         get: operations["listDepreciation"];
         put?: never;
@@ -783,7 +803,7 @@ export interface paths {
         };
         /**
          * Journal lines of a month by department (凭证分录汇总)
-         * @description Of the warehouses you see: one, those of a region, or all. By `Accept`: JSON in pages, or the whole as `text/csv` or as a spreadsheet. A month that is not closed answers a preview, marked as such; one that has not begun is refused. Where some warehouses are closed and others are not, the state is `mixed` and every row says its own.
+         * @description Of the warehouses you see, which are those you have a duty in: one, those of a region as the tree is today, or all. By `Accept`: JSON in pages, or the whole as `text/csv` or as a spreadsheet. A month that is not closed answers a preview, marked as such; one that has not begun is refused. Where some warehouses are closed and others are not, the state is `mixed` and every row says its own.
          */
         get: operations["listJournal"];
         put?: never;
@@ -864,7 +884,7 @@ export interface paths {
         };
         /**
          * After-sales material cost by repair order, technician and outlet (售后材料成本)
-         * @description Own goods issued in the month, less what came back and was reversed, by what they were issued to. The net book value is what the journal books to the role `material-cost`. Of the warehouses you see: one, those of a region, or all. By `Accept`: JSON in pages, or the whole as `text/csv` or as a spreadsheet. A month that is not closed answers a preview, marked as such; one that has not begun is refused. Where some warehouses are closed and others are not, the state is `mixed` and every row says its own.
+         * @description Own goods issued in the month, less what came back and was reversed, by what they were issued to. The net book value is what the journal books to the role `material-cost`. Of the warehouses you see, which are those you have a duty in: one, those of a region as the tree is today, or all. By `Accept`: JSON in pages, or the whole as `text/csv` or as a spreadsheet. A month that is not closed answers a preview, marked as such; one that has not begun is refused. Where some warehouses are closed and others are not, the state is `mixed` and every row says its own.
          */
         get: operations["listMaterialCost"];
         put?: never;
@@ -1353,7 +1373,7 @@ export interface paths {
         get?: never;
         /**
          * Set which duties sign a kind of slip, or counts (设定签字规则)
-         * @description Duty: administrator everywhere. Three different duties are the floor.
+         * @description Duty: administrator everywhere. Three different duties are the floor; counts are signed by finance-supervisor and stock-controller whatever else. The reversal of the adjustment of a count is signed by the stock-controller, too.
          */
         put: operations["setSigningPolicy"];
         post?: never;
@@ -1644,7 +1664,7 @@ export interface paths {
         };
         /**
          * Stock report of a month across warehouses (进销存月报汇总)
-         * @description Of the warehouses you see: one, those of a region, or all. By `Accept`: JSON in pages, or the whole as `text/csv` or as a spreadsheet. A month that is not closed answers a preview, marked as such; one that has not begun is refused. Where some warehouses are closed and others are not, the state is `mixed` and every row says its own.
+         * @description Of the warehouses you see, which are those you have a duty in: one, those of a region as the tree is today, or all. By `Accept`: JSON in pages, or the whole as `text/csv` or as a spreadsheet. A month that is not closed answers a preview, marked as such; one that has not begun is refused. Where some warehouses are closed and others are not, the state is `mixed` and every row says its own.
          */
         get: operations["listStockReport"];
         put?: never;
@@ -1968,7 +1988,7 @@ export interface paths {
         };
         /**
          * Depreciation of a month by lot (折旧明细)
-         * @description Every own lot on hand at the end of the month, charged or not. By `Accept`: JSON in pages, or the whole as `text/csv` or as a spreadsheet. A month that is not closed answers a preview, marked as such; one that has not begun is refused. Of a closed month the files are the same bytes at every download.
+         * @description Every own lot on hand at the end of the month, charged or not. By `Accept`: JSON in pages, or the whole as `text/csv` or as a spreadsheet. A month that is not closed answers a preview, marked as such; one that has not begun is refused. Of a closed month the files are the same bytes at every download. Everyone with a duty in the warehouse may read it.
          */
         get: operations["readDepreciation"];
         put?: never;
@@ -1988,7 +2008,7 @@ export interface paths {
         };
         /**
          * Journal lines of a month for the general ledger (凭证分录)
-         * @description What each kind of slip moved, and the depreciation. Debit equals credit. Of a closed month with the accounts of that time. By `Accept`: JSON in pages, or the whole as `text/csv` or as a spreadsheet. A month that is not closed answers a preview, marked as such; one that has not begun is refused. Of a closed month the files are the same bytes at every download.
+         * @description What each kind of slip moved, and the depreciation. Debit equals credit. Of a closed month with the accounts of that time. By `Accept`: JSON in pages, or the whole as `text/csv` or as a spreadsheet. A month that is not closed answers a preview, marked as such; one that has not begun is refused. Of a closed month the files are the same bytes at every download. Everyone with a duty in the warehouse may read it.
          */
         get: operations["readJournal"];
         put?: never;
@@ -2028,7 +2048,7 @@ export interface paths {
         };
         /**
          * Statement of a month (月末报表)
-         * @description Of a closed month the stored bytes, whose SHA-256 is the ETag and the Repr-Digest (RFC 9530); they are the same for ever. Of an open month a preview, marked as such. By `Accept` also as a workbook with depreciation, journal, stock report, aging and material cost.
+         * @description Of a closed month the stored bytes, whose SHA-256 is the ETag and the Repr-Digest (RFC 9530); they are the same for ever. Of an open month a preview, marked as such. By `Accept` also as a workbook with depreciation, journal, stock report, aging and material cost. Everyone with a duty in the warehouse may read it.
          */
         get: operations["readStatement"];
         put?: never;
@@ -2048,7 +2068,7 @@ export interface paths {
         };
         /**
          * Verify the statement of a closed month (报表核验)
-         * @description Works out anew its hash, those of its files from the frozen rows, its totals and its journal, and holds them against the ledger and the statement of the month before.
+         * @description Works out anew its hash, those of its files from the frozen rows, its totals, its journal and its classes of age, and holds them, the policies and the count against the ledger and the statement of the month before. It reads every row of the month: for finance-supervisor, hq-finance or stock-controller.
          */
         get: operations["verifyStatement"];
         put?: never;
@@ -2068,7 +2088,7 @@ export interface paths {
         };
         /**
          * Stock report of a month: opening, in, out, adjustment, closing (进销存月报)
-         * @description Every balance that was on hand or moved, own and consigned, in quantity and value. By `Accept`: JSON in pages, or the whole as `text/csv` or as a spreadsheet. A month that is not closed answers a preview, marked as such; one that has not begun is refused. Of a closed month the files are the same bytes at every download.
+         * @description Every balance that was on hand or moved, own and consigned, in quantity and value. By `Accept`: JSON in pages, or the whole as `text/csv` or as a spreadsheet. A month that is not closed answers a preview, marked as such; one that has not begun is refused. Of a closed month the files are the same bytes at every download. Everyone with a duty in the warehouse may read it.
          */
         get: operations["readStockReport"];
         put?: never;
@@ -2230,7 +2250,7 @@ export interface components {
              * @example 2026-11-21
              */
             receivedOn: string;
-            /** @description 1 in the month of receipt, 4 in the month of the first charge (库龄) */
+            /** @description 1 in the month of receipt, 4 in the fourth month, which under the standard policy is that of the first charge (库龄) */
             ageMonths: number;
             /**
              * @description Quantity, a decimal string with at most three places
@@ -2356,6 +2376,8 @@ export interface components {
             };
             /** @description Of the statement; of one warehouse and a closed month only */
             sha256: string | null;
+            /** @description The last movement of the month and all before it that this was made from (账簿位置); of several warehouses the latest of theirs. On the first page only */
+            position: string | null;
             /**
              * @description own, or consigned by head office (总公司寄存商品)
              * @enum {string}
@@ -2373,6 +2395,11 @@ export interface components {
                  */
                 warehouse: string | null;
                 region: string | null;
+                /**
+                 * @description Of the warehouses that were summed up; mixed: some are closed
+                 * @enum {string}
+                 */
+                state: "closed" | "preview" | "mixed";
                 buckets: components["schemas"]["AgedBucket"][];
             }[];
             nextCursor: string | null;
@@ -2848,10 +2875,27 @@ export interface components {
             cancelledBecause: string | null;
             /** @description Slip that adjusts the ledger (调整单号) */
             adjustmentSlip: string | null;
+            adjustmentReversal: {
+                number: string;
+                /**
+                 * @description State of the slip
+                 * @enum {string}
+                 */
+                state: "draft" | "awaiting-signatures" | "approved" | "posted" | "refused" | "cancelled";
+            } | null;
             /** @description Count whose left-over lines this one counts again */
             follows: string | null;
             /** @description Count that counts the left-over lines of this one again */
             followedBy: string | null;
+            /** @description Counts that were going on when this month-end count was opened, and how many balances they have that it has not */
+            countedElsewhere: {
+                /**
+                 * @description Count number (盘点单号)
+                 * @example HQ-CNT-202611-00001
+                 */
+                count: string;
+                lines: number;
+            }[];
             /**
              * Format: date-time
              * @description Instant, RFC 3339 in UTC
@@ -2933,6 +2977,8 @@ export interface components {
              * @example 1
              */
             line?: number;
+            /** @description Which round this is (轮次): 1 for the first count of the line; refused where somebody counted it meanwhile */
+            round?: number;
             /**
              * @description Part number (货号)
              * @example CH-0234
@@ -2949,18 +2995,18 @@ export interface components {
              */
             condition?: "qualified" | "nonconforming";
             /**
-             * @description What was really there (实盘数量), in stock units; 0 is a count
+             * @description What was really there (实盘数量), in stock units: digits 0–9 with at most three places after a point, no sign; 0 is a count
              * @example 5
              * @example 0.125
              */
             counted: string;
             /**
-             * @description What the bin card says (卡片数量), in stock units
+             * @description What the bin card says (卡片数量), in stock units: digits 0–9 with at most three places after a point, no sign
              * @example 5
              * @example 0.125
              */
             card: string;
-            /** @description Lot by lot, where lots are kept apart: every lot of the balance; together they are `counted` */
+            /** @description Lot by lot, where lots are kept apart: every lot that was found; together they are `counted`, and one that is left away was not found */
             lots?: {
                 /**
                  * @description Lot (批次)
@@ -2968,7 +3014,7 @@ export interface components {
                  */
                 lot: string;
                 /**
-                 * @description What was really there (实盘数量), in stock units; 0 is a count
+                 * @description What was really there (实盘数量), in stock units: digits 0–9 with at most three places after a point, no sign; 0 is a count
                  * @example 5
                  * @example 0.125
                  */
@@ -3071,13 +3117,13 @@ export interface components {
              */
             countedAt: string | null;
             /**
-             * @description What was really there (实盘数量), in stock units; 0 is a count
+             * @description What was really there (实盘数量), in stock units: digits 0–9 with at most three places after a point, no sign; 0 is a count
              * @example 5
              * @example 0.125
              */
             counted: string | null;
             /**
-             * @description What the bin card says (卡片数量), in stock units
+             * @description What the bin card says (卡片数量), in stock units: digits 0–9 with at most three places after a point, no sign
              * @example 5
              * @example 0.125
              */
@@ -3134,6 +3180,39 @@ export interface components {
             }[] | null;
             /** @description Ledger, card and goods do not agree (账卡物不符) */
             differs: boolean | null;
+            /** @description The finance supervisor verifies it: it differs, it was objected to, its rounds disagree, or another count left it over */
+            needsVerification: boolean | null;
+            entries: {
+                round: number;
+                /** @description User name */
+                countedBy: string;
+                /** @description User name of whom was stood in for */
+                onBehalfOf: string | null;
+                /**
+                 * Format: date-time
+                 * @description Instant, RFC 3339 in UTC
+                 * @example 2026-11-21T08:30:00Z
+                 */
+                countedAt: string;
+                /**
+                 * @description What was really there (实盘数量), in stock units: digits 0–9 with at most three places after a point, no sign; 0 is a count
+                 * @example 5
+                 * @example 0.125
+                 */
+                counted: string;
+                /**
+                 * @description What the bin card says (卡片数量), in stock units: digits 0–9 with at most three places after a point, no sign
+                 * @example 5
+                 * @example 0.125
+                 */
+                card: string;
+                /**
+                 * @description What the ledger held at that moment
+                 * @example 5
+                 * @example 0.125
+                 */
+                expected: string;
+            }[] | null;
             /**
              * @description Why they do not agree (差异原因)
              * @enum {string|null}
@@ -3149,14 +3228,16 @@ export interface components {
              * @example 2026-11-21T08:30:00Z
              */
             explainedAt: string | null;
+            /** @description The lot that a gain belongs to, whose cost and age it has; kept when it is settled */
+            gainLot: string | null;
             /**
-             * @description Cost of one stock unit, a decimal string with at most four places
+             * @description What one of a gain costs: by its paper, or its lot
              * @example 12.5000
              */
             unitCost: string | null;
             /**
              * Format: date
-             * @description Day in the business time zone
+             * @description From when on a gain ages: by its paper, or its lot
              * @example 2026-11-21
              */
             receivedOn: string | null;
@@ -3170,7 +3251,7 @@ export interface components {
              */
             verifiedAt: string | null;
             verificationNote: string | null;
-            /** @description Why the finance supervisor had it counted again */
+            /** @description Why it is counted again: the finance supervisor said so, or its cause is none */
             objection: string | null;
             setAsideBecause: string | null;
             /** @description User name */
@@ -3190,6 +3271,8 @@ export interface components {
                 code: string;
                 detail: string;
             } | null;
+            /** @description What is to be done now, where an explained line is counted again instead */
+            advice?: string;
         };
         /** @description What became of each line; one that is refused holds up none of the others */
         CountLineResults: {
@@ -3219,6 +3302,8 @@ export interface components {
             explained: number;
             /** @description Of these, verified by the finance supervisor */
             verified: number;
+            /** @description Settled lines that the finance supervisor has still to verify */
+            toVerify: number;
             /**
              * @description Worth of the gains among the settled lines (盘盈金额)
              * @example 12.50
@@ -3274,6 +3359,8 @@ export interface components {
             sentAt: string | null;
             /** @description User name */
             sentBy: string | null;
+            /** @description It was sent, and after the day it was due */
+            late: boolean;
             note: string | null;
         };
         CountReportPage: {
@@ -3480,7 +3567,7 @@ export interface components {
              * @example 2026-11-21
              */
             receivedOn: string;
-            /** @description 1 in the month of receipt, 4 in the month of the first charge (库龄) */
+            /** @description 1 in the month of receipt, 4 in the fourth month, which under the standard policy is that of the first charge (库龄) */
             ageMonths: number;
             /**
              * @description Quantity, a decimal string with at most three places
@@ -3718,6 +3805,199 @@ export interface components {
              * @enum {string}
              */
             condition?: "qualified" | "nonconforming";
+        };
+        /** @description The line that was added to a count */
+        FoundGoodsLine: {
+            /**
+             * @description Count number (盘点单号)
+             * @example HQ-CNT-202611-00001
+             */
+            number: string;
+            line: number;
+            /**
+             * @description Part number (货号)
+             * @example CH-0234
+             */
+            part: string;
+            name: string;
+            nameZh: string | null;
+            specification: string | null;
+            colour: string | null;
+            /** @description Stock unit */
+            unit: string;
+            /**
+             * @description own, or consigned by head office (总公司寄存商品)
+             * @enum {string}
+             */
+            ownership: "own" | "consigned";
+            /**
+             * @description qualified (合格) or nonconforming (不合格)
+             * @enum {string}
+             */
+            condition: "qualified" | "nonconforming";
+            /** @description A line for goods that were found while counting (盘盈新增) */
+            found: boolean;
+            /**
+             * @description State
+             * @enum {string}
+             */
+            state: "open" | "recount-due" | "settled" | "set-aside";
+            /** @description How often it was counted */
+            rounds: number;
+            /** @description Who counted it last; somebody else counts it again */
+            countedBy: string | null;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            countedAt: string | null;
+            /**
+             * @description What was really there (实盘数量), in stock units: digits 0–9 with at most three places after a point, no sign; 0 is a count
+             * @example 5
+             * @example 0.125
+             */
+            counted: string | null;
+            /**
+             * @description What the bin card says (卡片数量), in stock units: digits 0–9 with at most three places after a point, no sign
+             * @example 5
+             * @example 0.125
+             */
+            card: string | null;
+            /**
+             * @description What the ledger held when it was counted (账面数量)
+             * @example 5
+             * @example 0.125
+             */
+            expected: string | null;
+            /**
+             * @description What the ledger held when the count was opened
+             * @example 5
+             * @example 0.125
+             */
+            snapshot: string | null;
+            /**
+             * @description Counted less expected (盘盈盘亏)
+             * @example -2
+             * @example 5
+             */
+            variance: string | null;
+            /**
+             * @description Counted less bin card (卡物差异)
+             * @example -2
+             * @example 5
+             */
+            cardVariance: string | null;
+            /**
+             * @description Worth of the variance, at the cost of the lots it concerns
+             * @example 12.50
+             */
+            varianceValue: string | null;
+            lots: {
+                lot: string;
+                /**
+                 * @description Quantity, a decimal string with at most three places
+                 * @example 5
+                 * @example 0.125
+                 */
+                counted: string;
+                /**
+                 * @description Quantity, a decimal string with at most three places
+                 * @example 5
+                 * @example 0.125
+                 */
+                expected: string;
+                /**
+                 * @description Quantity with sign, a decimal string with at most three places
+                 * @example -2
+                 * @example 5
+                 */
+                variance: string;
+            }[] | null;
+            /** @description Ledger, card and goods do not agree (账卡物不符) */
+            differs: boolean | null;
+            /** @description The finance supervisor verifies it: it differs, it was objected to, its rounds disagree, or another count left it over */
+            needsVerification: boolean | null;
+            entries: {
+                round: number;
+                /** @description User name */
+                countedBy: string;
+                /** @description User name of whom was stood in for */
+                onBehalfOf: string | null;
+                /**
+                 * Format: date-time
+                 * @description Instant, RFC 3339 in UTC
+                 * @example 2026-11-21T08:30:00Z
+                 */
+                countedAt: string;
+                /**
+                 * @description What was really there (实盘数量), in stock units: digits 0–9 with at most three places after a point, no sign; 0 is a count
+                 * @example 5
+                 * @example 0.125
+                 */
+                counted: string;
+                /**
+                 * @description What the bin card says (卡片数量), in stock units: digits 0–9 with at most three places after a point, no sign
+                 * @example 5
+                 * @example 0.125
+                 */
+                card: string;
+                /**
+                 * @description What the ledger held at that moment
+                 * @example 5
+                 * @example 0.125
+                 */
+                expected: string;
+            }[] | null;
+            /**
+             * @description Why they do not agree (差异原因)
+             * @enum {string|null}
+             */
+            cause: "miscount" | "unposted-slip" | "wrong-part" | "wrong-unit" | "damage" | "theft" | "unknown" | "found" | "other" | null;
+            causeNote: string | null;
+            evidence: string | null;
+            /** @description User name */
+            explainedBy: string | null;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            explainedAt: string | null;
+            /** @description The lot that a gain belongs to, whose cost and age it has; kept when it is settled */
+            gainLot: string | null;
+            /**
+             * @description What one of a gain costs: by its paper, or its lot
+             * @example 12.5000
+             */
+            unitCost: string | null;
+            /**
+             * Format: date
+             * @description From when on a gain ages: by its paper, or its lot
+             * @example 2026-11-21
+             */
+            receivedOn: string | null;
+            costDocument: string | null;
+            /** @description User name */
+            verifiedBy: string | null;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            verifiedAt: string | null;
+            verificationNote: string | null;
+            /** @description Why it is counted again: the finance supervisor said so, or its cause is none */
+            objection: string | null;
+            setAsideBecause: string | null;
+            /** @description User name */
+            setAsideBy: string | null;
+            /** @description First line of the adjustment slip that is about it */
+            adjustedLine: number | null;
+            /** @description Why it could not be adjusted; a count that follows has it again */
+            adjustmentProblem: string | null;
+            /** @description Version of the count with this line */
+            version: number;
         };
         /** @description A duty in force: in a warehouse, in a region, or everywhere when both are null; onBehalfOf names the absent person (岗位授权) */
         Grant: {
@@ -4792,7 +5072,7 @@ export interface components {
             sha256: string | null;
             /** @description What keeps the month open; nothing if it may be closed now */
             missing: components["schemas"]["Missing"][];
-            /** @description What does not keep the month open, but has to be dated later once it is closed */
+            /** @description What does not keep the month open: slips that have to be written anew once it is closed, slips posted after the month-end count was submitted, goods on hand that no approved count has counted */
             warnings: {
                 detail: string;
                 /**
@@ -6370,8 +6650,8 @@ export interface components {
         /**
          * @example {
          *       "line": 1,
-         *       "cause": "unposted-slip",
-         *       "evidence": "HQ-OUT-202611-00017 was not posted"
+         *       "cause": "damage",
+         *       "evidence": "photograph of the shelf, report of the technician"
          *     }
          */
         VarianceExplanation: {
@@ -6381,7 +6661,7 @@ export interface components {
              */
             line: number;
             /**
-             * @description Why they do not agree (差异原因)
+             * @description Why they do not agree (差异原因). For miscount, wrong-unit and unposted-slip the ledger is not adjusted: the line is counted again by somebody else, after the slip was posted
              * @enum {string}
              */
             cause: "miscount" | "unposted-slip" | "wrong-part" | "wrong-unit" | "damage" | "theft" | "unknown" | "found" | "other";
@@ -6389,7 +6669,7 @@ export interface components {
             causeNote?: string;
             /**
              * @description What shows it (依据): a slip, a photograph, a witness
-             * @example HQ-OUT-202611-00017 was not posted
+             * @example photograph of the shelf, report of the technician
              */
             evidence: string;
             /**
@@ -6918,7 +7198,7 @@ export interface operations {
                  */
                 warehouse?: string;
                 /**
-                 * @description Region code (区域代码)
+                 * @description Region code (区域代码). By the tree of today: a warehouse that moves to another region is counted there in every month, closed ones too
                  * @example EAST
                  */
                 region?: string;
@@ -6931,7 +7211,7 @@ export interface operations {
                 ownership?: "own" | "consigned";
                 /** @description Name of a class of age in either language, or the month it begins with (库龄段) */
                 bucket?: string;
-                /** @description true: only what enters its fourth month next month, and is charged from then on */
+                /** @description true: only what enters its fourth month next month (R-AGE-1), and under the standard policy of three free months is charged from then on */
                 entering?: boolean;
                 /** @description Rows per page */
                 limit?: number;
@@ -6947,6 +7227,10 @@ export interface operations {
             /** @description Totals and position are those of the whole list and said on its first page; null on the others */
             200: {
                 headers: {
+                    /** @description Of a CSV: the last movement of the month and all before it that it was made from (账簿位置), which pages and spreadsheets say themselves; of several warehouses the latest of theirs. Of a preview as it was when the file was begun */
+                    "bincard-ledger-position"?: string;
+                    /** @description Of a CSV whose SHA-256 the statement of a closed month holds: that hash, RFC 9530 (摘要) */
+                    "Repr-Digest"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7055,7 +7339,7 @@ export interface operations {
                  */
                 warehouse?: string;
                 /**
-                 * @description Region code (区域代码)
+                 * @description Region code (区域代码). By the tree of today: a warehouse that moves to another region is counted there in every month, closed ones too
                  * @example EAST
                  */
                 region?: string;
@@ -7077,6 +7361,10 @@ export interface operations {
             /** @description Classes of age of all, of each region or of each warehouse (库龄汇总) */
             200: {
                 headers: {
+                    /** @description Of a CSV: the last movement of the month and all before it that it was made from (账簿位置), which pages and spreadsheets say themselves; of several warehouses the latest of theirs. Of a preview as it was when the file was begun */
+                    "bincard-ledger-position"?: string;
+                    /** @description Of a CSV whose SHA-256 the statement of a closed month holds: that hash, RFC 9530 (摘要) */
+                    "Repr-Digest"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7856,8 +8144,8 @@ export interface operations {
                  *       "lines": [
                  *         {
                  *           "line": 1,
-                 *           "cause": "unposted-slip",
-                 *           "evidence": "HQ-OUT-202611-00017 was not posted"
+                 *           "cause": "damage",
+                 *           "evidence": "photograph of the shelf, report of the technician"
                  *         }
                  *       ]
                  *     }
@@ -8002,11 +8290,50 @@ export interface operations {
             };
         };
         responses: {
-            /** @description A line of a count. While it is not settled it says nothing of what was expected or counted (盲盘). */
+            /** @description The line that was added to a count */
             201: {
                 headers: {
+                    ETag: components["headers"]["ETag"];
                     Location: components["headers"]["Location"];
                     "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FoundGoodsLine"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["VersionStale"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    readCountLine: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Count number (盘点单号)
+                 * @example HQ-CNT-202611-00001
+                 */
+                number: string;
+                /**
+                 * @description Line of the count (行号)
+                 * @example 1
+                 */
+                line: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A line of a count. While it is not settled it says nothing of what was expected or counted (盲盘). */
+            200: {
+                headers: {
                     [name: string]: unknown;
                 };
                 content: {
@@ -8017,7 +8344,6 @@ export interface operations {
             401: components["responses"]["CredentialsRequired"];
             403: components["responses"]["DutyRequired"];
             404: components["responses"]["NotFound"];
-            412: components["responses"]["VersionStale"];
             "4XX": components["responses"]["Refused"];
             "5XX": components["responses"]["Failed"];
         };
@@ -8508,7 +8834,7 @@ export interface operations {
                  */
                 warehouse?: string;
                 /**
-                 * @description Region code (区域代码)
+                 * @description Region code (区域代码). By the tree of today: a warehouse that moves to another region is counted there in every month, closed ones too
                  * @example EAST
                  */
                 region?: string;
@@ -8531,6 +8857,10 @@ export interface operations {
             /** @description Totals and position are those of the whole list and said on its first page; null on the others */
             200: {
                 headers: {
+                    /** @description Of a CSV: the last movement of the month and all before it that it was made from (账簿位置), which pages and spreadsheets say themselves; of several warehouses the latest of theirs. Of a preview as it was when the file was begun */
+                    "bincard-ledger-position"?: string;
+                    /** @description Of a CSV whose SHA-256 the statement of a closed month holds: that hash, RFC 9530 (摘要) */
+                    "Repr-Digest"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8871,7 +9201,7 @@ export interface operations {
                  */
                 warehouse?: string;
                 /**
-                 * @description Region code (区域代码)
+                 * @description Region code (区域代码). By the tree of today: a warehouse that moves to another region is counted there in every month, closed ones too
                  * @example EAST
                  */
                 region?: string;
@@ -8889,6 +9219,10 @@ export interface operations {
             /** @description Totals and position are those of the whole list and said on its first page; null on the others */
             200: {
                 headers: {
+                    /** @description Of a CSV: the last movement of the month and all before it that it was made from (账簿位置), which pages and spreadsheets say themselves; of several warehouses the latest of theirs. Of a preview as it was when the file was begun */
+                    "bincard-ledger-position"?: string;
+                    /** @description Of a CSV whose SHA-256 the statement of a closed month holds: that hash, RFC 9530 (摘要) */
+                    "Repr-Digest"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9079,7 +9413,7 @@ export interface operations {
                  */
                 warehouse?: string;
                 /**
-                 * @description Region code (区域代码)
+                 * @description Region code (区域代码). By the tree of today: a warehouse that moves to another region is counted there in every month, closed ones too
                  * @example EAST
                  */
                 region?: string;
@@ -9097,6 +9431,10 @@ export interface operations {
             /** @description Totals and position are those of the whole list and said on its first page; null on the others */
             200: {
                 headers: {
+                    /** @description Of a CSV: the last movement of the month and all before it that it was made from (账簿位置), which pages and spreadsheets say themselves; of several warehouses the latest of theirs. Of a preview as it was when the file was begun */
+                    "bincard-ledger-position"?: string;
+                    /** @description Of a CSV whose SHA-256 the statement of a closed month holds: that hash, RFC 9530 (摘要) */
+                    "Repr-Digest"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -11412,7 +11750,7 @@ export interface operations {
                  */
                 warehouse?: string;
                 /**
-                 * @description Region code (区域代码)
+                 * @description Region code (区域代码). By the tree of today: a warehouse that moves to another region is counted there in every month, closed ones too
                  * @example EAST
                  */
                 region?: string;
@@ -11435,6 +11773,10 @@ export interface operations {
             /** @description Totals and position are those of the whole list and said on its first page; null on the others */
             200: {
                 headers: {
+                    /** @description Of a CSV: the last movement of the month and all before it that it was made from (账簿位置), which pages and spreadsheets say themselves; of several warehouses the latest of theirs. Of a preview as it was when the file was begun */
+                    "bincard-ledger-position"?: string;
+                    /** @description Of a CSV whose SHA-256 the statement of a closed month holds: that hash, RFC 9530 (摘要) */
+                    "Repr-Digest"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -12621,6 +12963,10 @@ export interface operations {
             /** @description Totals and position are those of the whole list and said on its first page; null on the others */
             200: {
                 headers: {
+                    /** @description Of a CSV: the last movement of the month and all before it that it was made from (账簿位置), which pages and spreadsheets say themselves; of several warehouses the latest of theirs. Of a preview as it was when the file was begun */
+                    "bincard-ledger-position"?: string;
+                    /** @description Of a CSV whose SHA-256 the statement of a closed month holds: that hash, RFC 9530 (摘要) */
+                    "Repr-Digest"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -12665,6 +13011,10 @@ export interface operations {
             /** @description Totals and position are those of the whole list and said on its first page; null on the others */
             200: {
                 headers: {
+                    /** @description Of a CSV: the last movement of the month and all before it that it was made from (账簿位置), which pages and spreadsheets say themselves; of several warehouses the latest of theirs. Of a preview as it was when the file was begun */
+                    "bincard-ledger-position"?: string;
+                    /** @description Of a CSV whose SHA-256 the statement of a closed month holds: that hash, RFC 9530 (摘要) */
+                    "Repr-Digest"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -12830,6 +13180,10 @@ export interface operations {
             /** @description Totals and position are those of the whole list and said on its first page; null on the others */
             200: {
                 headers: {
+                    /** @description Of a CSV: the last movement of the month and all before it that it was made from (账簿位置), which pages and spreadsheets say themselves; of several warehouses the latest of theirs. Of a preview as it was when the file was begun */
+                    "bincard-ledger-position"?: string;
+                    /** @description Of a CSV whose SHA-256 the statement of a closed month holds: that hash, RFC 9530 (摘要) */
+                    "Repr-Digest"?: string;
                     [name: string]: unknown;
                 };
                 content: {
