@@ -21,6 +21,7 @@ test('with nothing set the service runs on the embedded database, port 3000, Sha
     STATEMENT_TIMEOUT_SECONDS: 60,
     LOG_LEVEL: 'info',
     LATE_SIGNATURE_HOURS: 24,
+    COUNT_DAYS_BEFORE_MONTH_END: 10,
     BUSINESS_TIME_ZONE: 'Asia/Shanghai',
     ACCESS_TOKEN_MINUTES: 60,
     REFRESH_TOKEN_DAYS: 30,
