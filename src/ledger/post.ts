@@ -8,7 +8,7 @@
 //   were already there on its day.
 // - A lot is opened by one movement and only shrinks afterwards. So its quantity on any past day is never less than today's,
 //   and a late slip cannot make the past negative. What comes back is a new lot with the old age, at the cost it left with.
-// - What a movement moves is a difference of the value function of `migrations/0004-ledger.ts` (see ARCHITECTURE.md):
+// - What a movement moves is a difference of the value function of `src/ledger/value.ts` (see ARCHITECTURE.md):
 //   the cents telescope, and nothing is ever re-valued.
 // What it does not do: decide who may post, or whether a document is signed. That is the document's own business.
 // A second run posts a second time; the document's version guards against that.
