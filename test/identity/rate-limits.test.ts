@@ -40,9 +40,14 @@ test('one address fails for at most ten accounts’ worth; another address is no
     const person = await own.make.person()
     const from = (address: string, username: string, password = 'not the password') =>
       own.api.post('/v1/auth/tokens').set('x-forwarded-for', address).send({ username, password })
-    const statuses = await Promise.all(
-      Array.from({ length: 40 }, async (_, i) => (await from('203.0.113.7', `guessed-${i}`)).status)
-    )
+    const statuses: number[] = []
+    // Eight at once: forty passwords hashed together may overload a busy machine, which is answered by something else.
+    for (let first = 0; first < 40; first += 8)
+      statuses.push(
+        ...(await Promise.all(
+          Array.from({ length: 8 }, async (_, i) => (await from('203.0.113.7', `guessed-${first + i}`)).status)
+        ))
+      )
     expect([
       statuses.filter((status) => status === 401).length,
       statuses.filter((status) => status === 429).length
