@@ -19,9 +19,6 @@
 // started in a temporary folder, as durable as in production.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, mkdtemp, rm } from 'node:fs/promises'
-import { createServer, type AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
@@ -36,11 +33,11 @@ import { systemClock } from '../src/platform/clock.ts'
 import { readConfig } from '../src/platform/config.ts'
 import { openContext } from '../src/platform/context.ts'
 import { migrate, openDatabase } from '../src/platform/database.ts'
-import { startEmbeddedPostgres } from '../src/platform/embedded-postgres.ts'
 import type { CeilingPosting } from './ceiling.ts'
 import { startCountingProxy } from './counting-proxy.ts'
 import { Client, compare, round, slice, type Call, type Comparison, type Side } from './drive.ts'
 import { daysOf, DUTIES, fill, PEOPLE, Preparation, WAREHOUSES, type PreparedSlip } from './fill.ts'
+import { embedded, freePort } from './server.ts'
 
 const { values: options, positionals: chosen } = parseArgs({
   allowPositionals: true,
@@ -187,18 +184,6 @@ class Bench {
   }
 }
 
-async function embedded(closing: AsyncDisposableStack): Promise<string> {
-  const dataDir = await mkdtemp(path.join(tmpdir(), 'bincard-bench-'))
-  await chmod(dataDir, 0o755)
-  closing.defer(() => rm(dataDir, { recursive: true, force: true }))
-  const server = await startEmbeddedPostgres({
-    dataDir,
-    log: { info: () => undefined, warn: () => undefined, error: (_details, message) => say(message) }
-  })
-  closing.defer(() => server.stop())
-  return server.url()
-}
-
 async function connected(connectionString: string, closing: AsyncDisposableStack): Promise<PgClient> {
   const client = new PgClient({ connectionString, options: '-c TimeZone=UTC' })
   client.on('error', () => undefined)
@@ -213,15 +198,6 @@ const tokenOf = (person: Person): Promise<string> =>
   })
     .setProtectedHeader({ alg: 'HS256' })
     .sign(new TextEncoder().encode(JWT_SECRET))
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1')
-  await once(probe, 'listening')
-  const { port } = probe.address() as AddressInfo
-  probe.close()
-  await once(probe, 'close')
-  return port
-}
 
 async function answers(port: number): Promise<boolean> {
   const client = new Client(port, 1)

@@ -6,9 +6,6 @@
 //
 // With DATABASE_URL the database it names is used, and must be empty; else an embedded one in a folder of its own.
 
-import { chmod, mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import path from 'node:path'
 import type { EntityManager } from '@mikro-orm/postgresql'
 import { pino } from 'pino'
 import { importParts } from '../src/catalogue/import-parts.ts'
@@ -19,7 +16,7 @@ import { systemClock } from '../src/platform/clock.ts'
 import { readConfig } from '../src/platform/config.ts'
 import { openContext } from '../src/platform/context.ts'
 import { migrate, openDatabase, run, type Database } from '../src/platform/database.ts'
-import { startEmbeddedPostgres } from '../src/platform/embedded-postgres.ts'
+import { embedded } from './server.ts'
 
 const PARTS = Number(process.env['PARTS'] ?? 100_000)
 const ROUNDS = 40
@@ -166,18 +163,7 @@ async function planOf(em: EntityManager, q: string): Promise<string> {
 
 async function main(): Promise<void> {
   await using closing = new AsyncDisposableStack()
-  let url = process.env['DATABASE_URL']
-  if (url === undefined) {
-    const dataDir = await mkdtemp(path.join(tmpdir(), 'bincard-bench-'))
-    await chmod(dataDir, 0o755)
-    closing.defer(() => rm(dataDir, { recursive: true, force: true }))
-    const server = await startEmbeddedPostgres({
-      dataDir,
-      log: { info: () => undefined, warn: () => undefined, error: console.error }
-    })
-    closing.defer(() => server.stop())
-    url = server.url()
-  }
+  const url = process.env['DATABASE_URL'] ?? (await embedded(closing))
   const database = await openDatabase({ url, entities, poolSize: 2 })
   closing.defer(() => database.close())
   await migrate(database)

@@ -12,9 +12,7 @@
 // is used, and must be empty; else an embedded one in a folder of its own.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises'
-import { createServer, type AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
+import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Client } from 'pg'
@@ -27,12 +25,12 @@ import { readConfig } from '../src/platform/config.ts'
 import { openContext } from '../src/platform/context.ts'
 import type { Context } from '../src/identity/actor.ts'
 import { migrate, openDatabase } from '../src/platform/database.ts'
-import { startEmbeddedPostgres } from '../src/platform/embedded-postgres.ts'
 import { systemClock } from '../src/platform/clock.ts'
 import { verifyLedger } from '../src/ledger/verify-ledger.ts'
 import { continueClosingRun, startClosingRun } from '../src/valuation/close-many.ts'
 import { closePeriod } from '../src/valuation/close-period.ts'
 import { runInto } from '../src/valuation/depreciation.ts'
+import { embedded, freePort } from './server.ts'
 
 const LOTS = Number(process.env['LOTS'] ?? 1_000_000)
 const WAREHOUSES = Number(process.env['WAREHOUSES'] ?? 4_000)
@@ -254,15 +252,6 @@ const token = () =>
     .setProtectedHeader({ alg: 'HS256' })
     .sign(new TextEncoder().encode(JWT_SECRET))
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
-
 async function answering(port: number): Promise<void> {
   for (let attempt = 0; attempt < 600; attempt++) {
     const answers = await fetch(`http://127.0.0.1:${port}/health`).then(
@@ -277,18 +266,7 @@ async function answering(port: number): Promise<void> {
 
 async function main(): Promise<void> {
   await using closing = new AsyncDisposableStack()
-  let url = process.env['DATABASE_URL']
-  if (url === undefined) {
-    const dataDir = await mkdtemp(path.join(tmpdir(), 'bincard-bench-'))
-    await chmod(dataDir, 0o755)
-    closing.defer(() => rm(dataDir, { recursive: true, force: true }))
-    const server = await startEmbeddedPostgres({
-      dataDir,
-      log: { info: () => undefined, warn: () => undefined, error: console.error }
-    })
-    closing.defer(() => server.stop())
-    url = server.url()
-  }
+  const url = process.env['DATABASE_URL'] ?? (await embedded(closing))
   const database = await openDatabase({ url, entities, poolSize: 6 })
   closing.defer(() => database.close())
   await migrate(database)

@@ -11,7 +11,7 @@
 // The whole check runs in one repeatable-read snapshot, so that postings meanwhile do not look like faults.
 import { IsolationLevel } from '@mikro-orm/postgresql'
 import { requireSight, sightOf, type Context } from '../identity/actor.ts'
-import { run, statement } from '../platform/database.ts'
+import { NO_TIME_LIMIT, run, statement } from '../platform/database.ts'
 import { Refusal } from '../platform/errors.ts'
 import { rateSum } from './value.ts'
 import { warehouseByCode } from '../warehouses/directory.ts'
@@ -137,9 +137,6 @@ const CHECKS = [
   statement<Finding>(`select ${FINDING} from (${check}) as finding (check_name, warehouse_id, subject, expected, found)
   join warehouse on warehouse.id = finding.warehouse_id order by warehouse.code, subject limit 1000`)
 )
-
-// Reading everything takes as long as it takes; requests have a limit.
-const NO_TIME_LIMIT = statement<never>('set local statement_timeout = 0')
 
 /**
  * The self-check of the ledger, for one warehouse or for all.

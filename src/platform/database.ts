@@ -199,6 +199,9 @@ async function migrateOn(database: Database): Promise<string[]> {
 /** Where a statement runs: a unit of work, or a context, which has one and knows the pool. */
 export type Scope = EntityManager | { readonly em: EntityManager; readonly pool: Pool | undefined }
 
+/** Requests have a limit; a transaction that reads or freezes everything takes as long as it takes. */
+export const NO_TIME_LIMIT = statement<never>('set local statement_timeout = 0')
+
 /**
  * Runs a declared statement, inside the transaction of `scope` if it has one.
  * Values go out as `pg` sends them: decimals as strings, arrays as arrays, jsonb as JSON text.

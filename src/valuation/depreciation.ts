@@ -86,6 +86,51 @@ export const stateOf = ({ isClosed }: Pick<BookedMonth, 'isClosed'>): 'closed' |
 
 export const firstDay = (period: string): string => `${period}-01`
 
+/**
+ * How the rows of one warehouse and month are read, a page at a time or all of them as a stream, in the same order.
+ * @param frozen the statement of a closed month, @param computed of an open one; of both `$1` is the warehouse, `$2` the month, `$3` the id of a
+ *   part or null, `$4` to `$6` the row to go on after, `$7` how many
+ * @param first a key before all others
+ */
+export function monthRows<Row extends { warehouse: string }, Key extends readonly [string, string, string]>(
+  frozen: string,
+  computed: string,
+  first: Key
+) {
+  type Bare = Omit<Row, 'warehouse' | 'period' | 'state'>
+  // What is worked out is planned anew for each month; what is frozen is found by its key.
+  const frozenPage = statement<Bare>(frozen)
+  const computedPage: Statement<Bare> = { text: computed }
+  const values = (
+    { warehouse, period }: BookedMonth,
+    partId: number | null | undefined,
+    after: Key,
+    limit?: number
+  ) => [[warehouse.id], firstDay(period), partId ?? null, ...after, limit ?? null]
+  const whole = (month: BookedMonth, row: Bare) =>
+    ({ warehouse: month.warehouse.code, period: month.period, state: stateOf(month), ...row }) as unknown as Row
+  return {
+    /** @param after the row to go on after, @param limit how many; from the first, and all of them, if left away */
+    rows: async (
+      ctx: Context,
+      month: BookedMonth,
+      { partId, after, limit }: { partId?: number | null | undefined; after?: Key | undefined; limit?: number } = {}
+    ): Promise<Row[]> =>
+      (await run(ctx, month.isClosed ? frozenPage : computedPage, values(month, partId, after ?? first, limit))).map(
+        (row) => whole(month, row)
+      ),
+    /** For files: memory stays flat however many rows there are. */
+    stream: async function* (
+      ctx: Context,
+      month: BookedMonth,
+      { partId }: { partId?: number | null | undefined } = {}
+    ): AsyncGenerator<Row> {
+      for await (const row of rowsOf<Bare>(ctx, month.isClosed ? frozen : computed, values(month, partId, first)))
+        yield whole(month, row)
+    }
+  }
+}
+
 const LINE =
   'warehouse_id, period, part_id, lot_id, condition, received_on, quantity, unit_cost, cost, months_charged, charge, accumulated'
 
@@ -155,52 +200,12 @@ select ${COLUMNS('b', 'part')}
  where b.ownership = 'own' and (part.part_number, b.condition, b.lot_id) > ($4::text, $5::text, $6::bigint)
  order by part.part_number, b.condition, b.lot_id limit $7`
 
-const FIRST: DepreciationKey = ['', '', '0']
-type BareRow = Omit<DepreciationRow, 'warehouse' | 'period' | 'state'>
-const FROZEN_PAGE = statement<BareRow>(FROZEN)
-const COMPUTED_PAGE: Statement<BareRow> = { text: COMPUTED }
-
-/**
- * Lots of one warehouse and month by part, condition and lot.
- * @param after the row to go on after; from the first if left away
- * @param limit all of them if left away
- */
-export async function depreciationRows(
-  ctx: Context,
-  month: BookedMonth,
-  {
-    partId,
-    after,
-    limit
-  }: { partId?: number | null | undefined; after?: DepreciationKey | undefined; limit?: number } = {}
-): Promise<DepreciationRow[]> {
-  const { warehouse, period, isClosed } = month
-  const rows = await run(ctx, isClosed ? FROZEN_PAGE : COMPUTED_PAGE, [
-    [warehouse.id],
-    firstDay(period),
-    partId ?? null,
-    ...(after ?? FIRST),
-    limit ?? null
-  ])
-  return rows.map((row) => ({ warehouse: warehouse.code, period, state: stateOf(month), ...row }))
-}
-
-/** The same as a stream, in the same order, for files: memory stays flat however many lots there are. */
-export async function* depreciationStream(
-  ctx: Context,
-  month: BookedMonth,
-  { partId }: { partId?: number | null | undefined } = {}
-): AsyncGenerator<DepreciationRow> {
-  const { warehouse, period, isClosed } = month
-  const rows = rowsOf<BareRow>(ctx, isClosed ? FROZEN : COMPUTED, [
-    [warehouse.id],
-    firstDay(period),
-    partId ?? null,
-    ...FIRST,
-    null
-  ])
-  for await (const row of rows) yield { warehouse: warehouse.code, period, state: stateOf(month), ...row }
-}
+/** Lots of one warehouse and month by part, condition and lot. */
+export const { rows: depreciationRows, stream: depreciationStream } = monthRows<DepreciationRow, DepreciationKey>(
+  FROZEN,
+  COMPUTED,
+  ['', '', '0']
+)
 
 const FIGURES = `count(*)::int as lots, coalesce(sum(cost), 0)::numeric(18,2)::text as cost, coalesce(sum(charge), 0)::numeric(18,2)::text as charge,
        coalesce(sum(accumulated), 0)::numeric(18,2)::text as "accumulatedDepreciation", coalesce(sum(cost - accumulated), 0)::numeric(18,2)::text as "netBookValue"`

@@ -5,10 +5,10 @@
 // - In and out go by the kind of the slip; a reversal (红字) stands, negative, where the slip it reverses stood. Only counts adjust.
 import type { Context } from '../identity/actor.ts'
 import type { Condition, Ownership } from '../ledger/post.ts'
-import { rowsOf, type CsvColumns } from '../platform/csv.ts'
+import { type CsvColumns } from '../platform/csv.ts'
 import { run, statement, type Statement } from '../platform/database.ts'
 import { SLIP_KIND_RULES, type SlipKind } from '../slips/slip-kinds.ts'
-import { firstDay, stateOf, type BookedMonth, type BookedMonths } from './depreciation.ts'
+import { firstDay, monthRows, type BookedMonths } from './depreciation.ts'
 import { FIRST_AFTER, lotBooks, onlyPart } from './lot-books.ts'
 
 const FIGURES = ['opening', 'in', 'out', 'adjustment', 'closing'] as const
@@ -189,57 +189,18 @@ const ROW = `part_number as part, name, name_zh as "nameZh", specification, unit
 const PAGE = `($3::int is null or part_id = $3) and (part_number, ownership, condition) > ($4::text, $5::text, $6::text)
  order by part_number, ownership, condition limit $7`
 
-type BareRow = Omit<StockReportRow, 'warehouse' | 'period' | 'state'>
 // One warehouse, said as one, so that the index gives the rows in their order and a page reads no others.
 const FROZEN = `select ${ROW} from stock_report_line where warehouse_id = ($1::int[])[1] and period = $2::date and ${PAGE}`
 const COMPUTED = `with ${report('$3')} select ${ROW} from report where ${PAGE}`
-const FROZEN_PAGE = statement<BareRow>(FROZEN)
-const COMPUTED_PAGE: Statement<BareRow> = { text: COMPUTED }
 
 export type StockReportKey = [part: string, ownership: string, condition: string]
-const FIRST: StockReportKey = ['', '', '']
 
-/**
- * Balances of one warehouse and month by part, ownership and condition: those on hand at its end, and those that moved.
- * @param after the row to go on after; from the first if left away
- * @param limit all of them if left away
- */
-export async function stockReportRows(
-  ctx: Context,
-  month: BookedMonth,
-  {
-    partId,
-    after,
-    limit
-  }: { partId?: number | null | undefined; after?: StockReportKey | undefined; limit?: number } = {}
-): Promise<StockReportRow[]> {
-  const { warehouse, period, isClosed } = month
-  const rows = await run(ctx, isClosed ? FROZEN_PAGE : COMPUTED_PAGE, [
-    [warehouse.id],
-    firstDay(period),
-    partId ?? null,
-    ...(after ?? FIRST),
-    limit ?? null
-  ])
-  return rows.map((row) => ({ warehouse: warehouse.code, period, state: stateOf(month), ...row }))
-}
-
-/** The same as a stream, in the same order, for files. */
-export async function* stockReportStream(
-  ctx: Context,
-  month: BookedMonth,
-  { partId }: { partId?: number | null | undefined } = {}
-): AsyncGenerator<StockReportRow> {
-  const { warehouse, period, isClosed } = month
-  const rows = rowsOf<BareRow>(ctx, isClosed ? FROZEN : COMPUTED, [
-    [warehouse.id],
-    firstDay(period),
-    partId ?? null,
-    ...FIRST,
-    null
-  ])
-  for await (const row of rows) yield { warehouse: warehouse.code, period, state: stateOf(month), ...row }
-}
+/** Balances of one warehouse and month by part, ownership and condition: those on hand at its end, and those that moved. */
+export const { rows: stockReportRows, stream: stockReportStream } = monthRows<StockReportRow, StockReportKey>(
+  FROZEN,
+  COMPUTED,
+  ['', '', '']
+)
 
 const TOTAL_FIGURES = `count(*)::int as balances, ${figureColumns((column) => `coalesce(sum(${column}), 0)`, text)}, coalesce(sum(charge), 0)::numeric(18,2)::text as charge`
 const frozenLines = (ids: string, part: string): string =>

@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto'
 import canonicalize from 'canonicalize'
 import { requireDutyToRead, type Context } from '../identity/actor.ts'
 import { csvHash } from '../platform/csv.ts'
-import { run, statement } from '../platform/database.ts'
+import { NO_TIME_LIMIT, run, statement } from '../platform/database.ts'
 import { Refusal } from '../platform/errors.ts'
 import { warehouseByCode } from '../warehouses/directory.ts'
 import { agedBuckets } from './aging.ts'
@@ -57,9 +57,6 @@ select s.content, s.sha256, s.cost::text as cost, s.charge::text as charge, s.ac
   from period_statement s
   left join period_statement before on before.warehouse_id = s.warehouse_id and before.period = (s.period - interval '1 month')::date
  where s.warehouse_id = $1 and s.period = $2::date`)
-
-// The files are read as they are downloaded, which may take as long.
-const NO_TIME_LIMIT = statement<never>('set local statement_timeout = 0')
 
 const hashOf = (text: string): string => createHash('sha256').update(text).digest('hex')
 const said = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value ?? null))
