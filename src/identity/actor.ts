@@ -48,6 +48,8 @@ export interface Actor {
   /** The person every write is recorded under. */
   personId: number
   username: string
+  /** Of documents and messages for the person. */
+  language: 'zh' | 'en'
   grants: Grant[]
   /** Signing needs a person; a machine never signs. */
   isMachine: boolean

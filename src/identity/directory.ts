@@ -25,6 +25,7 @@ export const systemActor: Actor = {
   key: 'system',
   personId: SYSTEM_PERSON_ID,
   username: 'system',
+  language: 'en',
   grants: [
     {
       duty: 'administrator',
@@ -44,6 +45,7 @@ export const anonymousActor: Actor = {
   key: '',
   personId: SYSTEM_PERSON_ID,
   username: '',
+  language: 'en',
   grants: [],
   isMachine: true,
   readOnly: true
@@ -175,6 +177,7 @@ export class Directory {
         key: `person:${known.id}`,
         personId: known.id,
         username: known.username,
+        language: known.language,
         grants,
         isMachine: false,
         readOnly: false
@@ -229,6 +232,7 @@ export function actorOfKey(key: CachedKey, person: CachedPerson): Actor {
     key: `api-key:${key.id}`,
     personId: person.id,
     username: person.username,
+    language: person.language,
     grants,
     isMachine: true,
     readOnly: key.access === 'read'

@@ -15,6 +15,9 @@ const PLATFORM = 'the platform writes it by prepared statements and knows no ent
 const SQL_ONLY: Record<string, string> = {
   idempotency_key: PLATFORM,
   setting: PLATFORM,
+  outbox: PLATFORM,
+  job_run: PLATFORM,
+  calendar_year: SETTING,
   migration: 'kept by the migrator itself',
   duty_assignment: CREDENTIALS,
   delegation: CREDENTIALS,
