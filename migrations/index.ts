@@ -8,6 +8,7 @@ import { NamedLots } from './0006-named-lots.ts'
 import { Counts } from './0007-counts.ts'
 import { Valuation } from './0008-valuation.ts'
 import { OutboxAndJobs } from './0009-outbox-and-jobs.ts'
+import { Reorder } from './0010-reorder.ts'
 
 /** Every migration in the order it is applied. Append only. */
 export const migrations: MigrationObject[] = [
@@ -19,5 +20,6 @@ export const migrations: MigrationObject[] = [
   { name: '0006-named-lots', class: NamedLots },
   { name: '0007-counts', class: Counts },
   { name: '0008-valuation', class: Valuation },
-  { name: '0009-outbox-and-jobs', class: OutboxAndJobs }
+  { name: '0009-outbox-and-jobs', class: OutboxAndJobs },
+  { name: '0010-reorder', class: Reorder }
 ]

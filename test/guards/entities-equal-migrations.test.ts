@@ -9,6 +9,7 @@ const HOT = 'written in one round trip per slip, whatever its lines'
 const COUNTED = 'counted, settled and adjusted by single statements on many lines at once'
 const MONTH_END = 'written by one set-based statement per month end and frozen then'
 const SETTING = 'a handful of rows of settings, read and replaced whole'
+const REORDER = 'computed for a million positions at once by set-based statements, or read together with them'
 const PLATFORM = 'the platform writes it by prepared statements and knows no entities'
 
 /** Tables that SQL alone writes and reads, and why. Every other table has an entity that equals it. */
@@ -47,8 +48,16 @@ const SQL_ONLY: Record<string, string> = {
   aging_bucket: SETTING,
   journal_account: SETTING,
   closing_run: MONTH_END,
-  closing_run_warehouse: MONTH_END
+  closing_run_warehouse: MONTH_END,
+  demand: REORDER,
+  demand_recorded: REORDER,
+  service_target: SETTING,
+  reorder_policy: REORDER,
+  reorder_level: REORDER,
+  expected_receipt: HOT
 }
+/** Views that lists and jobs read; they hold nothing. */
+const SQL_ONLY_VIEWS = ['on_order', 'reorder_position']
 /** Whole schemas that belong to somebody else. */
 const FOREIGN_SCHEMAS = { bullmq: 'made and migrated by BullMQ' }
 
@@ -65,6 +74,7 @@ async function withOrm<Result>(known: typeof entities, work: (orm: MikroORM) => 
     schemaGenerator: {
       ignoreRoutines: true,
       skipTables: Object.keys(SQL_ONLY),
+      skipViews: SQL_ONLY_VIEWS,
       ignoreSchema: Object.keys(FOREIGN_SCHEMAS)
     },
     allowGlobalContext: true
