@@ -16,6 +16,7 @@ import { countRoutes } from './counts/counts.routes.ts'
 import { countImportRoutes, countReadRoutes } from './counts/counts-reads.routes.ts'
 import type { Runtime } from './platform/context.ts'
 import { ledgerRoutes } from './ledger/ledger.routes.ts'
+import { calendarRoutes } from './operations/calendar.routes.ts'
 import { openingStockRoutes, slipRoutes } from './slips/slips.routes.ts'
 import { closingRoutes } from './valuation/closing.routes.ts'
 import { statementRoutes } from './valuation/statements.routes.ts'
@@ -37,6 +38,7 @@ const tags = [
   { name: 'counts', description: 'Counting the stock (盘点)' },
   { name: 'quality', description: 'Quality reports (质量反馈表)' },
   { name: 'valuation', description: 'Aging, depreciation, month end, statements (库龄、折旧与月结)' },
+  { name: 'calendar', description: 'Working days of the Chinese calendar (工作日)' },
   { name: 'service', description: 'Health of the process (服务状态)' }
 ]
 
@@ -77,6 +79,7 @@ export async function buildApp(runtime: Runtime, { logger }: { logger: FastifyBa
   await app.register(catalogueImportRoutes, { prefix: '/v1' })
   await app.register(warehouseRoutes, { prefix: '/v1' })
   await app.register(warehouseImportRoutes, { prefix: '/v1' })
+  await app.register(calendarRoutes, { prefix: '/v1' })
   await app.register(ledgerRoutes, { prefix: '/v1' })
   await app.register(slipRoutes, { prefix: '/v1' })
   await app.register(openingStockRoutes, { prefix: '/v1' })

@@ -104,7 +104,10 @@ const OF_NO_WAREHOUSE: Record<string, Rule> = {
   searchCounts: everybody,
   listCountReports: everybody,
   listCountTolerances: everybody,
-  setCountTolerance: counting
+  setCountTolerance: counting,
+  readCalendarYear: everybody,
+  setCalendarYear: administrator,
+  countWorkingDays: everybody
 }
 
 interface Operation {
@@ -241,7 +244,8 @@ async function openB(): Promise<Counter> {
     '/signing-policies/{documentKind}': ['receipt'],
     '/depreciation-policies/{effectiveFrom}': ['2027-01'],
     '/journal-accounts/{department}': [FOREIGN],
-    '/period-closings/{id}': [closingRun.id]
+    '/period-closings/{id}': [closingRun.id],
+    '/years/{year}': ['2027']
   }
   for (const [place, of] of Object.entries(values))
     expect(

@@ -195,6 +195,7 @@ const BEFORE: Record<string, () => Promise<{ path?: string; token?: string } | v
     return { path: `/v1/counts/${counted}/report`, token: sender }
   },
   setCountTolerance: async () => ({ path: '/v1/count-tolerances/A' }),
+  setCalendarYear: async () => ({ path: '/v1/calendar/years/2027' }),
   updateRegion: async () => ({ path: '/v1/regions/EAST' }),
   updateSupplier: async () => ({ path: `/v1/suppliers/${(await h.make.supplier()).code}` }),
   updateWarehouse: async () => ({ path: '/v1/warehouses/HQ' })

@@ -9,6 +9,7 @@ const LEVELS: Record<string, number> = {
   identity: 1,
   catalogue: 2,
   warehouses: 2,
+  operations: 2,
   ledger: 3,
   signing: 3,
   slips: 4,
