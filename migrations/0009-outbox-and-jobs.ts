@@ -22,6 +22,27 @@ create table outbox (
 ) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
 create index outbox_subject on outbox (subject, id);
 
+-- A row is claimed if and only if its lease is over and all earlier rows of its subject are claimed with it: an earlier one that is
+-- leased, or locked by whoever is at it, keeps the later ones waiting. Lock, then look: with one claimer at a time, and a snapshot that
+-- is newer than the lock.
+create function claim_outbox(p_most int, p_lease interval) returns setof bigint language plpgsql as $$
+begin
+  if not pg_try_advisory_xact_lock(7305009) then return; end if;
+  return query
+  with due as materialized (
+    select id, subject from outbox
+     where leased_until is null or leased_until < clock_timestamp()
+     order by id limit p_most
+       for update skip locked
+  ), taken as (
+    select d.id from due d
+     where not exists (select 1 from outbox e where e.subject = d.subject and e.id < d.id and e.id not in (select due.id from due))
+  ), leased as (
+    update outbox o set leased_until = clock_timestamp() + p_lease from taken where o.id = taken.id returning o.id
+  )
+  select id from leased order by id;
+end $$;
+
 -- Every event in the history of a document is published: no verb can forget it. The ids follow the locks of the documents, which
 -- the statements that write the history hold.
 create function document_event_publish() returns trigger language plpgsql as $$

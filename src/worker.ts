@@ -1,14 +1,17 @@
 import { systemActor } from './identity/directory.ts'
-import { jobs } from './jobs.ts'
+import { consumers, jobs } from './jobs.ts'
 import { openContext } from './platform/context.ts'
 import { openDatabase } from './platform/database.ts'
+import { resumeRuns } from './platform/job-runs.ts'
+import { dispatchOutbox, releaseOutbox, startRelay, startRequestedJobs } from './platform/outbox.ts'
+import type { Job } from './platform/queue.ts'
 import { runProcess } from './process.ts'
 import type { Service } from './service.ts'
 
-/** Four jobs run at once, and closing a month in many warehouses takes three connections. */
-const POOL_SIZE = 8
+/** Fourteen jobs run at once at most, few of them long in the database; closing a month in many warehouses takes three connections. */
+const POOL_SIZE = 12
 
-/** Starts taking jobs and keeps their schedules. Closing lets running jobs finish. */
+/** Starts relaying events and taking jobs, and keeps their schedules. Closing lets running jobs finish. */
 export async function startWorker({ runtime, log }: Service, closing: AsyncDisposableStack): Promise<void> {
   // Nobody waits for a job: the self-check of a large ledger takes longer than a request may.
   const database = await openDatabase({ ...runtime.database.options, poolSize: POOL_SIZE, statementTimeoutMs: 0 })
@@ -16,8 +19,21 @@ export async function startWorker({ runtime, log }: Service, closing: AsyncDispo
     await runtime.queue.close()
     await database.close()
   })
-  await runtime.queue.work(jobs, (_job, jobLog) => openContext({ ...runtime, database }, systemActor, jobLog))
-  log.info({ jobs: jobs.length, queue: runtime.queue.backend }, 'worker ready')
+  const { queue } = runtime
+  const contextOf = (jobLog: Service['log']) => openContext({ ...runtime, database }, systemActor, jobLog)
+  const ctx = contextOf(log)
+  const all: Job[] = [...jobs]
+  const dispatching = dispatchOutbox([startRequestedJobs(all), ...consumers], queue)
+  all.push(dispatching)
+  // What the queue was given and may have lost is given to it again; what was handled meanwhile is no longer there.
+  const startAnew = async () => {
+    await releaseOutbox(ctx)
+    await resumeRuns(ctx, { silentSeconds: 0 })
+  }
+  await queue.work(all, contextOf, startAnew)
+  await releaseOutbox(ctx)
+  closing.defer(startRelay(ctx, { job: dispatching, queue, log }))
+  log.info({ jobs: all.length, queue: queue.backend }, 'worker ready')
 }
 
 if (import.meta.main) await runProcess(startWorker)

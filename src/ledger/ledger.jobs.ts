@@ -14,6 +14,7 @@ export const prepareMovementMonths = defineJob({
 // The self-check of all warehouses, every night. It reads only; findings are logged as errors with their subjects.
 export const verifyLedgerNightly = defineJob({
   name: 'ledger.verify',
+  lane: 'long',
   schedule: { pattern: '45 2 * * *' },
   run: async (ctx: Context) => {
     const { ok, findings } = await verifyLedger(ctx, {})

@@ -10,6 +10,7 @@ import { recordAudit } from '../identity/audit.ts'
 import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
 import { Refusal } from '../platform/errors.ts'
+import { publish } from '../platform/outbox.ts'
 import { warehouseByCode, type Warehouse } from '../warehouses/directory.ts'
 import { closingChecklist, notOver, type Checklist, type Missing } from './closing-checklist.ts'
 import { firstDay, runDepreciation } from './depreciation.ts'
@@ -177,6 +178,14 @@ async function freeze(ctx: Context, warehouse: Warehouse, period: string): Promi
     at
   ])
   await recordAudit(ctx, 'period.closed', `warehouse:${warehouse.code}`, { period, sha256, charge })
+  await publish(ctx, [
+    {
+      subject: `warehouse:${warehouse.code}`,
+      event: 'period.closed',
+      warehouseId: warehouse.id,
+      payload: { warehouse: warehouse.code, period, sha256, charge }
+    }
+  ])
   return { warehouse: warehouse.code, period, state: 'closed', closedBy: ctx.actor.username, closedAt: at, sha256 }
 }
 

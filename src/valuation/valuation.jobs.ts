@@ -6,6 +6,7 @@ import { resumeClosingRuns, continueClosingRun } from './close-many.ts'
 // Closes what is pending in one run. The rows of the run are the truth; a second job for it finds nothing pending.
 export const closePeriods = defineJob({
   name: 'valuation.close-periods',
+  lane: 'long',
   payload: Type.Object({ run: Type.String() }),
   run: (ctx: Context, payload) => continueClosingRun(ctx, payload)
 })
@@ -14,6 +15,7 @@ export const closePeriods = defineJob({
 // written, or its worker died. Where a worker is busy with one large warehouse all that time, the two share what is left.
 export const resumeClosings = defineJob({
   name: 'valuation.resume-closings',
+  lane: 'long',
   schedule: { pattern: '* * * * *' },
   run: (ctx: Context) => resumeClosingRuns(ctx)
 })

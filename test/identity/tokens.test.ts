@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { systemActor } from '../../src/identity/directory.ts'
+import { runJob } from '../support/relay.ts'
 import { purgeExpiredRefreshTokens } from '../../src/identity/identity.jobs.ts'
 import { DEFAULT_TIME, openHarness, type Harness } from '../support/harness.ts'
 
@@ -224,7 +224,7 @@ test('people change their own password; every sign-in ends, with its access toke
 test('expired refresh tokens are purged a day later; a second run finds none', async () => {
   const person = await h.make.person()
   await signIn(person.username, person.password)
-  const purge = () => purgeExpiredRefreshTokens.run(h.contextOf(systemActor), undefined)
+  const purge = () => runJob(h, purgeExpiredRefreshTokens)
   const tokens = () => h.sql('select 1 from refresh_token where person_id = $1', [person.id])
   try {
     h.clock.advance({ days: 30, hours: 23 })

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { systemActor } from '../../src/identity/directory.ts'
 import { purge } from '../../src/platform/platform.jobs.ts'
+import { runJob } from '../support/relay.ts'
 import { openHarness, type Harness } from '../support/harness.ts'
 
 let h: Harness
@@ -16,7 +16,7 @@ test('idempotency keys older than 24 hours are purged, and a second run finds no
     [h.clock.now().toString()]
   )
 
-  expect(await purge.run(h.contextOf(systemActor), undefined)).toEqual({ idempotencyKeys: 2 })
-  expect(await purge.run(h.contextOf(systemActor), undefined)).toEqual({ idempotencyKeys: 0 })
+  expect(await runJob(h, purge)).toEqual({ idempotencyKeys: 2, jobRuns: 0 })
+  expect(await runJob(h, purge)).toEqual({ idempotencyKeys: 0, jobRuns: 0 })
   expect(await h.sql('select key from idempotency_key order by key')).toEqual([{ key: 'key 23' }, { key: 'key 24' }])
 })

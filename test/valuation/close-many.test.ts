@@ -8,6 +8,7 @@ import { buildApp } from '../../src/app.ts'
 import { continueClosingRun, resumeClosingRuns, startClosingRun } from '../../src/valuation/close-many.ts'
 import { closePeriods, resumeClosings } from '../../src/valuation/valuation.jobs.ts'
 import { callerFor, type Caller } from '../support/counter.ts'
+import { runJob } from '../support/relay.ts'
 import { openHarness, type Harness } from '../support/harness.ts'
 import { kernel, type Kernel } from '../support/kernel.ts'
 import type { MadePerson } from '../support/make.ts'
@@ -334,7 +335,7 @@ describe.for([
     'a run that is asked for over HTTP is worked off; a second job for it changes nothing',
     async () => {
       const { code, warehouses } = await region(3, 1)
-      await queue.work([closePeriods, resumeClosings], (_job, jobLog) => openContext(h.runtime, systemActor, jobLog))
+      await queue.work([closePeriods, resumeClosings], (jobLog) => openContext(h.runtime, systemActor, jobLog))
       const app = await buildApp({ ...h.runtime, queue }, { logger: pino({ level: 'silent' }) })
       try {
         const answer = await app.inject({
@@ -379,7 +380,7 @@ test('with the queue away the run is written all the same, and the schedule take
     expect(answer.statusCode).toBe(202)
     h.clock.advance({ minutes: 2 })
     const { id } = answer.json<{ id: string }>()
-    expect((await resumeClosings.run(worker(), undefined as never)) as object).toEqual({ runs: [id], settled: 1 })
+    expect(await runJob(h, resumeClosings)).toEqual({ runs: [id], settled: 1 })
     expect(await progress(id)).toMatchObject({ state: 'done', closed: 1 })
   } finally {
     await app.close()
