@@ -1,3 +1,4 @@
+import ipaddr from 'ipaddr.js'
 import { Type, type Static } from 'typebox'
 import { Value } from 'typebox/value'
 
@@ -60,6 +61,12 @@ const Settings = Type.Object({
   SAMPLE_PASSWORD: Type.Optional(
     Type.String({ minLength: 8, description: 'the password of the sample accounts, at least 8 characters' })
   ),
+  WEBHOOK_ALLOWED_NETWORKS: Type.String({
+    default: '',
+    pattern: '^([0-9A-Fa-f.:]+/[0-9]{1,3}(,[0-9A-Fa-f.:]+/[0-9]{1,3})*)?$',
+    description:
+      'networks such as 10.20.0.0/16,fd00:1::/64 (CIDR, separated by commas) to which webhooks may go although they are private'
+  }),
   TRUST_PROXY: Type.Boolean({
     default: false,
     description: 'true (behind a reverse proxy that sets X-Forwarded-For) or false'
@@ -109,6 +116,13 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     faults.set(
       'BUSINESS_TIME_ZONE',
       `BUSINESS_TIME_ZONE is "${checked.BUSINESS_TIME_ZONE}"; it must be ${accepted['BUSINESS_TIME_ZONE']?.description}`
+    )
+  }
+  const networks = faults.has('WEBHOOK_ALLOWED_NETWORKS') ? '' : checked.WEBHOOK_ALLOWED_NETWORKS
+  if (networks.split(',').some((network) => network !== '' && !ipaddr.isValidCIDR(network))) {
+    faults.set(
+      'WEBHOOK_ALLOWED_NETWORKS',
+      `WEBHOOK_ALLOWED_NETWORKS is "${networks}"; it must be ${accepted['WEBHOOK_ALLOWED_NETWORKS']?.description}`
     )
   }
   if (checked.DATABASE_URL !== undefined && checked.JWT_SECRET === undefined && checked.OIDC_ISSUER === undefined) {
