@@ -10,6 +10,7 @@ const COUNTED = 'counted, settled and adjusted by single statements on many line
 const MONTH_END = 'written by one set-based statement per month end and frozen then'
 const SETTING = 'a handful of rows of settings, read and replaced whole'
 const REORDER = 'computed for a million positions at once by set-based statements, or read together with them'
+const ALERTS = 'raised, escalated and resolved by single statements on many rows at once'
 const PLATFORM = 'the platform writes it by prepared statements and knows no entities'
 
 /** Tables that SQL alone writes and reads, and why. Every other table has an entity that equals it. */
@@ -48,6 +49,10 @@ const SQL_ONLY: Record<string, string> = {
   aging_bucket: SETTING,
   journal_account: SETTING,
   closing_run: MONTH_END,
+  alert: ALERTS,
+  alert_event: ALERTS,
+  alert_policy: SETTING,
+  ledger_finding: 'replaced whole by each nightly self-check',
   closing_run_warehouse: MONTH_END,
   demand: REORDER,
   demand_recorded: REORDER,
