@@ -81,7 +81,7 @@ export async function publish(ctx: Context, events: readonly Published[]): Promi
 // Waits for whoever is at the same rows, and then finds them gone. Locked in the order of ids, two batches never block each other.
 const TAKE = statement<OutboxEvent & { attempts: number }>(`
 select id::text as id, subject, event, warehouse_id as "warehouseId", payload, occurred_at as "occurredAt", attempts
-  from outbox where id = any ($1::bigint[]) order by id for update`)
+  from outbox o where id = any ($1::bigint[]) order by o.id for update`)
 const REMOVE = statement<never>(`delete from outbox where id = any ($1::bigint[])`)
 const FAILED = statement<{ attempts: number }>(`
 update outbox set attempts = attempts + 1, problem = $2, leased_until = clock_timestamp() + make_interval(secs => least(300, 2 ^ attempts))
