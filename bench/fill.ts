@@ -322,7 +322,9 @@ const approved = (known: Pick<Slip, 'id' | 'number' | 'occurredOn'>, shelves: Sh
     reservation: null,
     lot: null,
     difference: null,
-    note: null
+    note: null,
+    expectedReceipt: null,
+    expectedReceiptId: null
   })),
   signatures: [],
   qualityReports: [],

@@ -16,7 +16,10 @@ import { countRoutes } from './counts/counts.routes.ts'
 import { countImportRoutes, countReadRoutes } from './counts/counts-reads.routes.ts'
 import type { Runtime } from './platform/context.ts'
 import { ledgerRoutes } from './ledger/ledger.routes.ts'
+import { jobs } from './jobs.ts'
 import { calendarRoutes } from './operations/calendar.routes.ts'
+import { jobRoutes } from './operations/jobs.routes.ts'
+import { expectedReceiptRoutes } from './slips/expected-receipts.routes.ts'
 import { openingStockRoutes, slipRoutes } from './slips/slips.routes.ts'
 import { closingRoutes } from './valuation/closing.routes.ts'
 import { statementRoutes } from './valuation/statements.routes.ts'
@@ -38,7 +41,9 @@ const tags = [
   { name: 'counts', description: 'Counting the stock (盘点)' },
   { name: 'quality', description: 'Quality reports (质量反馈表)' },
   { name: 'valuation', description: 'Aging, depreciation, month end, statements (库龄、折旧与月结)' },
+  { name: 'reorder', description: 'Demand, reorder levels, proposals, purchase plans (补货与采购计划)' },
   { name: 'calendar', description: 'Working days of the Chinese calendar (工作日)' },
+  { name: 'jobs', description: 'Background jobs: progress, retries, schedules (后台任务)' },
   { name: 'service', description: 'Health of the process (服务状态)' }
 ]
 
@@ -80,9 +85,11 @@ export async function buildApp(runtime: Runtime, { logger }: { logger: FastifyBa
   await app.register(warehouseRoutes, { prefix: '/v1' })
   await app.register(warehouseImportRoutes, { prefix: '/v1' })
   await app.register(calendarRoutes, { prefix: '/v1' })
+  await app.register(jobRoutes, { prefix: '/v1', runtime, jobs })
   await app.register(ledgerRoutes, { prefix: '/v1' })
   await app.register(slipRoutes, { prefix: '/v1' })
   await app.register(openingStockRoutes, { prefix: '/v1' })
+  await app.register(expectedReceiptRoutes, { prefix: '/v1' })
   await app.register(countRoutes, { prefix: '/v1' })
   await app.register(countReadRoutes, { prefix: '/v1' })
   await app.register(countImportRoutes, { prefix: '/v1' })

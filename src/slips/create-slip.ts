@@ -40,11 +40,12 @@ export const lineParameters = (lines: readonly SlipLine[]): unknown[] => [
   lines.map(({ reservation }) => reservation),
   lines.map(({ lot }) => lot),
   lines.map(({ difference }) => (difference === null ? null : JSON.stringify(difference))),
-  lines.map(({ note }) => note)
+  lines.map(({ note }) => note),
+  lines.map(({ expectedReceiptId }) => expectedReceiptId)
 ]
 
 export const LINE_COLUMNS =
-  'line_no, part_id, quantity, unit, unit_quantity, unit_cost, ownership, condition, expected_quantity, received_on, source_line, reservation_id, lot_id, difference, note'
+  'line_no, part_id, quantity, unit, unit_quantity, unit_cost, ownership, condition, expected_quantity, received_on, source_line, reservation_id, lot_id, difference, note, expected_receipt_id'
 /** Which duties sign a slip of a kind now, as SQL: the kind's own policy or the common one. */
 export const dutiesFor = (kind: string): string =>
   `(select duties from signing_policy where document_kind in (${kind}, '*') order by document_kind desc limit 1)`
@@ -76,7 +77,8 @@ export const linesFrom = (first: number): string => {
     'bigint',
     'bigint',
     'jsonb',
-    'text'
+    'text',
+    'bigint'
   ]
   return `unnest(${types.map((type, index) => `$${first + index}::${type}[]`).join(', ')})`
 }

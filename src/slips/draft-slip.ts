@@ -7,6 +7,7 @@ import { run, statement } from '../platform/database.ts'
 import { decimal, normalQuantity, thousandths } from '../platform/decimal.ts'
 import { NAMED_OFFENDERS, Refusal } from '../platform/errors.ts'
 import { requireOpen, type Warehouse } from '../warehouses/directory.ts'
+import { fulfilling } from './fulfil-expected-receipts.ts'
 import { SLIP_KIND_RULES, type SlipKind } from './slip-kinds.ts'
 import type { Difference, Slip, SlipLine } from './slip.ts'
 import { SLIP_NUMBER, type AmendSlip, type NewSlipLine } from './slips.schemas.ts'
@@ -49,12 +50,13 @@ export async function draftSlip(
   if (input.supplier !== undefined && kind !== 'receipt' && kind !== 'supplier-return')
     throw misplaced('/supplier', `only receipts and supplier returns name a supplier, not a ${kind}`)
   const source = await requireSource(ctx, warehouse, kind, { occurredOn, reference: input.reference, amended })
-  const lines =
+  const drafted =
     kind === 'reversal'
       ? reversed(source, input.lines)
       : await draftLines(ctx, kind, requireLines(input.lines), { source, occurredOn })
-  const supplier = await requireSupplier(ctx, kind, input, lines, occurredOn)
-  await requireReservations(ctx, warehouse, lines)
+  const supplier = await requireSupplier(ctx, kind, input, drafted, occurredOn)
+  await requireReservations(ctx, warehouse, drafted)
+  const lines = kind === 'reversal' ? drafted : await fulfilling(ctx, warehouse, { kind, supplier, lines: drafted })
   return {
     kind,
     purpose: kind === 'issue' ? (input.purpose ?? 'repair-order') : null,
@@ -109,7 +111,8 @@ function requireLines(lines: NewSlipLine[] | undefined): NewSlipLine[] {
   })
 }
 
-type DraftLine = Omit<SlipLine, 'line'> & { position: number }
+/** A line before it has its number; `position` is where it stood in what was sent. */
+export type DraftLine = Omit<SlipLine, 'line'> & { position: number }
 
 /** The parts that the catalogue does not know, each with its line (R-ERR-1). */
 function atLines({ code, status, message, extra }: Refusal, lines: NewSlipLine[]): Refusal {
@@ -202,6 +205,18 @@ function draftLine(
     throw refuse('FieldMisplaced', 'expectedQuantity', 'only a receipt is checked against a delivery note')
   if (line.difference !== undefined && kind !== 'receipt')
     throw refuse('FieldMisplaced', 'difference', 'only a receipt opens a quality report')
+  if (line.expectedReceipt !== undefined && kind !== 'receipt' && kind !== 'transfer-in')
+    throw refuse(
+      'FieldMisplaced',
+      'expectedReceipt',
+      `only a receipt or a transfer in fulfils what was on its way, not a ${kind}`
+    )
+  if (line.expectedReceipt !== undefined && condition !== 'qualified')
+    throw refuse(
+      'FieldMisplaced',
+      'expectedReceipt',
+      'only qualified goods fulfil what was ordered; leave it away, and what is owed stays on order'
+    )
   if (kind === 'receipt' && !part.active)
     throw refuse('PartInactive', 'part', 'the part is no longer bought; receive its successor, or make it active again')
   if (line.reservation !== undefined && incoming)
@@ -227,7 +242,9 @@ function draftLine(
     reservation: line.reservation ?? null,
     lot: null,
     difference: null,
-    note: line.note ?? null
+    note: line.note ?? null,
+    expectedReceipt: line.expectedReceipt ?? null,
+    expectedReceiptId: null
   }
   return kind === 'receipt' ? checkedAgainstNote(drafted, part, line, refuse) : [drafted]
 
@@ -309,6 +326,8 @@ function checkedAgainstNote(drafted: DraftLine, part: PartRef, line: NewSlipLine
     unit: part.unit,
     ownership,
     condition: 'nonconforming',
+    // Faulty goods are not what was ordered: it stays on order until good ones arrive or somebody ends it.
+    expectedReceipt: null,
     unitCost: ownership === 'consigned' ? null : drafted.unitCost,
     expectedQuantity: null,
     difference

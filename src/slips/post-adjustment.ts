@@ -110,5 +110,7 @@ const slipLine = (line: AdjustmentLine): SlipLine => ({
   sourceLine: null,
   reservation: null,
   difference: null,
+  expectedReceipt: null,
+  expectedReceiptId: null,
   ...line
 })

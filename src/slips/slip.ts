@@ -43,6 +43,9 @@ export interface SlipLine {
   lot: string | null
   difference: Difference | null
   note: string | null
+  /** What was on its way and the line fulfils, perhaps in part: `HQ-PLN-202611-00001/3`. */
+  expectedReceipt: string | null
+  expectedReceiptId: string | null
 }
 
 export interface Slip {
@@ -91,6 +94,9 @@ export interface Slip {
   signedAs: { id: string; number: string } | null
 }
 
+// Asked only where a line names one: other slips pay nothing for it.
+const EXPECTED_RECEIPT_NAME = `(select e.document || '/' || e.line_no from expected_receipt e where e.warehouse_id = l.warehouse_id and e.id = l.expected_receipt_id)`
+
 // One row, whatever the number of lines: one round trip reads a whole slip.
 const SLIP = statement<Slip>(`
 select s.id, s.number, s.kind, s.purpose, s.state, s.version, s.occurred_on as "occurredOn", s.reference, s.counterparty,
@@ -104,7 +110,8 @@ select s.id, s.number, s.kind, s.purpose, s.state, s.version, s.occurred_on as "
                  'line', l.line_no, 'partId', l.part_id, 'part', part.number, 'name', part.name, 'nameZh', part.name_zh, 'specification', part.specification, 'colour', part.colour,
                  'quantity', trim_scale(l.quantity)::text, 'unit', l.unit, 'unitQuantity', trim_scale(l.unit_quantity)::text, 'unitCost', l.unit_cost::text,
                  'ownership', l.ownership, 'condition', l.condition, 'expectedQuantity', trim_scale(l.expected_quantity)::text, 'receivedOn', l.received_on,
-                 'sourceLine', l.source_line, 'reservation', l.reservation_id::text, 'lot', l.lot_id::text, 'difference', l.difference, 'note', l.note) order by l.line_no)
+                 'sourceLine', l.source_line, 'reservation', l.reservation_id::text, 'lot', l.lot_id::text, 'difference', l.difference, 'note', l.note, 'expectedReceiptId', l.expected_receipt_id::text,
+                 'expectedReceipt', case when l.expected_receipt_id is not null then ${EXPECTED_RECEIPT_NAME} end) order by l.line_no)
           from slip_line l join part on part.id = l.part_id
          where l.warehouse_id = s.warehouse_id and l.slip_id = s.id) as lines,
        coalesce((select json_agg(json_build_object(
@@ -168,8 +175,17 @@ export const slipContent = (slip: Slip, warehouse: { code: string }) => ({
   duties: slip.duties,
   preparedBy: slip.preparedBy,
   lines: slip.lines.map(
-    ({ partId: _partId, name: _name, nameZh: _nameZh, specification: _specification, colour: _colour, lot, ...line }) =>
-      lot === null ? line : { ...line, lot }
+    ({
+      partId: _partId,
+      name: _name,
+      nameZh: _nameZh,
+      specification: _specification,
+      colour: _colour,
+      lot,
+      expectedReceipt,
+      expectedReceiptId: _expectedReceiptId,
+      ...line
+    }) => ({ ...line, ...(lot !== null && { lot }), ...(expectedReceipt !== null && { expectedReceipt }) })
   )
 })
 
@@ -231,7 +247,7 @@ export function slipView(
     sourceSlip: slip.source?.number ?? null,
     signedAs: slip.signedAs?.number ?? null,
     contentHash: hash,
-    lines: slip.lines.map(({ partId: _partId, ...line }) => ({
+    lines: slip.lines.map(({ partId: _partId, expectedReceiptId: _expectedReceiptId, ...line }) => ({
       ...line,
       direction: line.quantity.startsWith('-') ? ('out' as const) : ('in' as const),
       quantity: line.quantity.replace('-', ''),

@@ -37,6 +37,8 @@ export const RESPONSIBLE_PARTIES = ['production', 'carrier', 'own-department'] a
 
 /** Warehouse code, series, month, running number. */
 export const SLIP_NUMBER = '^[A-Z0-9][A-Z0-9-]*-[A-Z]{2,3}-[0-9]{6}-[0-9]{5,}$'
+/** A line of a purchase plan or an accepted proposal: document number, line. */
+export const EXPECTED_RECEIPT = '^[A-Z0-9][A-Z0-9-]*-[A-Z]{2,3}-[0-9]{6}-[0-9]{5,}/[1-9][0-9]{0,8}$'
 export const SlipNumber = Type.String({
   pattern: SLIP_NUMBER,
   description: 'Slip number (单号)',
@@ -101,6 +103,15 @@ export const SlipLineBody = named(
       ),
       reservation: Type.Optional(
         Type.String({ pattern: '^[1-9][0-9]{0,17}$', description: 'Reservation this line takes from' })
+      ),
+      expectedReceipt: Type.Optional(
+        Type.String({
+          pattern: EXPECTED_RECEIPT,
+          maxLength: 80,
+          description:
+            'What was on its way and this line of a receipt or transfer in fulfils, in whole or in part: document and line (计划行), as GET /v1/warehouses/{warehouse}/expected-receipts names it',
+          examples: ['HQ-PLN-202611-00001/3']
+        })
       ),
       note: Type.Optional(text(500, 'Remark (备注)'))
     },
@@ -187,6 +198,9 @@ const SlipLineView = named(
     lot: nullable(Type.String({ description: 'The lot the line takes from, where a count found that one short' })),
     difference: nullable(Type.Unsafe<Record<string, unknown>>({ type: 'object', additionalProperties: true })),
     note: nullable(Type.String()),
+    expectedReceipt: nullable(
+      Type.String({ description: 'What was on its way and the line fulfils: document and line' })
+    ),
     movements: Type.Array(
       Type.Object({
         lot: Type.String({ description: 'Lot the goods came from or opened' }),

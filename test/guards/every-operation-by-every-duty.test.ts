@@ -107,7 +107,11 @@ const OF_NO_WAREHOUSE: Record<string, Rule> = {
   setCountTolerance: counting,
   readCalendarYear: everybody,
   setCalendarYear: administrator,
-  countWorkingDays: everybody
+  countWorkingDays: everybody,
+  listJobs: administrator,
+  readJob: foreign,
+  retryJob: administrator,
+  listJobSchedules: administrator
 }
 
 interface Operation {
@@ -217,11 +221,21 @@ async function openB(): Promise<Counter> {
   })
   await admin(`/v1/parts/${part}/supersessions`, { successor: 'CH-0235' })
 
+  await h.sql(
+    `insert into expected_receipt (warehouse_id, part_id, kind, document, line_no, quantity, opened_at, opened_by)
+     select warehouse_id, part_id, 'purchase', 'HQ-PLN-202611-00001', 1, 10, now(), 0 from balance where warehouse_id = $1 and part_number = $2 limit 1`,
+    [opened.warehouseId, part]
+  )
   const [closingRun] = await h.sql<{ id: string }>(
     `with run as (insert into closing_run (period, region_id, requested_by, requested_at) select '2026-10-01', region_id, 0, now() from warehouse where code = $1 returning id)
      insert into closing_run_warehouse (run_id, warehouse_id, state, missing, settled_at) select run.id, w.id, 'refused', '[]', now() from run, warehouse w where code = $1
      returning run_id as id`,
     [FOREIGN]
+  )
+
+  const [job] = await h.sql<{ id: string }>(
+    `insert into job_run (name, state, requested_by, requested_at, finished_at) select 'test.of-b', 'dead', id, now(), now() from person where username = $1 returning id::text as id`,
+    [keeper]
   )
 
   marks = [FOREIGN, keeper, ...SIGNERS.map((signer) => opened.signers[signer].person.username)]
@@ -232,6 +246,7 @@ async function openB(): Promise<Counter> {
     '/quality-reports/{number}': receipt.qualityReports,
     '/counts/{number}': counts,
     '/lines/{line}': ['1'],
+    '/expected-receipts/{document}': ['HQ-PLN-202611-00001'],
     '/count-tolerances/{criticality}': ['A'],
     '/parts/{number}': [part],
     '/supersessions/{successor}': ['CH-0235'],
@@ -245,7 +260,8 @@ async function openB(): Promise<Counter> {
     '/depreciation-policies/{effectiveFrom}': ['2027-01'],
     '/journal-accounts/{department}': [FOREIGN],
     '/period-closings/{id}': [closingRun.id],
-    '/years/{year}': ['2027']
+    '/years/{year}': ['2027'],
+    '/jobs/{id}': [job.id]
   }
   for (const [place, of] of Object.entries(values))
     expect(

@@ -196,6 +196,14 @@ const BEFORE: Record<string, () => Promise<{ path?: string; token?: string } | v
   },
   setCountTolerance: async () => ({ path: '/v1/count-tolerances/A' }),
   setCalendarYear: async () => ({ path: '/v1/calendar/years/2027' }),
+  endExpectedReceipt: async () => {
+    await h.sql(
+      `insert into expected_receipt (warehouse_id, part_id, kind, document, line_no, quantity, opened_at, opened_by)
+       select warehouse.id, part.id, 'purchase', 'HQ-PLN-202611-00001', 1, 10, now(), 0 from warehouse, part where code = 'HQ' and number = $1`,
+      [PART]
+    )
+    return { path: '/v1/warehouses/HQ/expected-receipts/HQ-PLN-202611-00001/lines/1/ending' }
+  },
   updateRegion: async () => ({ path: '/v1/regions/EAST' }),
   updateSupplier: async () => ({ path: `/v1/suppliers/${(await h.make.supplier()).code}` }),
   updateWarehouse: async () => ({ path: '/v1/warehouses/HQ' })
@@ -253,6 +261,12 @@ interface Parameter {
 /** What stands in a path or query for documents that are made here; whatever else the examples name is in the sample company. */
 const READ: Record<string, () => Promise<string>> = {
   slip: () => number(),
+  'jobs/{id}': async () =>
+    (
+      await h.sql<{ id: string }>(
+        `insert into job_run (name, state, requested_by, requested_at) values ('test.read', 'queued', 0, now()) returning id::text as id`
+      )
+    )[0]?.id ?? '',
   'slips/{number}': () => number(),
   'api-keys/{id}': async () =>
     (await keeper.post('/v1/api-keys', { name: 'reader', expiresOn: '2027-01-01' })).body.id as string,
