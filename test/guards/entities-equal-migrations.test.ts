@@ -62,7 +62,7 @@ const SQL_ONLY: Record<string, string> = {
   expected_receipt: HOT
 }
 /** Views that lists and jobs read; they hold nothing. */
-const SQL_ONLY_VIEWS = ['on_order', 'reorder_position']
+const SQL_ONLY_VIEWS = ['duty_holder', 'on_order', 'reorder_position']
 /** Whole schemas that belong to somebody else. */
 const FOREIGN_SCHEMAS = { bullmq: 'made and migrated by BullMQ' }
 
