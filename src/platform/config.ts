@@ -48,6 +48,12 @@ const Settings = Type.Object({
     default: 10,
     description: '0 to 27 days before the end of a month from which its month-end count may be opened'
   }),
+  DEFAULT_LEAD_TIME_DAYS: Type.Integer({
+    minimum: 1,
+    maximum: 730,
+    default: 30,
+    description: '1 to 730 days from order to receipt of parts whose lead time nobody entered'
+  }),
   BUSINESS_TIME_ZONE: Type.String({ default: 'Asia/Shanghai', description: 'an IANA time zone such as Asia/Shanghai' }),
   JWT_SECRET: Type.Optional(Type.String({ minLength: 32, description: 'at least 32 characters' })),
   ACCESS_TOKEN_MINUTES: Type.Integer({ minimum: 1, maximum: 1440, default: 60, description: '1 to 1440 minutes' }),
