@@ -3,7 +3,7 @@ import { prepareMovementMonths, verifyLedgerNightly } from './ledger/ledger.jobs
 import type { Consumer } from './platform/outbox.ts'
 import { purge, resumeJobRuns } from './platform/platform.jobs.ts'
 import type { Job } from './platform/queue.ts'
-import { closePeriods, resumeClosings } from './valuation/valuation.jobs.ts'
+import { closePeriods, resumeClosings, startClosings } from './valuation/valuation.jobs.ts'
 
 /** Every job, by room. */
 export const jobs: Job[] = [
@@ -17,4 +17,4 @@ export const jobs: Job[] = [
 ]
 
 /** Everything that draws consequences of events, by room. */
-export const consumers: Consumer[] = []
+export const consumers: Consumer[] = [startClosings]

@@ -17,10 +17,14 @@ import { inTransaction } from '../platform/context.ts'
 import { pageFrom, readCursor } from '../platform/cursor.ts'
 import { run, statement } from '../platform/database.ts'
 import { constraintOf, notFound, problemType, Refusal } from '../platform/errors.ts'
+import { publish } from '../platform/outbox.ts'
 import { closePeriod, makeRoom, notClosable, requireLikelyPeriod } from './close-period.ts'
 import { notOver } from './closing-checklist.ts'
 import type { ClosingRunSummary, ClosingRunView, UnclosedWarehouse } from './closing.schemas.ts'
 import { firstDay } from './depreciation.ts'
+
+/** The event that puts a worker to a run. */
+export const RUN_STARTED = 'closing-run.started'
 
 export const RUN_STATES = ['queued', 'running', 'done'] as const
 
@@ -68,6 +72,7 @@ export async function startClosingRun(
       ])
       if (started === undefined) throw new Error('a run that is written has a number')
       await recordAudit(inner, 'closing-run.started', `closing-run:${started.id}`, { period, region: region ?? null })
+      await publish(inner, [{ subject: `closing-run:${started.id}`, event: RUN_STARTED, payload: { run: started.id } }])
       return { ...started, period, region: region ?? null }
     })
   } catch (error) {

@@ -1,5 +1,4 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { Runtime } from '../platform/context.ts'
 import { problems, ref } from '../platform/schemas.ts'
 import { listClosingRuns, readClosingRun, startClosingRun } from './close-many.ts'
 import { closePeriod, readClosing } from './close-period.ts'
@@ -15,12 +14,11 @@ import {
   StartClosingRunBody,
   StartedClosingRun
 } from './closing.schemas.ts'
-import { closePeriods } from './valuation.jobs.ts'
 
 const tags = ['valuation']
 
 /** Closing a month: in one warehouse at once, in many by a job. */
-export const closingRoutes: FastifyPluginAsyncTypebox<{ runtime: Runtime }> = async (app, { runtime }) => {
+export const closingRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.post(
     '/warehouses/:warehouse/periods/:period/closing',
     {
@@ -68,21 +66,10 @@ export const closingRoutes: FastifyPluginAsyncTypebox<{ runtime: Runtime }> = as
           'Duty: hq-finance in the region, or everywhere. It runs in the background, in your name, and goes on past warehouses in which something is missing; read its progress by its id. One at a time for the same month and region.',
         body: StartClosingRunBody,
         response: { 202: ref(StartedClosingRun), ...problems }
-      },
-      // Handed over when the answer is out and everything is committed. What the queue does not get, the schedule finds.
-      onResponse: async (request, reply) => {
-        const { closingRun } = request as { closingRun?: string }
-        if (reply.statusCode !== 202 || closingRun === undefined || runtime.queue === undefined) return
-        await runtime.queue
-          .enqueue(closePeriods, { run: closingRun }, { id: `closing-run-${closingRun}` })
-          .catch((err: unknown) =>
-            request.log.warn({ err, closingRun }, 'the queue is away; the schedule takes the run')
-          )
       }
     },
     async (request, reply) => {
       const started = await startClosingRun(request.ctx, request.body)
-      Object.assign(request, { closingRun: started.id })
       reply.code(202).header('location', `/v1/period-closings/${started.id}`)
       return started
     }

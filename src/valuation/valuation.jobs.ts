@@ -1,7 +1,8 @@
 import { Type } from 'typebox'
 import type { Context } from '../identity/actor.ts'
+import { defineConsumer } from '../platform/outbox.ts'
 import { defineJob } from '../platform/queue.ts'
-import { resumeClosingRuns, continueClosingRun } from './close-many.ts'
+import { continueClosingRun, resumeClosingRuns, RUN_STARTED } from './close-many.ts'
 
 // Closes what is pending in one run. The rows of the run are the truth; a second job for it finds nothing pending.
 export const closePeriods = defineJob({
@@ -18,4 +19,16 @@ export const resumeClosings = defineJob({
   lane: 'long',
   schedule: { pattern: '* * * * *' },
   run: (ctx: Context) => resumeClosingRuns(ctx)
+})
+
+// Puts a worker to a run that was asked for. One that is lost is found by the schedule.
+export const startClosings = defineConsumer({
+  name: 'valuation.start-closings',
+  events: [RUN_STARTED],
+  handle: async (_ctx, events) =>
+    events.map(({ payload: { run } }) => ({
+      job: closePeriods,
+      payload: { run: String(run) },
+      id: `closing-run-${String(run)}`
+    }))
 })

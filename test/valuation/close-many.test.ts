@@ -9,6 +9,7 @@ import { continueClosingRun, resumeClosingRuns, startClosingRun } from '../../sr
 import { closePeriods, resumeClosings } from '../../src/valuation/valuation.jobs.ts'
 import { callerFor, type Caller } from '../support/counter.ts'
 import { runJob } from '../support/relay.ts'
+import { startWorker } from '../../src/worker.ts'
 import { openHarness, type Harness } from '../support/harness.ts'
 import { kernel, type Kernel } from '../support/kernel.ts'
 import type { MadePerson } from '../support/make.ts'
@@ -335,8 +336,10 @@ describe.for([
     'a run that is asked for over HTTP is worked off; a second job for it changes nothing',
     async () => {
       const { code, warehouses } = await region(3, 1)
-      await queue.work([closePeriods, resumeClosings], (jobLog) => openContext(h.runtime, systemActor, jobLog))
-      const app = await buildApp({ ...h.runtime, queue }, { logger: pino({ level: 'silent' }) })
+      const runtime = { ...h.runtime, queue }
+      await using closing = new AsyncDisposableStack()
+      await startWorker({ runtime, log, isEmbedded: false }, closing)
+      const app = await buildApp(runtime, { logger: pino({ level: 'silent' }) })
       try {
         const answer = await app.inject({
           method: 'POST',
@@ -365,24 +368,9 @@ describe.for([
 
 test('with the queue away the run is written all the same, and the schedule takes it (R-ALR-2)', async () => {
   const { code } = await region(1)
-  const away: JobQueue = {
-    ...({} as JobQueue),
-    enqueue: () => Promise.reject(new Error('connection refused'))
-  }
-  const app = await buildApp({ ...h.runtime, queue: away }, { logger: pino({ level: 'silent' }) })
-  try {
-    const answer = await app.inject({
-      method: 'POST',
-      url: '/v1/period-closings',
-      headers: { authorization: `Bearer ${finance.person.token}` },
-      payload: { period: PERIOD, region: code }
-    })
-    expect(answer.statusCode).toBe(202)
-    h.clock.advance({ minutes: 2 })
-    const { id } = answer.json<{ id: string }>()
-    expect(await runJob(h, resumeClosings)).toEqual({ runs: [id], settled: 1 })
-    expect(await progress(id)).toMatchObject({ state: 'done', closed: 1 })
-  } finally {
-    await app.close()
-  }
+  const { status, body } = await finance.post('/v1/period-closings', { period: PERIOD, region: code })
+  expect(status).toBe(202)
+  h.clock.advance({ minutes: 2 })
+  expect(await runJob(h, resumeClosings)).toEqual({ runs: [body.id], settled: 1 })
+  expect(await progress(body.id)).toMatchObject({ state: 'done', closed: 1 })
 })
