@@ -60,7 +60,7 @@ export async function listPeople(
 }
 
 /** Reading what only administrators see; a read-only key may. */
-function requireAdministratorToRead(ctx: Context): void {
+export function requireAdministratorToRead(ctx: Context): void {
   requireDutyEverywhere(
     ctx.actor.readOnly ? (Object.create(ctx, { actor: { value: { ...ctx.actor, readOnly: false } } }) as Context) : ctx,
     'administrator'
