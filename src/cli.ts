@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { readFile, writeFile } from 'node:fs/promises'
 import { createInterface } from 'node:readline/promises'
 import { Writable } from 'node:stream'
@@ -10,15 +10,19 @@ import { buildApp } from './app.ts'
 import { createFirstAdministrator } from './identity/create-first-administrator.ts'
 import type { Context } from './identity/actor.ts'
 import { actorOf, systemActor } from './identity/directory.ts'
+import { jobs } from './jobs.ts'
 import { verifyLedger } from './ledger/verify-ledger.ts'
+import { listJobs, readJob } from './operations/jobs.queries.ts'
 import { entities } from './orm.ts'
 import { systemClock } from './platform/clock.ts'
 import { readConfig } from './platform/config.ts'
 import { openContext } from './platform/context.ts'
 import { openDatabase } from './platform/database.ts'
 import { Refusal } from './platform/errors.ts'
+import { runTracked, type RunState } from './platform/job-runs.ts'
 import { openLog } from './platform/log.ts'
 import { documentText } from './platform/openapi-document.ts'
+import { checkPayload } from './platform/queue.ts'
 import { configOrExit } from './process.ts'
 import { loadSample } from './sample/load-sample.ts'
 import { openService, samplePassword, type Service } from './service.ts'
@@ -116,6 +120,75 @@ program
   )
 
 program
+  .command('jobs')
+  .option('--state <state>', 'only those that are queued, running, done or dead')
+  .description('the latest runs of background jobs (后台任务)')
+  .action(({ state }: { state?: RunState }) =>
+    onService(async ({ runtime, log }) => {
+      const { items } = await listJobs(openContext(runtime, systemActor, log), { state, limit: 50 })
+      for (const { id, name, state: is, progress, problem } of items) {
+        const figures =
+          progress === null ? '' : ` ${progress.done}${progress.total === null ? '' : ` of ${progress.total}`}`
+        print(`${id} ${name} ${is}${figures}${problem === null ? '' : `: ${problem}`}`)
+      }
+    })
+  )
+
+program
+  .command('run-job')
+  .argument('<name>', 'e.g. replenishment.compute-levels')
+  .option('--payload <json>', 'what the job is given, as JSON')
+  .description('run a background job here and now, and draw how far it is (立即执行任务)')
+  .action((name: string, { payload: text }: { payload?: string }) =>
+    onService(async ({ runtime, log }) => {
+      const job = jobs.find((known) => known.name === name)
+      if (job === undefined)
+        throw new Error(`there is no job ${name}; there are ${jobs.map((known) => known.name).join(', ')}`)
+      const payload: unknown = text === undefined ? undefined : JSON.parse(text)
+      checkPayload(job, payload)
+      const ctx = openContext(runtime, systemActor, log)
+      const bar = progressBar()
+      try {
+        const ended = await runTracked(
+          ctx,
+          { name, payload, run: undefined, slot: `cli-${randomUUID()}` },
+          (progress) =>
+            job.run(ctx, payload, (done, total) => {
+              bar.draw({ done, total: total ?? null })
+              return progress(done, total)
+            })
+        )
+        print(`${name}: ${JSON.stringify(ended?.result ?? null)}`)
+      } finally {
+        bar.stop()
+      }
+    })
+  )
+
+program
+  .command('watch-job')
+  .argument('<id>', 'as the API answered it')
+  .description('draw how far a background job is, until it ends; exit code 1 if it failed for good (任务进度)')
+  .action((id: string) =>
+    onService(async ({ runtime, log }) => {
+      const ctx = openContext(runtime, systemActor, log)
+      const bar = progressBar()
+      for (;;) {
+        const { name, state, progress, result, problem } = await readJob(ctx, { id })
+        if (progress !== null) bar.draw(progress)
+        if (state !== 'done' && state !== 'dead') {
+          await sleep(500)
+          continue
+        }
+        bar.stop()
+        print(`${name} ${state}: ${problem ?? JSON.stringify(result)}`)
+        if (state === 'dead') process.exitCode = 1
+        return
+      }
+    })
+  )
+
+program
   .command('verify-package')
   .argument('<file>', 'a slip exported as a signed package')
   .option(
@@ -160,6 +233,22 @@ async function onService(work: (service: Service) => Promise<void>): Promise<voi
   )
   await using closing = new AsyncDisposableStack()
   await work(await openService(config, log, closing))
+}
+
+/** How far a job is, drawn on standard error from the first figure on. */
+function progressBar() {
+  const bar = new SingleBar(
+    { format: '{bar} {percentage}% | {value}/{total}', stream: process.stderr },
+    Presets.shades_classic
+  )
+  return {
+    draw: ({ done, total }: { done: number; total: number | null }) => {
+      if (!bar.isActive) bar.start(total ?? done, done)
+      if (total !== null) bar.setTotal(total)
+      bar.update(done)
+    },
+    stop: () => bar.stop()
+  }
 }
 
 /** A run that is under way for the same month and region is joined. */

@@ -368,7 +368,8 @@ const envelope = (payload: unknown, run?: string): Envelope => ({
   ...(run !== undefined && { run })
 })
 
-function checkPayload(job: Job, payload: unknown): void {
+/** @throws Error that names the member that is wrong */
+export function checkPayload(job: Job, payload: unknown): void {
   if (job.payload === undefined) {
     if (payload !== undefined) throw new Error(`job ${job.name} takes no payload`)
     return
