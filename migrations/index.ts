@@ -9,6 +9,7 @@ import { Counts } from './0007-counts.ts'
 import { Valuation } from './0008-valuation.ts'
 import { OutboxAndJobs } from './0009-outbox-and-jobs.ts'
 import { Reorder } from './0010-reorder.ts'
+import { ProposalsAndPlans } from './0011-proposals-and-plans.ts'
 import { Alerts } from './0012-alerts.ts'
 import { Webhooks } from './0013-webhooks.ts'
 
@@ -24,6 +25,7 @@ export const migrations: MigrationObject[] = [
   { name: '0008-valuation', class: Valuation },
   { name: '0009-outbox-and-jobs', class: OutboxAndJobs },
   { name: '0010-reorder', class: Reorder },
+  { name: '0011-proposals-and-plans', class: ProposalsAndPlans },
   { name: '0012-alerts', class: Alerts },
   { name: '0013-webhooks', class: Webhooks }
 ]

@@ -20,12 +20,24 @@ const SET = statement<never>(`
 insert into signing_policy (document_kind, duties) values ($1, $2)
 on conflict (document_kind) do update set duties = excluded.duties`)
 
-/** Counts are supervised by finance (监盘) and adjust the ledger by head office alone (R-CNT-4): no policy does without these. */
-const COUNTS_NEED: readonly Duty[] = ['finance-supervisor', 'stock-controller']
+/** Duties that no policy of a kind of document does without. */
+const FLOORS: Record<string, { needs: readonly Duty[]; code: string; because: string }> = {
+  // Supervised by finance (监盘), and the ledger is adjusted by head office alone (R-CNT-4).
+  count: {
+    needs: ['finance-supervisor', 'stock-controller'],
+    code: 'CountNeedsHeadOffice',
+    because: 'a count is supervised by finance and approved by head office'
+  },
+  'purchase-plan': {
+    needs: ['hq-finance', 'stock-controller'],
+    code: 'PlanNeedsHeadOffice',
+    because: 'a purchase plan is reviewed by finance of the head office and approved by its stock controller'
+  }
+}
 
 /**
  * Sets which duties sign a kind of document (R-SIG-1). Documents already submitted keep the duties they were submitted with.
- * @throws Refusal `ThreeSignersAreTheFloor`, `CountNeedsHeadOffice`
+ * @throws Refusal `ThreeSignersAreTheFloor`, `CountNeedsHeadOffice`, `PlanNeedsHeadOffice`
  */
 export async function setSigningPolicy(ctx: Context, { documentKind, duties }: SigningPolicy): Promise<SigningPolicy> {
   requireDutyEverywhere(ctx, 'administrator')
@@ -34,14 +46,12 @@ export async function setSigningPolicy(ctx: Context, { documentKind, duties }: S
       errors: [{ pointer: '/duties', detail: 'fewer than three different duties', sent: duties }]
     })
   }
-  const missing = documentKind === 'count' ? COUNTS_NEED.filter((duty) => !duties.includes(duty)) : []
-  if (missing.length > 0) {
-    throw new Refusal(
-      'CountNeedsHeadOffice',
-      422,
-      `a count is supervised by finance and approved by head office; add ${missing.join(' and ')}`,
-      { errors: [{ pointer: '/duties', detail: `lacks ${missing.join(', ')}`, sent: duties, accepted: COUNTS_NEED }] }
-    )
+  const floor = FLOORS[documentKind]
+  const missing = floor?.needs.filter((duty) => !duties.includes(duty)) ?? []
+  if (floor !== undefined && missing.length > 0) {
+    throw new Refusal(floor.code, 422, `${floor.because}; add ${missing.join(' and ')}`, {
+      errors: [{ pointer: '/duties', detail: `lacks ${missing.join(', ')}`, sent: duties, accepted: floor.needs }]
+    })
   }
   const policy = { documentKind, duties: [...new Set(duties)] }
   await inTransaction(ctx, async (inner) => {

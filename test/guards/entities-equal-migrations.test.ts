@@ -7,6 +7,7 @@ const CREDENTIALS = 'credentials and rights are read into one row per person or 
 const KERNEL = 'stock moves by the stored functions of the ledger alone'
 const HOT = 'written in one round trip per slip, whatever its lines'
 const COUNTED = 'counted, settled and adjusted by single statements on many lines at once'
+const PROPOSED = 'proposed, gathered and signed by single statements on many lines at once'
 const MONTH_END = 'written by one set-based statement per month end and frozen then'
 const SETTING = 'a handful of rows of settings, read and replaced whole'
 const REORDER = 'computed for a million positions at once by set-based statements, or read together with them'
@@ -43,6 +44,10 @@ const SQL_ONLY: Record<string, string> = {
   count_line: COUNTED,
   count_entry: COUNTED,
   count_tolerance: SETTING,
+  reorder_proposal: PROPOSED,
+  purchase_plan: PROPOSED,
+  purchase_plan_budget: PROPOSED,
+  purchase_plan_line: PROPOSED,
   depreciation_line: MONTH_END,
   stock_report_line: MONTH_END,
   period_statement: MONTH_END,
