@@ -54,6 +54,12 @@ const Settings = Type.Object({
     default: 30,
     description: '1 to 730 days from order to receipt of parts whose lead time nobody entered'
   }),
+  REORDER_REPEAT_DAYS: Type.Integer({
+    minimum: 1,
+    maximum: 365,
+    default: 14,
+    description: '1 to 365 days for which a need that somebody rejected is not proposed again'
+  }),
   BUSINESS_TIME_ZONE: Type.String({ default: 'Asia/Shanghai', description: 'an IANA time zone such as Asia/Shanghai' }),
   JWT_SECRET: Type.Optional(Type.String({ minLength: 32, description: 'at least 32 characters' })),
   ACCESS_TOKEN_MINUTES: Type.Integer({ minimum: 1, maximum: 1440, default: 60, description: '1 to 1440 minutes' }),

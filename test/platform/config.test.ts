@@ -23,6 +23,7 @@ test('with nothing set the service runs on the embedded database, port 3000, Sha
     LATE_SIGNATURE_HOURS: 24,
     COUNT_DAYS_BEFORE_MONTH_END: 10,
     DEFAULT_LEAD_TIME_DAYS: 30,
+    REORDER_REPEAT_DAYS: 14,
     BUSINESS_TIME_ZONE: 'Asia/Shanghai',
     ACCESS_TOKEN_MINUTES: 60,
     REFRESH_TOKEN_DAYS: 30,
