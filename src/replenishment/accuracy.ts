@@ -1,4 +1,4 @@
-import { classify, methodFor } from './classification.ts'
+import { classify, methodFor, type Classification } from './classification.ts'
 import { forecastOf, METHODS, type Method } from './forecast.ts'
 
 /** How far forecasts of one series were off, one month ahead. Error = demand − forecast. */
@@ -65,8 +65,11 @@ const LEAST_MONTHS = 6
  * fewer than half of the months. The scale is one for all methods and falls out. Null without demand; the method of the class where
  * fewer than six months could be forecast or no method is closer than it.
  */
-export function chooseByBacktest(demand: readonly number[], { months = 12 }: { months?: number } = {}): Method | null {
-  const byClass = methodFor(demand, classify(demand))
+export function chooseByBacktest(
+  demand: readonly number[],
+  { months = 12, classes = classify(demand) }: { months?: number; classes?: Classification } = {}
+): Method | null {
+  const byClass = methodFor(demand, classes)
   if (byClass === null || Math.min(months, demand.length - 1) < LEAST_MONTHS) return byClass
   const squaredErrorOf = (method: Method) =>
     accuracyOf(demand, forecastOf(method, demand).fitted, { months }).sumOfSquaredErrors

@@ -51,22 +51,27 @@ export function classify(demand: readonly number[]): Classification {
 
 /**
  * The method for a class: Croston where demand is smooth, SBA otherwise, the regions in which either has the smaller error after
- * Syntetos, Boylan & Croston (2005) and Kostenko & Hyndman (2006). TSB where a series has gone quiet, since Croston and SBA stand still
- * while nothing is asked for (Teunter, Syntetos & Babai 2011).
+ * Syntetos, Boylan & Croston (2005) and Kostenko & Hyndman (2006). TSB where a series is quiet at one of its ends: Croston and SBA stand
+ * still while nothing is asked for (Teunter, Syntetos & Babai 2011), and start with the first interval, which weighs for long.
  */
-export const methodFor = (demand: readonly number[], { demandClass, nonzero }: Classification): Method | null =>
-  demandClass === 'none' ? null : hasGoneQuiet(demand, nonzero) ? 'tsb' : demandClass === 'smooth' ? 'croston' : 'sba'
+export function methodFor(demand: readonly number[], { demandClass, nonzero }: Classification): Method | null {
+  if (demandClass === 'none') return null
+  if (isQuietAtAnEnd(demand, nonzero)) return 'tsb'
+  return demandClass === 'smooth' ? 'croston' : 'sba'
+}
 
-/** How unlikely the quiet months at the end must be before a series has gone quiet. */
+/** How unlikely the quiet months at an end must be before the series is quiet there. */
 const QUIET_CHANCE = 0.05
 
 /**
- * Whether the months since the last demand are so many that they would come by chance less than one time in twenty, if demand went on
- * as it came until then: each month with probability k/(m + 1), k months with demand in the m months up to the last one. The month more
- * keeps a part that was wanted every month from being quiet after the first month without.
+ * Whether the months before the first demand or since the last one are so many that they would come by chance less than one time in
+ * twenty, if demand came there as it does between: each month with probability k/(m + 1), k months with demand in the m months from the
+ * first to the last one. The month more keeps a part that was wanted every month from being quiet after the first month without.
  */
-function hasGoneQuiet(demand: readonly number[], nonzero: number): boolean {
-  let last = demand.length
-  while (last > 0 && !((demand[last - 1] ?? 0) > 0)) last--
-  return (1 - nonzero / (last + 1)) ** (demand.length - last) < QUIET_CHANCE
+function isQuietAtAnEnd(demand: readonly number[], nonzero: number): boolean {
+  const isDemand = (month: number) => month > 0
+  const first = demand.findIndex(isDemand)
+  const last = demand.findLastIndex(isDemand)
+  const quiet = Math.max(first, demand.length - 1 - last)
+  return (1 - nonzero / (last - first + 2)) ** quiet < QUIET_CHANCE
 }

@@ -35,7 +35,10 @@ export interface LevelOptions {
   target: ServiceTarget
   /** If it is not to be chosen. */
   method?: Method
-  /** Chosen by the class of demand, or by which method would have been closest lately. */
+  /**
+   * By which method would have been closest in the last twelve months (`backtest`, the default), or by the class of demand, which is also
+   * what decides where too few months are recorded.
+   */
   choose?: 'class' | 'backtest'
   /** Days between the looks at the position; 0, the default, if every movement is looked at. */
   reviewDays?: number
@@ -87,7 +90,8 @@ export function levelOf(demand: readonly number[], options: LevelOptions): Level
   const method =
     demandClass === 'none'
       ? null
-      : (options.method ?? (options.choose === 'backtest' ? chooseByBacktest(demand) : methodFor(demand, classes)))
+      : (options.method ??
+        (options.choose === 'class' ? methodFor(demand, classes) : chooseByBacktest(demand, { classes })))
   const monthlyMean = method === null ? 0 : forecastBy(method, demand)
   if (method === null || !(monthlyMean > 0)) return { ...NOTHING, demandClass, adi, cv2, method }
 
