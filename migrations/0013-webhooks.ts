@@ -25,7 +25,6 @@ create table webhook_endpoint (
   failures int not null default 0,
   failing_since timestamptz,
   rest_until timestamptz,
-  version int not null default 1,
   created_by int not null references person (id),
   created_at timestamptz not null,
   -- Who is sending to it, by the clock of the database: one at a time.

@@ -1,9 +1,19 @@
+import {
+  escalateUnacknowledged,
+  sweepAlertsNightly,
+  turnOfDay,
+  watchLateSignatures
+} from './alerts/alerts.jobs.ts'
+import { followEvents } from './alerts/follow-events.ts'
 import { purgeExpiredRefreshTokens } from './identity/identity.jobs.ts'
 import { prepareMovementMonths, verifyLedgerNightly } from './ledger/ledger.jobs.ts'
 import type { Consumer } from './platform/outbox.ts'
 import { purge, resumeJobRuns } from './platform/platform.jobs.ts'
 import type { Job } from './platform/queue.ts'
+import { computeReorderLevels } from './replenishment/reorder.jobs.ts'
 import { closePeriods, resumeClosings, startClosings } from './valuation/valuation.jobs.ts'
+import { tellWebhooks } from './webhooks/fan-out.ts'
+import { deliverWebhooks, purgeWebhooks, sweepWebhooks } from './webhooks/webhooks.jobs.ts'
 
 /** Every job, by room. */
 export const jobs: Job[] = [
@@ -13,8 +23,16 @@ export const jobs: Job[] = [
   prepareMovementMonths,
   verifyLedgerNightly,
   closePeriods,
-  resumeClosings
+  resumeClosings,
+  computeReorderLevels,
+  deliverWebhooks,
+  sweepWebhooks,
+  purgeWebhooks,
+  turnOfDay,
+  watchLateSignatures,
+  escalateUnacknowledged,
+  sweepAlertsNightly
 ]
 
 /** Everything that draws consequences of events, by room. */
-export const consumers: Consumer[] = [startClosings]
+export const consumers: Consumer[] = [startClosings, tellWebhooks, followEvents]

@@ -1,4 +1,6 @@
+import type { LookupAddress } from 'node:dns'
 import type { LookupFunction } from 'node:net'
+import { callbackify } from 'node:util'
 import { Agent, buildConnector } from 'undici'
 import type { Config } from '../platform/config.ts'
 import { literalOf, mayConnect, networksOf, resolve, type Network, type Resolve } from './destinations.ts'
@@ -39,21 +41,21 @@ export function openSender(
   networks: readonly Network[],
   { limits = LIMITS, look = resolve }: { limits?: Limits; look?: Resolve } = {}
 ): Sender {
-  const guarded =
-    (isEncrypted: boolean): LookupFunction =>
-    (hostname, options, done) => {
-      look(hostname).then(
-        (addresses) => {
-          const forbidden = addresses.find(({ address }) => !mayConnect(address, isEncrypted, networks))
-          if (forbidden !== undefined) return done(new DestinationForbidden(forbidden.address, isEncrypted), [])
-          const [first] = addresses
-          if (first === undefined) return done(new Error(`${hostname} has no address`), [])
-          if (options.all === true) return done(null, addresses)
-          done(null, first.address, first.family)
-        },
-        (error: unknown) => done(error as Error, [])
-      )
-    }
+  const guarded = (isEncrypted: boolean): LookupFunction => {
+    const addressesOf = callbackify(async (hostname: string): Promise<[LookupAddress, ...LookupAddress[]]> => {
+      const [first, ...more] = await look(hostname)
+      if (first === undefined) throw new Error(`${hostname} has no address`)
+      const forbidden = [first, ...more].find(({ address }) => !mayConnect(address, isEncrypted, networks))
+      if (forbidden !== undefined) throw new DestinationForbidden(forbidden.address, isEncrypted)
+      return [first, ...more]
+    })
+    return (hostname, options, done) =>
+      addressesOf(hostname, (error, addresses) => {
+        if (error !== null) done(error, [])
+        else if (options.all === true) done(null, addresses)
+        else done(null, addresses[0].address, addresses[0].family)
+      })
+  }
   const connectors = [false, true].map((isEncrypted) =>
     buildConnector({ timeout: limits.connectMs, allowH2: false, lookup: guarded(isEncrypted) })
   )

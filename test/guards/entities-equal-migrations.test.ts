@@ -12,6 +12,7 @@ const MONTH_END = 'written by one set-based statement per month end and frozen t
 const SETTING = 'a handful of rows of settings, read and replaced whole'
 const REORDER = 'computed for a million positions at once by set-based statements, or read together with them'
 const ALERTS = 'raised, escalated and resolved by single statements on many rows at once'
+const WEBHOOKS = 'written for many events and endpoints at once by single statements'
 const PLATFORM = 'the platform writes it by prepared statements and knows no entities'
 
 /** Tables that SQL alone writes and reads, and why. Every other table has an entity that equals it. */
@@ -64,7 +65,11 @@ const SQL_ONLY: Record<string, string> = {
   service_target: SETTING,
   reorder_policy: REORDER,
   reorder_level: REORDER,
-  expected_receipt: HOT
+  expected_receipt: HOT,
+  webhook_endpoint: WEBHOOKS,
+  webhook_message: WEBHOOKS,
+  webhook_delivery: WEBHOOKS,
+  webhook_attempt: WEBHOOKS
 }
 /** Views that lists and jobs read; they hold nothing. */
 const SQL_ONLY_VIEWS = ['duty_holder', 'on_order', 'reorder_position']

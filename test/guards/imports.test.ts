@@ -22,6 +22,7 @@ const LEVELS: Record<string, number> = {
   valuation: 6,
   replenishment: 6,
   alerts: 7,
+  webhooks: 7,
   sample: 8,
   replay: 8
 }

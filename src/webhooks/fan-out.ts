@@ -1,0 +1,131 @@
+import type { Context } from '../identity/actor.ts'
+import { run, statement } from '../platform/database.ts'
+import { defineConsumer, type Follow, type OutboxEvent } from '../platform/outbox.ts'
+import { AS_THEY_ARE, OF_SLIPS, type WebhookEventType } from './webhook-events.ts'
+import { WEBHOOK_DUE } from './webhook-due.ts'
+import { deliverWebhooks } from './webhooks.jobs.ts'
+
+const SOMEBODY_LISTENS = statement<{ listens: boolean }>(`select exists (select 1 from webhook_endpoint) as listens`)
+
+interface SlipFacts {
+  outboxId: string
+  slip: string
+  kind: string
+  state: string
+  warehouse: string
+  occurredOn: string
+  reference: string | null
+  by: string
+}
+
+// Counts have a history of the same kind; they are in no slip and drop out here.
+const SLIPS = statement<SlipFacts>(`
+select e.outbox_id::text as "outboxId", s.number as slip, s.kind, s.state, w.code as warehouse, s.occurred_on::text as "occurredOn", s.reference, person.username as by
+  from unnest($1::bigint[], $2::int[], $3::bigint[], $4::int[]) as e (outbox_id, warehouse_id, document_id, person_id)
+  join slip s on s.warehouse_id = e.warehouse_id and s.id = e.document_id
+  join warehouse w on w.id = s.warehouse_id
+  join person on person.id = e.person_id`)
+
+/** Whether an endpoint `e` wants a message `m` that happened in a warehouse of region `w`. */
+export const WANTS = `(e.events is null or m.type = any (e.events))
+   and ((e.warehouse_id is null and e.region_id is null) or e.warehouse_id = m.warehouse_id or e.region_id = w.region_id)`
+
+// One message per event that somebody wants, be the endpoint switched off: it can be replayed then. One delivery per endpoint that is
+// on. The unique keys make a second handling of the same events write nothing: only messages that are new are delivered.
+const FAN_OUT = statement<{ endpoint: string }>(`
+with m as materialized (
+  select m.*, w.region_id
+    from unnest($1::bigint[], $2::text[], $3::text[], $4::int[], $5::timestamptz[], $6::text[]) with ordinality
+         as m (outbox_id, type, subject, warehouse_id, occurred_at, body, place)
+    left join warehouse w on w.id = m.warehouse_id
+), written as (
+  insert into webhook_message (outbox_id, type, subject, warehouse_id, occurred_at, body)
+  select m.outbox_id, m.type, m.subject, m.warehouse_id, m.occurred_at, m.body from m
+   where exists (select 1 from webhook_endpoint e cross join lateral (select m.region_id) w where ${WANTS})
+   order by m.place
+  on conflict (outbox_id) do nothing
+  returning id, type, subject, warehouse_id
+), delivered as (
+  insert into webhook_delivery (endpoint_id, message_id, subject, next_attempt_at)
+  select e.id, m.id, m.subject, $7
+    from written m
+    left join warehouse w on w.id = m.warehouse_id
+    join webhook_endpoint e on e.active and ${WANTS}
+  on conflict do nothing
+  returning endpoint_id
+)
+select distinct endpoint_id::text as endpoint from delivered`)
+
+interface Told {
+  event: OutboxEvent
+  type: WebhookEventType
+  data: Record<string, unknown>
+}
+
+/** What a slip's event tells besides the slip itself. */
+function detailsOf({ event, payload }: OutboxEvent): Record<string, unknown> {
+  const details = (payload['details'] ?? {}) as Record<string, unknown>
+  if (event === 'document.reversed') return { reversedBy: details['by'] }
+  if (event === 'document.signed' || event === 'document.signed-late')
+    return { ...details, isLate: event === 'document.signed-late' }
+  if (event === 'document.refused') {
+    const { comment: reason, ...rest } = details
+    return { ...rest, reason }
+  }
+  if (event === 'document.release-refused') return { duty: 'keeper', ...details }
+  return details
+}
+
+async function told(ctx: Context, events: readonly OutboxEvent[]): Promise<Told[]> {
+  const ofDocuments = events.filter(({ event }) => event in OF_SLIPS)
+  const slips = new Map(
+    ofDocuments.length === 0
+      ? []
+      : (
+          await run(ctx, SLIPS, [
+            ofDocuments.map(({ id }) => id),
+            ofDocuments.map(({ warehouseId }) => warehouseId),
+            ofDocuments.map(({ payload }) => payload['document']),
+            ofDocuments.map(({ payload }) => payload['by'])
+          ])
+        ).map(({ outboxId, ...facts }) => [outboxId, facts])
+  )
+  return events.flatMap((event): Told[] => {
+    const type = OF_SLIPS[event.event]
+    if (type === undefined) return [{ event, type: event.event as WebhookEventType, data: event.payload }]
+    const slip = slips.get(event.id)
+    return slip === undefined ? [] : [{ event, type, data: { ...slip, ...detailsOf(event) } }]
+  })
+}
+
+/**
+ * Makes messages and deliveries of what happened; the pump of each endpoint sends them. A slip is described as it is when that is
+ * done, moments after the event.
+ */
+export const tellWebhooks = defineConsumer({
+  name: 'webhooks.tell',
+  events: [...Object.keys(OF_SLIPS), ...AS_THEY_ARE, WEBHOOK_DUE],
+  handle: async (ctx: Context, events) => {
+    const due = events.flatMap(({ event, payload }) => (event === WEBHOOK_DUE ? [payload] : []))
+    const follows: Follow[] = due.map(({ endpoint, delayMs }) => ({
+      job: deliverWebhooks,
+      payload: { endpoint: String(endpoint) },
+      ...(typeof delayMs === 'number' && { delayMs })
+    }))
+    const happened = events.filter(({ event }) => event !== WEBHOOK_DUE)
+    if (happened.length === 0) return follows
+    const [{ listens } = { listens: false }] = await run(ctx, SOMEBODY_LISTENS, [])
+    if (!listens) return follows
+    const messages = await told(ctx, happened)
+    const endpoints = await run(ctx, FAN_OUT, [
+      messages.map(({ event }) => event.id),
+      messages.map(({ type }) => type),
+      messages.map(({ event }) => event.subject),
+      messages.map(({ event }) => event.warehouseId),
+      messages.map(({ event }) => event.occurredAt),
+      messages.map(({ event, type, data }) => JSON.stringify({ type, timestamp: event.occurredAt, data })),
+      ctx.clock.now().toString()
+    ])
+    return [...follows, ...endpoints.map(({ endpoint }) => ({ job: deliverWebhooks, payload: { endpoint } }))]
+  }
+})
