@@ -3,6 +3,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import helmet from '@fastify/helmet'
 import { authentication } from './identity/authentication.ts'
 import { identityRoutes } from './identity/identity.routes.ts'
+import { alertRoutes } from './alerts/alerts.routes.ts'
 import { catalogueRoutes } from './catalogue/catalogue.routes.ts'
 import { catalogueImportRoutes } from './catalogue/import.routes.ts'
 import { downloads } from './platform/downloads.ts'
@@ -17,15 +18,18 @@ import { countImportRoutes, countReadRoutes } from './counts/counts-reads.routes
 import type { Runtime } from './platform/context.ts'
 import { ledgerRoutes } from './ledger/ledger.routes.ts'
 import { jobs } from './jobs.ts'
+import { boardRoutes } from './operations/board.routes.ts'
 import { calendarRoutes } from './operations/calendar.routes.ts'
 import { jobRoutes } from './operations/jobs.routes.ts'
 import { expectedReceiptRoutes } from './slips/expected-receipts.routes.ts'
+import { reorderRoutes } from './replenishment/reorder.routes.ts'
 import { openingStockRoutes, slipRoutes } from './slips/slips.routes.ts'
 import { closingRoutes } from './valuation/closing.routes.ts'
 import { statementRoutes } from './valuation/statements.routes.ts'
 import { valuationSettingsRoutes } from './valuation/valuation-settings.routes.ts'
 import { warehouseImportRoutes } from './warehouses/import.routes.ts'
 import { warehouseRoutes } from './warehouses/warehouses.routes.ts'
+import { webhookRoutes } from './webhooks/webhooks.routes.ts'
 import packageJson from '../package.json' with { type: 'json' }
 
 /** 2 MiB: a slip of 500 lines is about 150 kB; imports have their own, larger limit. */
@@ -44,6 +48,8 @@ const tags = [
   { name: 'reorder', description: 'Demand, reorder levels, proposals, purchase plans (补货与采购计划)' },
   { name: 'calendar', description: 'Working days of the Chinese calendar (工作日)' },
   { name: 'jobs', description: 'Background jobs: progress, retries, schedules (后台任务)' },
+  { name: 'webhooks', description: 'Other systems that are told what happens (事件推送)' },
+  { name: 'alerts', description: 'What wants somebody to act, and who is told (预警)' },
   { name: 'service', description: 'Health of the process (服务状态)' }
 ]
 
@@ -86,6 +92,7 @@ export async function buildApp(runtime: Runtime, { logger }: { logger: FastifyBa
   await app.register(warehouseImportRoutes, { prefix: '/v1' })
   await app.register(calendarRoutes, { prefix: '/v1' })
   await app.register(jobRoutes, { prefix: '/v1', runtime, jobs })
+  if (runtime.queue !== undefined) await app.register(boardRoutes, { runtime, queue: runtime.queue })
   await app.register(ledgerRoutes, { prefix: '/v1' })
   await app.register(slipRoutes, { prefix: '/v1' })
   await app.register(openingStockRoutes, { prefix: '/v1' })
@@ -93,9 +100,12 @@ export async function buildApp(runtime: Runtime, { logger }: { logger: FastifyBa
   await app.register(countRoutes, { prefix: '/v1' })
   await app.register(countReadRoutes, { prefix: '/v1' })
   await app.register(countImportRoutes, { prefix: '/v1' })
-  await app.register(closingRoutes, { prefix: '/v1', runtime })
+  await app.register(closingRoutes, { prefix: '/v1' })
   await app.register(valuationSettingsRoutes, { prefix: '/v1' })
   await app.register(statementRoutes, { prefix: '/v1' })
+  await app.register(reorderRoutes, { prefix: '/v1' })
+  await app.register(webhookRoutes, { prefix: '/v1' })
+  await app.register(alertRoutes, { prefix: '/v1' })
   await app.ready()
   return app
 }

@@ -105,6 +105,14 @@ const OF_NO_WAREHOUSE: Record<string, Rule> = {
   listCountReports: everybody,
   listCountTolerances: everybody,
   setCountTolerance: counting,
+  listReorderPolicies: everybody,
+  listServiceTargets: everybody,
+  setServiceTarget: { may: ['stock-controller'] },
+  computeReorderLevels: { may: ['stock-controller'] },
+  listReorderLevels: everybody,
+  readDemand: foreign,
+  readForecastAccuracy: foreign,
+  tryForecast: everybody,
   readCalendarYear: everybody,
   setCalendarYear: administrator,
   countWorkingDays: everybody,
@@ -238,9 +246,22 @@ async function openB(): Promise<Counter> {
     [keeper]
   )
 
+  await h.sql(
+    `insert into reorder_policy (warehouse_id, part_id, kind, minimum, maximum, reason, expires_on, set_by, set_at)
+     select $1, id, 'fixed', 1, 2, 'x', '2027-01-01', $3, now() from part where number = $2`,
+    [opened.warehouseId, part, opened.keeper.person.id]
+  )
+  await h.sql(
+    `insert into reorder_level (warehouse_id, part_id, reorder_point, order_up_to, basis, computed_at) select $1, id, 99, 100, 'fixed', now() from part where number = $2`,
+    [opened.warehouseId, part]
+  )
+
   marks = [FOREIGN, keeper, ...SIGNERS.map((signer) => opened.signers[signer].person.username)]
   values = {
     '/warehouses/{warehouse}': [FOREIGN],
+    '/policies/{warehouse}': [FOREIGN],
+    '/parts/{part}': [part],
+    '/service-targets/{criticality}': ['A'],
     '/periods/{period}': ['2026-11'],
     '/slips/{number}': slips,
     '/quality-reports/{number}': receipt.qualityReports,
@@ -297,7 +318,7 @@ function operationsOf(document: { paths: Record<string, Record<string, Described
 }
 
 const isOfWarehouse = ({ path }: Operation) =>
-  /^[/]v1[/](warehouses[/][{]|slips[/][{]|counts[/][{]|quality-reports[/][{])/.test(path)
+  /^[/]v1[/](warehouses[/][{]|slips[/][{]|counts[/][{]|quality-reports[/][{]|reorder[/]policies[/][{])/.test(path)
 
 /** Bodies that the example of the document does not fill for this purpose: they name B or what is its. */
 const BODIES: Record<string, () => unknown> = {
@@ -330,6 +351,10 @@ const QUERIES: Record<string, Record<string, string>[]> = {
   listAging: OF_STATEMENTS,
   readAgingSummary: [{}, { by: 'warehouse' }, { region: 'FAR' }, { warehouse: FOREIGN }],
   listMaterialCost: OF_STATEMENTS,
+  listReorderPolicies: [{}, { warehouse: FOREIGN }, { part: 'CH-0234' }],
+  listReorderLevels: [{}, { warehouse: FOREIGN }, { part: 'CH-0234' }, { region: 'FAR' }, { short: 'true' }],
+  readDemand: [{ warehouse: FOREIGN, part: 'CH-0234' }],
+  readForecastAccuracy: [{ warehouse: FOREIGN }],
   listDelegations: [{}, { person: 'KEEPER' }],
   listApiKeys: [{}, { person: 'KEEPER' }]
 }

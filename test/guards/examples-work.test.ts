@@ -195,6 +195,13 @@ const BEFORE: Record<string, () => Promise<{ path?: string; token?: string } | v
     return { path: `/v1/counts/${counted}/report`, token: sender }
   },
   setCountTolerance: async () => ({ path: '/v1/count-tolerances/A' }),
+  setServiceTarget: async () => ({ path: '/v1/reorder/service-targets/A' }),
+  setReorderPolicy: async () => ({ path: await policyPath() }),
+  withdrawReorderPolicy: async () => {
+    const path = await policyPath()
+    await by(token, 'put', path, { kind: 'computed', leadTimeDays: 14 })
+    return { path: `${path}/withdrawal` }
+  },
   setCalendarYear: async () => ({ path: '/v1/calendar/years/2027' }),
   endExpectedReceipt: async () => {
     await h.sql(
@@ -208,6 +215,9 @@ const BEFORE: Record<string, () => Promise<{ path?: string; token?: string } | v
   updateSupplier: async () => ({ path: `/v1/suppliers/${(await h.make.supplier()).code}` }),
   updateWarehouse: async () => ({ path: '/v1/warehouses/HQ' })
 }
+
+/** Of a part that nothing replaces and that may be bought. */
+const policyPath = async () => `/v1/reorder/policies/HQ/parts/${(await h.make.part()).number}`
 
 async function personWithPassword() {
   const person = await h.make.person()
@@ -270,6 +280,10 @@ const READ: Record<string, () => Promise<string>> = {
   'slips/{number}': () => number(),
   'api-keys/{id}': async () =>
     (await keeper.post('/v1/api-keys', { name: 'reader', expiresOn: '2027-01-01' })).body.id as string,
+  'policies/{warehouse}': async () => {
+    await by(token, 'put', `/v1/reorder/policies/HQ/parts/${PART}`, { kind: 'computed', leadTimeDays: 14 })
+    return 'HQ'
+  },
   'period-closings/{id}': async () =>
     (await by(token, 'post', '/v1/period-closings', { period: '2026-09' })).body.id as string
 }
