@@ -329,7 +329,8 @@ const MANY_MONTHS = 24
  * A share f of a month takes a month’s demand with probability f if demand comes in lumps (`inLumps`), as one event on some day; else it is
  * f mean + √f (demand − mean), at least 0, which has the mean and the variance of that share of a demand spread over the month.
  *
- * Quantities lie on a grid of their greatest common divisor, or of 2,048 cells where that would be finer.
+ * Quantities lie on a grid of their greatest common divisor, or of 2,048 cells where that would be finer; what lies between two points
+ * of it is shared out between both.
  */
 export function sumOfMonths(demand: readonly number[], months: number, inLumps: boolean): Distribution {
   const { mean, variance } = momentsOf(demand)
@@ -341,11 +342,10 @@ export function sumOfMonths(demand: readonly number[], months: number, inLumps: 
   if (step === 0) step = 1
   const draws = whole + (share > 0 ? 1 : 0)
   step *= Math.max(1, Math.ceil((largest * draws) / step / CELLS))
-  const cell = (quantity: number) => Math.round((quantity * 1000) / step)
   const probabilities = new Map<number, number>()
   for (const month of demand) probabilities.set(month, (probabilities.get(month) ?? 0) + 1 / demand.length)
 
-  const cells = cell(largest / 1000) * draws + draws + 1
+  const cells = (Math.floor(largest / step + 1e-9) + 2) * draws + 1
   let sum = new Float64Array(cells)
   let next = new Float64Array(cells)
   sum[0] = 1
@@ -354,9 +354,16 @@ export function sumOfMonths(demand: readonly number[], months: number, inLumps: 
     next.fill(0)
     let furthest = 0
     for (const [quantity, probability] of drawn) {
-      const offset = cell(quantity)
-      furthest = Math.max(furthest, offset)
-      for (let i = 0; i <= reach; i++) next[i + offset] = (next[i + offset] ?? 0) + (sum[i] ?? 0) * probability
+      // Between two cells: to both, so that the mean stays.
+      const place = (quantity * 1000) / step
+      const offset = Math.floor(place + 1e-9)
+      const above = Math.max(0, place - offset)
+      furthest = Math.max(furthest, above > 1e-9 ? offset + 1 : offset)
+      const here = probability * (1 - above)
+      for (let i = 0; i <= reach; i++) next[i + offset] = (next[i + offset] ?? 0) + (sum[i] ?? 0) * here
+      if (above <= 1e-9) continue
+      const there = probability * above
+      for (let i = 0; i <= reach; i++) next[i + offset + 1] = (next[i + offset + 1] ?? 0) + (sum[i] ?? 0) * there
     }
     reach += furthest
     const swapped = sum
