@@ -24,6 +24,7 @@ import { jobRoutes } from './operations/jobs.routes.ts'
 import { expectedReceiptRoutes } from './slips/expected-receipts.routes.ts'
 import { reorderRoutes } from './replenishment/reorder.routes.ts'
 import { openingStockRoutes, slipRoutes } from './slips/slips.routes.ts'
+import { proposalRoutes } from './replenishment/proposals.routes.ts'
 import { closingRoutes } from './valuation/closing.routes.ts'
 import { statementRoutes } from './valuation/statements.routes.ts'
 import { valuationSettingsRoutes } from './valuation/valuation-settings.routes.ts'
@@ -100,6 +101,7 @@ export async function buildApp(runtime: Runtime, { logger }: { logger: FastifyBa
   await app.register(countRoutes, { prefix: '/v1' })
   await app.register(countReadRoutes, { prefix: '/v1' })
   await app.register(countImportRoutes, { prefix: '/v1' })
+  await app.register(proposalRoutes, { prefix: '/v1' })
   await app.register(closingRoutes, { prefix: '/v1' })
   await app.register(valuationSettingsRoutes, { prefix: '/v1' })
   await app.register(statementRoutes, { prefix: '/v1' })

@@ -12,7 +12,7 @@ import { lockCount, viewOfCount } from './count.ts'
 import { COUNT_STATES, CountNumber, type CountView } from './counts.schemas.ts'
 
 /** The copy of the count sheet is with the HQ stock controller by this day of the month after (R-CNT-3). */
-const DUE_DAY = 5
+export const REPORT_DUE_DAY = 5
 
 export const REPORT_STATES = ['not-opened', 'counting', 'counted', 'sent', 'overdue'] as const
 export type ReportState = (typeof REPORT_STATES)[number]
@@ -54,37 +54,44 @@ export interface ReportFilter {
 
 /** The day by which the report of a month is sent. */
 export const reportDueOn = (period: string): string =>
-  Temporal.PlainYearMonth.from(period).add({ months: 1 }).toPlainDate({ day: DUE_DAY }).toString()
+  Temporal.PlainYearMonth.from(period).add({ months: 1 }).toPlainDate({ day: REPORT_DUE_DAY }).toString()
 
 // A report counts as sent if and only if it was sent after the count was last submitted: a count that was sent back and counted
 // again is reported again, and so is one whose lines changed, be it within the same instant.
-const IS_SENT = `c.state in ('awaiting-signatures', 'approved') and c.reported_at >= c.submitted_at and c.reported_hash = c.content_hash`
+export const HAS_REPORTED = `c.state in ('awaiting-signatures', 'approved') and c.reported_at >= c.submitted_at and c.reported_hash = c.content_hash`
 
-const NEXT = `($2::date + interval '1 month')::date`
+/**
+ * Whether warehouse `w` reports its count of a month: it was there and open when the month ended. Somebody wrote it down by then, or
+ * something moved: what was there before the service knew of it is brought in with the day it came.
+ */
+export const reportsOf = (month: string, timeZone: string): string => {
+  const next = `(${month} + interval '1 month')::date`
+  return `(w.closed_on is null or w.closed_on >= ${next}) and (
+         least(w.named_at, (select min(from_at) from warehouse_name where warehouse_id = w.id)) < ${next}::timestamp at time zone ${timeZone}
+         or exists (select 1 from movement moved where moved.warehouse_id = w.id and moved.occurred_on < ${next}))`
+}
 
-// Somebody wrote it down by the end of the month, or something moved: what was there before the service knew of it is brought in
-// with the day it came.
-const WAS_THERE = `(
-  least(w.named_at, (select min(from_at) from warehouse_name where warehouse_id = w.id)) < ${NEXT}::timestamp at time zone $11
-         or exists (select 1 from movement m where m.warehouse_id = w.id and m.occurred_on < ${NEXT}))`
+/** Joins as `c` the month-end count of a warehouse and month, if there is one. */
+export const monthEndCount = (warehouse: string, month: string): string =>
+  `left join stock_count c on c.warehouse_id = ${warehouse} and c.period = ${month} and c.kind = 'month-end' and c.state <> 'cancelled'`
 
 const reports = `
 select * from (
   select w.code as warehouse, w.name as "warehouseName", w.name_zh as "warehouseNameZh", region.code as region, $1 as period, $3::date as "dueOn",
-         case when ${IS_SENT} then 'sent'
+         case when ${HAS_REPORTED} then 'sent'
               when $4::date > $3::date then 'overdue'
               when c.id is null then 'not-opened'
               when c.state = 'counting' then 'counting'
               else 'counted' end as state,
          c.number as count, c.state as "countState",
-         case when ${IS_SENT} then c.reported_at end as "sentAt", case when ${IS_SENT} then sender.username end as "sentBy",
-         coalesce(${IS_SENT} and (c.reported_at at time zone $11)::date > $3::date, false) as late,
-         case when ${IS_SENT} then c.report_note end as note
+         case when ${HAS_REPORTED} then c.reported_at end as "sentAt", case when ${HAS_REPORTED} then sender.username end as "sentBy",
+         coalesce(${HAS_REPORTED} and (c.reported_at at time zone $11)::date > $3::date, false) as late,
+         case when ${HAS_REPORTED} then c.report_note end as note
     from warehouse w
     join region on region.id = w.region_id
-    left join stock_count c on c.warehouse_id = w.id and c.period = $2::date and c.kind = 'month-end' and c.state <> 'cancelled'
+    ${monthEndCount('w.id', '$2::date')}
     left join person sender on sender.id = c.reported_by
-   where (w.closed_on is null or w.closed_on >= ${NEXT}) and ${WAS_THERE}
+   where ${reportsOf('$2::date', '$11')}
      and ($5 or w.id = any ($6::int[]) or w.region_id = any ($7::int[]))
      and ($8::text is null or region.code = $8) and w.code > $10
 ) r

@@ -1,9 +1,9 @@
 // Which months of a warehouse can still be counted and closed, as SQL; $1 is the warehouse.
 
 /** Whether a lot lay there at the end of the day before `day`. */
-export const heldBefore = (day: string): string =>
-  `(exists (select 1 from lot where warehouse_id = $1 and not exhausted and opened_on < ${day})
-         or exists (select 1 from lot where warehouse_id = $1 and exhausted and opened_on < ${day} and last_moved_on >= ${day}))`
+export const heldBefore = (day: string, warehouse = '$1'): string =>
+  `(exists (select 1 from lot where warehouse_id = ${warehouse} and not exhausted and opened_on < ${day})
+         or exists (select 1 from lot where warehouse_id = ${warehouse} and exhausted and opened_on < ${day} and last_moved_on >= ${day}))`
 
 /** The first month after the last closed one in which anything was held or moved, `2026-10`; null if none was. */
 export const FIRST_OPEN_MONTH = `(

@@ -1,0 +1,193 @@
+// What an alert says, in both languages side by side: what is the matter, what to do, and where to read of it. Written when it is read,
+// in the language of whoever reads.
+import { DUTY_NAMES, type Duty } from '../identity/actor.ts'
+import { ALERT_KIND_NAMES, type AlertDetails, type AlertKind } from './alert-kinds.ts'
+
+export type Language = 'zh' | 'en'
+type Both = Record<Language, string>
+
+/** Where the alert is. */
+export interface AlertPlace {
+  warehouse: string
+  timeZone: string
+}
+
+interface Text<Kind extends AlertKind> {
+  name: Both
+  title(details: AlertDetails[Kind], place: AlertPlace): Both
+  whatToDo(details: AlertDetails[Kind], place: AlertPlace): Both
+  /** Paths of the API. */
+  links(details: AlertDetails[Kind], place: AlertPlace): string[]
+}
+
+const q = encodeURIComponent
+const named = ({ part, name, nameZh }: { part: string; name: string; nameZh: string | null }): Both => ({
+  zh: `${part} ${nameZh ?? name}`,
+  en: `${part} ${name}`
+})
+const localTime = (at: string, { timeZone }: AlertPlace): string =>
+  Temporal.Instant.from(at)
+    .toZonedDateTimeISO(timeZone)
+    .toPlainDateTime()
+    .toString({ smallestUnit: 'minute' })
+    .replace('T', ' ')
+const duty = (of: Duty): Both => ({ zh: DUTY_NAMES[of], en: of })
+
+const lotTitle = (details: AlertDetails['lot-aged'], zh: string, en: string): Both => ({
+  zh: `批次 ${details.lot}(${named(details).zh},结存 ${details.onHand},原值 ${details.cost})${zh}`,
+  en: `Lot ${details.lot} (${named(details).en}, ${details.onHand} on hand, cost ${details.cost}) ${en}`
+})
+const lotLinks = ({ part }: AlertDetails['lot-aged'], { warehouse }: AlertPlace): string[] => [
+  `/v1/warehouses/${warehouse}/lots?part=${q(part)}`,
+  `/v1/stock?part=${q(part)}`
+]
+const countLinks = (
+  { period, count }: { period: string; count: string | null },
+  { warehouse }: AlertPlace,
+  further: string[] = []
+): string[] => [
+  ...(count === null ? [`/v1/warehouses/${warehouse}/counts?period=${period}`] : [`/v1/counts/${q(count)}`]),
+  ...further
+]
+
+const TEXTS: { [Kind in AlertKind]: Text<Kind> } = {
+  'reorder-point': {
+    name: { zh: ALERT_KIND_NAMES['reorder-point'], en: 'Reorder point reached' },
+    title: (details, { warehouse }) => ({
+      zh: `${warehouse} 仓库 ${named(details).zh}:可用 ${details.available},在途 ${details.onOrder},已到订货点 ${details.reorderPoint}`,
+      en: `${named(details).en} in ${warehouse}: ${details.available} available and ${details.onOrder} on order have reached the reorder point ${details.reorderPoint}`
+    }),
+    whatToDo: ({ orderUpTo }) => ({
+      zh: `先查区域存货网络,可调拨的先调拨(先进先出、同区域优先),不足部分再采购,补到 ${orderUpTo}`,
+      en: `Search the network first and have the oldest lots transferred, those of the same region before others; order only what is short of ${orderUpTo}`
+    }),
+    links: ({ part }, { warehouse }) => [
+      `/v1/warehouses/${warehouse}/stock?part=${q(part)}`,
+      `/v1/stock?part=${q(part)}`
+    ]
+  },
+  'lot-aging-soon': {
+    name: { zh: ALERT_KIND_NAMES['lot-aging-soon'], en: 'Lot enters its fourth month next month' },
+    title: (details) =>
+      lotTitle(details, `将于 ${details.month} 进入第四个月`, `enters its fourth month in ${details.month}`),
+    whatToDo: () => ({
+      zh: '本月内用掉、调出或退回总公司;下月起每月计提折旧,并进入区域存货网络',
+      en: 'Use it, transfer it or return it this month; from next month on it is charged every month and enters the regional stock network'
+    }),
+    links: lotLinks
+  },
+  'lot-aged': {
+    name: { zh: ALERT_KIND_NAMES['lot-aged'], en: 'Lot in its fourth month' },
+    title: (details) => lotTitle(details, '已进入第四个月', 'is in its fourth month'),
+    whatToDo: () => ({
+      zh: '本月起计提折旧,已进入区域存货网络;联系其他仓库调拨,或优先发用',
+      en: 'It is charged from this month on and is in the regional stock network; offer it to other warehouses, or issue it first'
+    }),
+    links: lotLinks
+  },
+  'late-signature': {
+    name: { zh: ALERT_KIND_NAMES['late-signature'], en: 'Late signature overdue' },
+    title: ({ slip, missingDuty, dueAt, releasedBy }, place) => ({
+      zh: `${slip} 紧急放行后缺${duty(missingDuty).zh}补签,应于 ${localTime(dueAt, place)} 前完成(放行人 ${releasedBy})`,
+      en: `${slip} was released in an emergency by ${releasedBy}; the signature of the ${duty(missingDuty).en} was due by ${localTime(dueAt, place)}`
+    }),
+    whatToDo: ({ missingDuty }) => ({
+      zh: `请${duty(missingDuty).zh}补签;货不该出库的,做红字冲销`,
+      en: `Have the ${duty(missingDuty).en} sign; if the goods should not have left, have the slip reversed`
+    }),
+    links: ({ slip }) => [`/v1/slips/${q(slip)}`]
+  },
+  'count-due': {
+    name: { zh: ALERT_KIND_NAMES['count-due'], en: 'Month-end count due' },
+    title: ({ period, dueOn, count, countState }, { warehouse }) => ({
+      zh: `${warehouse} 仓库 ${period} 月末盘点未批准(应于 ${dueOn} 完成,${count === null ? '尚未开始' : `${count} ${COUNT_STATE_ZH[countState ?? ''] ?? countState}`})`,
+      en: `The month-end count of ${period} in ${warehouse} is not approved (due on ${dueOn}; ${count === null ? 'not opened' : `${count} is ${countState}`})`
+    }),
+    whatToDo: ({ count, countState }) =>
+      count === null
+        ? { zh: '开盘点单,全部盘点并提交', en: 'Open the count, count everything and submit it' }
+        : countState === 'awaiting-signatures'
+          ? {
+              zh: '请财务监盘、部门负责人、总公司依次签字',
+              en: 'Have finance, the department head and head office sign it'
+            }
+          : { zh: '盘完并提交', en: 'Finish counting and submit it' },
+    links: (details, place) => countLinks(details, place)
+  },
+  'count-report-due': {
+    name: { zh: ALERT_KIND_NAMES['count-report-due'], en: 'Count report not sent' },
+    title: ({ period, dueOn }, { warehouse }) => ({
+      zh: `${warehouse} 仓库 ${period} 盘点表未在 ${dueOn} 前报总公司分管部`,
+      en: `${warehouse} did not send the count report of ${period} to the HQ stock controller by ${dueOn}`
+    }),
+    whatToDo: ({ count }) =>
+      count === null
+        ? { zh: '先开盘点单、盘点并提交,再上报盘点表', en: 'Open the count, count and submit it, then send the report' }
+        : { zh: '提交盘点单后上报盘点表', en: 'Submit the count if it is not, then send the report' },
+    links: (details, place) => countLinks(details, place, [`/v1/count-reports?period=${details.period}`])
+  },
+  'statement-due': {
+    name: { zh: ALERT_KIND_NAMES['statement-due'], en: 'Month not closed' },
+    title: ({ period, dueOn }, { warehouse }) => ({
+      zh: `${warehouse} 仓库 ${period} 未在 ${dueOn} 前月结`,
+      en: `${period} of ${warehouse} was not closed by ${dueOn}`
+    }),
+    whatToDo: () => ({
+      zh: '查看月结检查所列缺项,补齐后月结',
+      en: 'Read what the month still lacks, have it done, and close the month'
+    }),
+    links: ({ period }, { warehouse }) => [`/v1/warehouses/${warehouse}/periods/${period}/closing`]
+  },
+  'ledger-fault': {
+    name: { zh: ALERT_KIND_NAMES['ledger-fault'], en: 'The ledger does not verify' },
+    title: ({ check, findings }, { warehouse }) => ({
+      zh: `${warehouse} 仓库账务自检不符:${check},${findings} 处`,
+      en: `The self-check of the ledger of ${warehouse} found ${findings} ${findings === 1 ? 'fault' : 'faults'}: ${check}`
+    }),
+    whatToDo: () => ({
+      zh: '账被绕过系统改动;停止手工改库,保留现场,对照自检结果查明原因',
+      en: 'The books were changed past the service; stop whoever writes to the database, keep everything as it is, and find the cause by the findings'
+    }),
+    links: (_details, { warehouse }) => [`/v1/ledger/verification?warehouse=${warehouse}`]
+  }
+}
+
+const COUNT_STATE_ZH: Record<string, string> = { counting: '盘点中', 'awaiting-signatures': '待签字' }
+
+export interface AlertText {
+  kindName: string
+  title: string
+  whatToDo: string
+  links: string[]
+}
+
+/** What an alert says in a language. */
+export function alertText<Kind extends AlertKind>(
+  { kind, details }: { kind: Kind; details: AlertDetails[Kind] },
+  place: AlertPlace,
+  language: Language
+): AlertText {
+  const text = TEXTS[kind] as Text<Kind>
+  return {
+    kindName: text.name[language],
+    title: text.title(details, place)[language],
+    whatToDo: text.whatToDo(details, place)[language],
+    links: text.links(details, place)
+  }
+}
+
+/** How often and when somebody was reminded last; null if nobody was. Says so if the day was only taken for a working day. */
+export function reminderText(
+  { reminders, remindedOn, isDayAssumed }: { reminders: number; remindedOn: string | null; isDayAssumed: boolean },
+  language: Language
+): string | null {
+  if (remindedOn === null) return null
+  const year = remindedOn.slice(0, 4)
+  const texts: Both = {
+    zh: `已提醒 ${reminders} 次,最近一次 ${remindedOn}${isDayAssumed ? `(${year} 年放假安排未录入,暂按周一至周五为工作日)` : ''}`,
+    en: `Reminded ${reminders === 1 ? 'once' : `${reminders} times`}, last on ${remindedOn}${isDayAssumed ? ` (the notice of working days of ${year} is not known here; Monday to Friday are taken for working days)` : ''}`
+  }
+  return texts[language]
+}
+
+export const alertKindName = (kind: AlertKind, language: Language): string => TEXTS[kind].name[language]

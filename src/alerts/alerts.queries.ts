@@ -1,0 +1,171 @@
+import { requireSight, sightOf, type Context } from '../identity/actor.ts'
+import { findRegion } from '../identity/identity.queries.ts'
+import { instant } from '../platform/clock.ts'
+import { rowsOf, type CsvColumns } from '../platform/csv.ts'
+import { pageFrom, readCursor } from '../platform/cursor.ts'
+import { run, statement } from '../platform/database.ts'
+import { notFound } from '../platform/errors.ts'
+import { warehouseByCode } from '../warehouses/directory.ts'
+import { grantArrays, isTold } from './addressees.ts'
+import { ALERT_KIND_NAMES, ALERT_KINDS, type AlertEventName, type AlertKind } from './alert-kinds.ts'
+import { alertKindName } from './alert-texts.ts'
+import { ALERT_COLUMNS, alertFrom, alertView, type AlertRow } from './alert-view.ts'
+import type { AlertQuery, AlertSummary, AlertSummaryQuery, AlertView, AlertWithHistory } from './alerts.schemas.ts'
+
+/** Alerts of one warehouse, or of those in sight and perhaps of a region. */
+interface Scope {
+  everywhere: boolean
+  warehouseIds: number[]
+  regionIds: number[]
+  regionId: number | null
+}
+
+/** @throws Refusal 404 for a warehouse or region that does not exist or is not seen */
+async function scopeOf(ctx: Context, { warehouse: code, region }: AlertSummaryQuery): Promise<Scope> {
+  const regionId = region === undefined ? null : await findRegion(ctx, region)
+  if (code === undefined) return { ...sightOf(ctx), regionId }
+  const warehouse = await warehouseByCode(ctx, code)
+  requireSight(ctx, warehouse)
+  return { everywhere: false, warehouseIds: [warehouse.id], regionIds: [], regionId }
+}
+
+/** What is left of the alerts by a filter, as conditions on alert `a` in warehouse `w` under policy `p`. */
+function conditionsOf(
+  ctx: Context,
+  { everywhere, warehouseIds, regionIds, regionId }: Scope,
+  { kind, state, mine }: Pick<AlertQuery, 'kind' | 'state' | 'mine'>,
+  value: (given: unknown) => string
+): string[] {
+  return [
+    ...(everywhere
+      ? []
+      : [`(a.warehouse_id = any (${value(warehouseIds)}::int[]) or w.region_id = any (${value(regionIds)}::int[]))`]),
+    ...(regionId === null ? [] : [`w.region_id = ${value(regionId)}::int`]),
+    ...(kind === undefined ? [] : [`a.kind = ${value(kind)}`]),
+    ...(state === undefined ? [] : [`a.state = ${value(state)}`]),
+    // The second condition follows from the first; the index of what is not resolved needs it said.
+    ...(state === undefined || state === 'resolved' ? [] : ['a.resolved_at is null']),
+    ...(mine === true ? [isTold(...(grantArrays(ctx).map(value) as [string, string, string]))] : [])
+  ]
+}
+
+function listed(
+  ctx: Context,
+  scope: Scope,
+  filter: AlertQuery,
+  { after, limit }: { after: string | number | null; limit: number | null }
+) {
+  const values: unknown[] = []
+  const value = (given: unknown) => `$${values.push(given)}`
+  const conditions = conditionsOf(ctx, scope, filter, value)
+  if (after !== null) conditions.push(`a.id < ${value(after)}::bigint`)
+  const text = `
+select ${ALERT_COLUMNS}
+  from ${alertFrom('alert')}
+ ${conditions.length === 0 ? '' : `where ${conditions.join('\n   and ')}`}
+ order by a.id desc ${limit === null ? '' : `limit ${value(limit)}`}`
+  return { text, values }
+}
+
+/** Alerts in sight, newest first. */
+export async function listAlerts(ctx: Context, { limit = 50, cursor, ...filter }: AlertQuery) {
+  const [after] = readCursor(cursor, ['id']) ?? [null]
+  const { text, values } = listed(ctx, await scopeOf(ctx, filter), filter, { after: after ?? null, limit: limit + 1 })
+  const { items, nextCursor } = pageFrom(await run(ctx, statement<AlertRow>(text), values), limit, ({ id }) => [id])
+  return { items: items.map((row) => alertView(ctx, row, ctx.actor.language)), nextCursor }
+}
+
+export const ALERT_CSV: CsvColumns<AlertView> = {
+  id: 'id 编号',
+  warehouse: 'warehouse 仓库',
+  region: 'region 区域',
+  kind: 'kind 类别',
+  kindZh: 'kind (zh) 类别名称',
+  subject: 'subject 对象',
+  title: 'title 内容',
+  whatToDo: 'what to do 处理办法',
+  state: 'state 状态',
+  level: 'level 升级次数',
+  raisedAt: 'raised at 发生时间',
+  updatedAt: 'updated at 更新时间',
+  escalatedAt: 'escalated at 升级时间',
+  acknowledgedAt: 'acknowledged at 确认时间',
+  acknowledgedBy: 'acknowledged by 确认人',
+  note: 'note 备注',
+  remindedOn: 'reminded on 最近提醒日',
+  resolvedAt: 'resolved at 解除时间'
+}
+
+/** The same as a stream of all. */
+export async function alertRows(ctx: Context, filter: AlertQuery): Promise<AsyncGenerator<AlertView>> {
+  const { text, values } = listed(ctx, await scopeOf(ctx, filter), filter, { after: null, limit: null })
+  return (async function* () {
+    for await (const row of rowsOf<AlertRow>(ctx, text, values)) yield alertView(ctx, row, ctx.actor.language)
+  })()
+}
+
+const ALERT = statement<AlertRow>(`select ${ALERT_COLUMNS} from ${alertFrom('alert')} where a.id = $1::bigint`)
+
+/**
+ * An alert in sight.
+ * @throws Refusal 404
+ */
+export async function alertById(ctx: Context, id: string): Promise<AlertRow> {
+  const [row] = await run(ctx, ALERT, [id])
+  if (row === undefined) throw notFound('alert', id)
+  try {
+    requireSight(ctx, { id: row.warehouseId, code: row.warehouse, regionId: row.regionId })
+  } catch {
+    throw notFound('alert', id)
+  }
+  return row
+}
+
+const HISTORY = statement<{
+  at: string
+  event: AlertEventName
+  by: string | null
+  details: Record<string, unknown> | null
+}>(`
+select e.at, e.event, person.username as by, e.details
+  from alert_event e left join person on person.id = e.person_id
+ where e.warehouse_id = $1 and e.alert_id = $2 order by e.id`)
+
+/**
+ * An alert with everything that happened to it.
+ * @throws Refusal 404
+ */
+export async function readAlert(ctx: Context, { id }: { id: string }): Promise<AlertWithHistory> {
+  const row = await alertById(ctx, id)
+  const history = await run(ctx, HISTORY, [row.warehouseId, id])
+  return {
+    ...alertView(ctx, row, ctx.actor.language),
+    history: history.map((event) => ({ ...event, at: instant(event.at) }))
+  }
+}
+
+type Counts = Omit<AlertSummary['items'][number], 'kind' | 'kindName' | 'kindZh'>
+
+/** How many alerts there are in sight, by kind and state. */
+export async function readAlertSummary(ctx: Context, filter: AlertSummaryQuery): Promise<AlertSummary> {
+  const values: unknown[] = []
+  const conditions = conditionsOf(ctx, await scopeOf(ctx, filter), filter, (given) => `$${values.push(given)}`)
+  const summary = statement<Counts & { kind: AlertKind }>(`
+select a.kind, count(*) filter (where a.state = 'open')::int as open, count(*) filter (where a.state = 'acknowledged')::int as acknowledged,
+       count(*) filter (where a.state <> 'resolved' and a.level > 0)::int as escalated, count(*) filter (where a.state = 'resolved')::int as resolved
+  from alert a
+  join warehouse w on w.id = a.warehouse_id
+  join alert_policy p on p.kind = a.kind
+ ${conditions.length === 0 ? '' : `where ${conditions.join('\n   and ')}`}
+ group by a.kind`)
+  const found = new Map((await run(ctx, summary, values)).map(({ kind, ...counts }) => [kind, counts]))
+  const none: Counts = { open: 0, acknowledged: 0, escalated: 0, resolved: 0 }
+  return {
+    items: ALERT_KINDS.map((kind) => ({
+      kind,
+      kindName: alertKindName(kind, ctx.actor.language),
+      kindZh: ALERT_KIND_NAMES[kind],
+      ...(found.get(kind) ?? none)
+    }))
+  }
+}

@@ -1,0 +1,168 @@
+// Makes the open alerts of a kind equal to its causes: raises what is missing, brings details up to date in place, resolves what is no
+// longer caused (R-ALR-1). One statement, whatever the number; a second run changes nothing (R-ALR-2). What it does not do: decide who is
+// told, or escalate.
+//
+// Whoever writes alerts does so one after the other (`lockAlerts`). So each looks at what is true after the one before has committed, and
+// none resolves by an older look what another has just raised; and alert_event.id grows in the order of commits, which the stream
+// goes by.
+import { IsolationLevel } from '@mikro-orm/postgresql'
+import type { Context } from '../identity/actor.ts'
+import { within } from '../platform/context.ts'
+import { NO_TIME_LIMIT, run, statement, type Statement } from '../platform/database.ts'
+import { ALERT_KINDS, type AlertKind } from './alert-kinds.ts'
+import { ALERT_RULES, type AlertRule } from './alert-rules.ts'
+
+// Locking a table takes no snapshot: in a repeatable-read transaction that begins with it, all that follows sees what is there once the
+// lock is held.
+const LOCK = statement<never>(`lock table alert_policy in share row exclusive mode`)
+
+/** Called by everything that writes alerts, before it looks. Held until the transaction ends. */
+export const lockAlerts = (ctx: Context): Promise<never[]> => run(ctx, LOCK, [])
+
+/** Only of these: by warehouse, or by the parts, lots or slips of `ids`, of the warehouses at the same places. */
+export interface Asked {
+  warehouseIds: readonly number[]
+  ids?: readonly string[]
+}
+
+export interface Reconciled {
+  raised: number
+  updated: number
+  resolved: number
+}
+
+const CAUSES = ({ causes, kind }: AlertRule, isSome: boolean): string => `
+given (today, at, zone) as (select $1::date, $2::timestamptz, $3::text),
+${isSome ? 'asked (warehouse_id, about_id) as materialized (select distinct * from unnest($4::int[], $5::bigint[])),' : ''}
+cause as materialized (
+  select * from (${causes(isSome)}) cause where (select enabled from alert_policy where kind = '${kind}')
+), held as materialized (
+  select a.warehouse_id, a.id, a.subject, a.details
+    from ${isSome ? 'asked join alert a on a.warehouse_id = asked.warehouse_id and (asked.about_id is null or a.about_id = asked.about_id)' : 'alert a'}
+   where a.kind = '${kind}' and a.resolved_at is null
+)`
+
+const members = (names: readonly string[]): string =>
+  ['warehouse', ...names]
+    .map((name) => `'${name}', ${name === 'warehouse' ? 'w.code' : `t.details -> '${name}'`}`)
+    .join(', ')
+
+const reconciling = (rule: AlertRule, isSome: boolean): Statement<Reconciled> =>
+  statement(`
+with ${CAUSES(rule, isSome)}, raised as (
+  insert into alert (warehouse_id, kind, subject, about_id, duty, details, raised_at, updated_at)
+  select c.warehouse_id, '${rule.kind}', c.subject, c.about_id, c.duty, c.details, $2, $2
+    from cause c
+   where not exists (select from held h where h.warehouse_id = c.warehouse_id and h.subject = c.subject)
+   order by c.warehouse_id, c.about_id, c.subject
+  on conflict (warehouse_id, kind, subject) where resolved_at is null do nothing
+  returning warehouse_id, id, subject, details
+), updated as (
+  update alert a set details = c.details, duty = c.duty, updated_at = $2
+    from held h join cause c on c.warehouse_id = h.warehouse_id and c.subject = h.subject
+   where a.warehouse_id = h.warehouse_id and a.id = h.id and h.details is distinct from c.details
+  returning a.id
+), resolved as (
+  update alert a set state = 'resolved', resolved_at = $2, updated_at = $2
+    from held h
+   where a.warehouse_id = h.warehouse_id and a.id = h.id
+     and not exists (select from cause c where c.warehouse_id = h.warehouse_id and c.subject = h.subject)
+  returning a.warehouse_id, a.id, a.subject, a.details
+), turned as (
+  select 'raised' as event, * from raised union all select 'resolved', * from resolved
+), noted as (
+  insert into alert_event (warehouse_id, alert_id, event, at) select warehouse_id, id, event, $2 from turned order by warehouse_id, id
+), told as (
+  insert into outbox (subject, event, warehouse_id, payload, occurred_at)
+  select subject, event, warehouse_id, payload, $2
+    from (select 'alert:' || t.id as subject, 'alert.' || t.event as event, t.warehouse_id, t.id, 1 as place,
+                 jsonb_build_object('alert', t.id::text, 'kind', '${rule.kind}', 'subject', t.subject, 'warehouse', w.code) as payload
+            from turned t join warehouse w on w.id = t.warehouse_id
+          ${
+            rule.publishes === undefined
+              ? ''
+              : `union all
+          select 'alert:' || t.id, '${rule.publishes.event}', t.warehouse_id, t.id, 2, jsonb_build_object(${members(rule.publishes.members)})
+            from raised t join warehouse w on w.id = t.warehouse_id`
+          }) event
+   order by warehouse_id, id, place
+)
+select (select count(*) from raised)::int as raised, (select count(*) from updated)::int as updated, (select count(*) from resolved)::int as resolved`)
+
+const checking = (rule: AlertRule): Statement<{ missing: number; extra: number }> =>
+  statement(`
+with ${CAUSES(rule, false)}
+select count(*) filter (where h.id is null)::int as missing, count(*) filter (where c.subject is null)::int as extra
+  from cause c full join held h on h.warehouse_id = c.warehouse_id and h.subject = c.subject`)
+
+const byKind = <Made>(make: (rule: AlertRule) => Made): Record<AlertKind, Made> =>
+  Object.fromEntries(ALERT_KINDS.map((kind) => [kind, make(ALERT_RULES[kind])])) as Record<AlertKind, Made>
+
+const ALL = byKind((rule) => reconciling(rule, false))
+const SOME = byKind((rule) => reconciling(rule, true))
+const CHECK = byKind(checking)
+
+const given = (ctx: Context) => [ctx.clock.today(), ctx.clock.now().toString(), ctx.config.BUSINESS_TIME_ZONE]
+
+/**
+ * Reconciles the alerts of one kind, in the transaction of `ctx`, which has locked them.
+ * @param asked only those; all of every warehouse if left away
+ */
+export async function reconcile(ctx: Context, kind: AlertKind, asked?: Asked): Promise<Reconciled> {
+  const values =
+    asked === undefined
+      ? []
+      : [asked.warehouseIds, asked.ids === undefined ? asked.warehouseIds.map(() => null) : asked.ids]
+  const [counts] = await run(ctx, (asked === undefined ? ALL : SOME)[kind], [...given(ctx), ...values])
+  if (counts === undefined) throw new Error('an aggregate always answers one row')
+  return counts
+}
+
+/** The same in a transaction of its own that may take as long as it takes, kind by kind. */
+export async function reconcileAll(
+  ctx: Context,
+  kinds: readonly AlertKind[]
+): Promise<Partial<Record<AlertKind, Reconciled>>> {
+  const result: Partial<Record<AlertKind, Reconciled>> = {}
+  for (const kind of kinds) result[kind] = await alone(ctx, (inner) => reconcile(inner, kind))
+  return result
+}
+
+/** What a sweep did to the alerts of a kind, and what it then found by comparing them with their causes once more. */
+export interface Swept extends Reconciled {
+  /** Causes without an open alert: 0. */
+  missing: number
+  /** Open alerts without a cause: 0. */
+  extra: number
+}
+
+/**
+ * Finds everything that a lost message would have missed, and proves that it found nothing else: after each kind was reconciled, the open
+ * alerts are held against the causes again, in the snapshot in which it was done.
+ * @throws Error if they are not the same, which would be a bug; that kind is then left as it was
+ */
+export async function sweepAlerts(ctx: Context): Promise<Partial<Record<AlertKind, Swept>>> {
+  const result: Partial<Record<AlertKind, Swept>> = {}
+  for (const kind of ALERT_KINDS) {
+    result[kind] = await alone(ctx, async (inner) => {
+      const done = await reconcile(inner, kind)
+      const [check] = await run(inner, CHECK[kind], given(inner))
+      if (check === undefined || check.missing + check.extra > 0)
+        throw new Error(`open alerts of kind ${kind} are not its causes: ${JSON.stringify(check)}`)
+      return { ...done, ...check }
+    })
+  }
+  return result
+}
+
+/** One snapshot, taken when no other writer of alerts is left. */
+const alone = <Result>(ctx: Context, work: (ctx: Context) => Promise<Result>): Promise<Result> =>
+  ctx.em.fork().transactional(
+    async (em) => {
+      const inner = within(ctx, em)
+      await lockAlerts(inner)
+      await run(inner, NO_TIME_LIMIT, [])
+      return work(inner)
+    },
+    { isolationLevel: IsolationLevel.REPEATABLE_READ }
+  )
