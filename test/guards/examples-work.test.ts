@@ -281,7 +281,12 @@ const READ: Record<string, () => Promise<string>> = {
   'api-keys/{id}': async () =>
     (await keeper.post('/v1/api-keys', { name: 'reader', expiresOn: '2027-01-01' })).body.id as string,
   'policies/{warehouse}': async () => {
-    await by(token, 'put', `/v1/reorder/policies/HQ/parts/${PART}`, { kind: 'computed', leadTimeDays: 14 })
+    // An example before has replaced the part, so that the API would set no policy of it any more.
+    await h.sql(
+      `insert into reorder_policy (warehouse_id, part_id, kind, lead_time_days, set_by, set_at)
+       select w.id, part.id, 'computed', 14, 0, now() from warehouse w, part where w.code = 'HQ' and part.number = $1 on conflict do nothing`,
+      [PART]
+    )
     return 'HQ'
   },
   'period-closings/{id}': async () =>
