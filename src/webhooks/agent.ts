@@ -65,9 +65,10 @@ export function openSender(
     if (literal !== null && !mayConnect(literal, isEncrypted, networks))
       return done(new DestinationForbidden(literal, isEncrypted), null)
     connectors[Number(isEncrypted)]?.(options, (...outcome) => {
-      const [, socket] = outcome
+      // A failed connection comes with an error alone.
+      const socket = outcome[1] as (typeof outcome)[1] | undefined
       const address = socket?.remoteAddress ?? ''
-      if (socket === null || mayConnect(address, isEncrypted, networks)) return done(...outcome)
+      if (!socket || mayConnect(address, isEncrypted, networks)) return done(...outcome)
       socket.destroy()
       done(new DestinationForbidden(address, isEncrypted), null)
     })

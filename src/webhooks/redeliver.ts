@@ -54,7 +54,7 @@ export async function redeliverWebhook(
 }
 
 /** More is asked for in several times. */
-export const MOST_REPLAYED = 100_000
+export const MOST_REPLAYED = 50_000
 
 // One statement: what is there of the endpoint's events and place, whether it was ever sent there or not.
 const REPLAY = statement<{ queued: number }>(`

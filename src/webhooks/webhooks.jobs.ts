@@ -15,7 +15,7 @@ export const deliverWebhooks = defineJob({
 // Finds what became due by time, what a lost job would have sent, and what a killed pump left. Pumps that run are left alone.
 export const sweepWebhooks = defineJob({
   name: 'webhooks.sweep',
-  schedule: { pattern: '* * * * *' },
+  schedule: { pattern: '* * * * *', atStart: true },
   run: (ctx: Context) => sweepDueDeliveries(ctx)
 })
 

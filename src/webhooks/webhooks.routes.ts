@@ -182,7 +182,7 @@ export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'replayWebhook',
         tags,
         summary: 'Send again what happened in a span of time (重放)',
-        description: `${MANAGERS} All that the webhook wants, in its order and under the same webhook-id, also what it missed while it was off; at most 100,000 events at once, of the last 90 days.`,
+        description: `${MANAGERS} All that the webhook wants, in its order and under the same webhook-id, also what it missed while it was off; at most 50,000 events at once, of the last 90 days.`,
         params: WebhookParams,
         body: ReplayBody,
         response: { 202: ref(ReplayView), ...problems }
