@@ -305,7 +305,7 @@ const accuracyRow = (sum: AccuracySum): Omit<AccuracyRow, 'candidate' | 'demandC
   mae: sum.absoluteErrors / sum.months,
   rmse: Math.sqrt(sum.squaredErrors / sum.months),
   mase: ratio(sum.scaled.sum, sum.scaled.series),
-  bias: ratio(-sum.errors, sum.demand),
+  bias: ratio(0 - sum.errors, sum.demand),
   scaledPeriodsInStock: ratio(sum.periodsInStock.sum, sum.periodsInStock.series)
 })
 
