@@ -3,6 +3,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import helmet from '@fastify/helmet'
 import { authentication } from './identity/authentication.ts'
 import { identityRoutes } from './identity/identity.routes.ts'
+import { alertStreamRoutes, alertStreams } from './alerts/alert-stream.routes.ts'
 import { alertRoutes } from './alerts/alerts.routes.ts'
 import { catalogueRoutes } from './catalogue/catalogue.routes.ts'
 import { catalogueImportRoutes } from './catalogue/import.routes.ts'
@@ -108,6 +109,8 @@ export async function buildApp(runtime: Runtime, { logger }: { logger: FastifyBa
   await app.register(reorderRoutes, { prefix: '/v1' })
   await app.register(webhookRoutes, { prefix: '/v1' })
   await app.register(alertRoutes, { prefix: '/v1' })
+  await app.register(alertStreams)
+  await app.register(alertStreamRoutes, { prefix: '/v1', runtime })
   await app.ready()
   return app
 }

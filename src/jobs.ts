@@ -10,6 +10,7 @@ import { prepareMovementMonths, verifyLedgerNightly } from './ledger/ledger.jobs
 import type { Consumer } from './platform/outbox.ts'
 import { purge, resumeJobRuns } from './platform/platform.jobs.ts'
 import type { Job } from './platform/queue.ts'
+import { proposeAfterPosting, proposeReordersNightly } from './replenishment/proposals.jobs.ts'
 import { computeReorderLevels } from './replenishment/reorder.jobs.ts'
 import { closePeriods, resumeClosings, startClosings } from './valuation/valuation.jobs.ts'
 import { tellWebhooks } from './webhooks/fan-out.ts'
@@ -25,6 +26,7 @@ export const jobs: Job[] = [
   closePeriods,
   resumeClosings,
   computeReorderLevels,
+  proposeReordersNightly,
   deliverWebhooks,
   sweepWebhooks,
   purgeWebhooks,
@@ -35,4 +37,4 @@ export const jobs: Job[] = [
 ]
 
 /** Everything that draws consequences of events, by room. */
-export const consumers: Consumer[] = [startClosings, tellWebhooks, followEvents]
+export const consumers: Consumer[] = [startClosings, proposeAfterPosting, tellWebhooks, followEvents]

@@ -21,3 +21,10 @@ export async function drawOnControlledApproval(
   const [drawn] = await run(em, DRAW, [id, quantity, on])
   return drawn?.left
 }
+
+const GIVE_BACK = statement<never>(`update controlled_approval set used = used - $2 where id = $1`)
+
+/** Gives back what was drawn for an order or request that came to nothing, in the transaction that drops it. */
+export async function giveBackToControlledApproval(em: EntityManager, id: number, quantity: string): Promise<void> {
+  await run(em, GIVE_BACK, [id, quantity])
+}

@@ -113,6 +113,11 @@ const OF_NO_WAREHOUSE: Record<string, Rule> = {
   readDemand: foreign,
   readForecastAccuracy: foreign,
   tryForecast: everybody,
+  listProposals: everybody,
+  readProposal: foreign,
+  acceptProposal: foreign,
+  rejectProposal: foreign,
+  requestProposals: { may: ['purchaser', 'stock-controller'] },
   readCalendarYear: everybody,
   setCalendarYear: administrator,
   countWorkingDays: everybody,
@@ -234,6 +239,11 @@ async function openB(): Promise<Counter> {
      select warehouse_id, part_id, 'purchase', 'HQ-PLN-202611-00001', 1, 10, now(), 0 from balance where warehouse_id = $1 and part_number = $2 limit 1`,
     [opened.warehouseId, part]
   )
+  await h.sql(
+    `insert into reorder_proposal (warehouse_id, number, kind, short_part_id, part_id, quantity, proposed_at, available, on_order, reorder_point, order_up_to, evidence)
+     select warehouse_id, $3, 'order', part_id, part_id, 5, now(), 0, 0, 2, 5, '{}' from balance where warehouse_id = $1 and part_number = $2 limit 1`,
+    [opened.warehouseId, part, `${FOREIGN}-PRO-202611-00001`]
+  )
   const [closingRun] = await h.sql<{ id: string }>(
     `with run as (insert into closing_run (period, region_id, requested_by, requested_at) select '2026-10-01', region_id, 0, now() from warehouse where code = $1 returning id)
      insert into closing_run_warehouse (run_id, warehouse_id, state, missing, settled_at) select run.id, w.id, 'refused', '[]', now() from run, warehouse w where code = $1
@@ -268,6 +278,7 @@ async function openB(): Promise<Counter> {
     '/counts/{number}': counts,
     '/lines/{line}': ['1'],
     '/expected-receipts/{document}': ['HQ-PLN-202611-00001'],
+    '/proposals/{number}': [`${FOREIGN}-PRO-202611-00001`],
     '/count-tolerances/{criticality}': ['A'],
     '/parts/{number}': [part],
     '/supersessions/{successor}': ['CH-0235'],
@@ -338,6 +349,7 @@ const QUERIES: Record<string, Record<string, string>[]> = {
   listWarehouses: [{}, { region: 'FAR' }, { q: FOREIGN }, { parent: 'SZ01' }],
   listControlledApprovals: [{}, { warehouse: FOREIGN }, { part: 'MB-100' }],
   searchSlips: [{}, { awaiting: 'finance-supervisor' }, { lateSignature: 'true' }, { state: 'posted' }],
+  listProposals: [{}, { warehouse: FOREIGN }, { region: 'FAR' }, { part: 'CH-0234' }],
   listJournalAccounts: [{}, { department: FOREIGN }],
   searchCounts: [{}, { region: 'FAR' }, { state: 'counting' }],
   listCountReports: [{}, { region: 'FAR' }],

@@ -74,6 +74,32 @@ async function countOfOne(
   }
 }
 
+let proposals = 0
+/** A proposal to order something for the head office, past the computation; in a month of its own. */
+async function proposal(): Promise<string> {
+  const proposed = `HQ-PRO-202001-${String(++proposals).padStart(5, '0')}`
+  await h.sql(
+    `insert into reorder_proposal (warehouse_id, number, kind, short_part_id, part_id, quantity, proposed_at, available, on_order, reorder_point, order_up_to, evidence)
+     select w.id, $1, 'order', part.id, part.id, 5, now(), 0, 0, 2, 5, $2 from warehouse w, part where w.code = 'HQ' and part.number = $3`,
+    [proposed, JSON.stringify(NOTHING_FOUND), (await h.make.part()).number]
+  )
+  return proposed
+}
+const NOTHING_FOUND = {
+  searchedOn: '2026-11-20',
+  holdingMonths: 3,
+  need: '5',
+  fromSubstitutesHere: '0',
+  fromNetwork: '0',
+  toOrder: '5',
+  substitutesHere: [],
+  asked: [],
+  notListed: 0,
+  othersHolding: 0,
+  packSize: null,
+  supplier: null
+}
+
 /** What must be there before an example works; answers the path where it is not that of the document's own examples, and who sends it. */
 const BEFORE: Record<string, () => Promise<{ path?: string; token?: string } | void>> = {
   refreshToken: () => refreshTokenOf('bcr_q0d3mXxS1…'),
@@ -211,6 +237,8 @@ const BEFORE: Record<string, () => Promise<{ path?: string; token?: string } | v
     )
     return { path: '/v1/warehouses/HQ/expected-receipts/HQ-PLN-202611-00001/lines/1/ending' }
   },
+  acceptProposal: async () => ({ path: `/v1/reorder/proposals/${await proposal()}/acceptance` }),
+  rejectProposal: async () => ({ path: `/v1/reorder/proposals/${await proposal()}/rejection` }),
   updateRegion: async () => ({ path: '/v1/regions/EAST' }),
   updateSupplier: async () => ({ path: `/v1/suppliers/${(await h.make.supplier()).code}` }),
   updateWarehouse: async () => ({ path: '/v1/warehouses/HQ' })
@@ -278,6 +306,7 @@ const READ: Record<string, () => Promise<string>> = {
       )
     )[0]?.id ?? '',
   'slips/{number}': () => number(),
+  'proposals/{number}': () => proposal(),
   'api-keys/{id}': async () =>
     (await keeper.post('/v1/api-keys', { name: 'reader', expiresOn: '2027-01-01' })).body.id as string,
   'policies/{warehouse}': async () => {

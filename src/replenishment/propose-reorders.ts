@@ -1,0 +1,418 @@
+// Proposes what to do where stock is short: transfers from the network first, then orders (R-ORD-2, R-AGE-8).
+//
+// A position is proposed for if and only if available + on order is at or below its reorder point (view reorder_position), its warehouse is
+// open, its part is active, nothing that was proposed for it is still open or accepted without being on its way, and nobody said no to the
+// same need in the last REORDER_REPEAT_DAYS. Who accepted less than was proposed said no to the rest.
+// An open proposal is withdrawn if and only if its position is no longer short or no longer asked, or the giver can no longer give; then
+// all that was proposed for that position is, and it is searched anew.
+// What it does not do: change an open proposal, whose figures are those of its day; accept anything; write a slip.
+// A second run changes nothing: what it would propose is open already. Two at once wait for each other at SOLE, and the unique index
+// reorder_proposal_one_per_need has the last word.
+import type { Context } from '../identity/actor.ts'
+import { inTransaction } from '../platform/context.ts'
+import { NO_TIME_LIMIT, run, statement } from '../platform/database.ts'
+import { decimal, thousandths } from '../platform/decimal.ts'
+import type { Progress } from '../platform/job-runs.ts'
+import { ableToGive, agedLots, holdingMonths, ownNeedOf, promisedBy, PROMISE } from './giving.ts'
+import {
+  searchNetwork,
+  type FoundProposal,
+  type Here,
+  type Need,
+  type Option,
+  type Stock,
+  type Terms
+} from './network-search.ts'
+import { replacedParts } from './supersession.ts'
+
+/** A part in a warehouse. */
+export interface Position {
+  warehouseId: number
+  partId: number
+}
+
+/** Parts that are searched for in one transaction; what lies of them anywhere is in memory at once. */
+const PARTS_AT_ONCE = 25
+const PROPOSALS_AT_ONCE = 500
+
+/** Held by whoever proposes or promises more than was proposed: what is spare is counted and given by one at a time. */
+export const SOLE = statement<never>(`select pg_advisory_xact_lock(7305011)`)
+
+const IS_PENDING = `(p.state = 'open' or (p.state = 'accepted' and p.expected_receipt_id is null))`
+
+// $1 now, $2 today, $3 and $4 positions, both null for all.
+const NEEDS = `
+  reorder_position r
+  join warehouse w on w.id = r.warehouse_id and (w.closed_on is null or w.closed_on > $2::date)
+  join part on part.id = r.part_id and part.active
+ where r.is_short and ($3::int[] is null or (r.warehouse_id, r.part_id) in (select * from unnest($3::int[], $4::int[])))
+   and not exists (select 1 from reorder_proposal p where p.warehouse_id = r.warehouse_id and p.short_part_id = r.part_id and ${IS_PENDING})
+   and not exists (select 1 from reorder_proposal p where p.warehouse_id = r.warehouse_id and p.short_part_id = r.part_id
+                      and p.quiet_until > $1::timestamptz and p.rejection is distinct from 'other-source')`
+
+const SHORT_PARTS = statement<{ partId: number }>(
+  `select distinct r.part_id as "partId" from ${NEEDS} and r.order_up_to > r.available + r.on_order order by 1`
+)
+
+type NeedRow = Omit<Need, 'available' | 'onOrder' | 'reorderPoint' | 'orderUpTo'> & {
+  available: string
+  onOrder: string
+  reorderPoint: string
+  orderUpTo: string
+}
+const NEEDS_OF_PARTS = statement<NeedRow>(`
+select r.warehouse_id as "warehouseId", w.code as warehouse, w.region_id as "regionId", r.part_id as "partId", part.number as part,
+       r.available::text as available, r.on_order::text as "onOrder", r.reorder_point::text as "reorderPoint", r.order_up_to::text as "orderUpTo",
+       coalesce((select array_agg(q.from_warehouse_id) from reorder_proposal q
+                  where q.warehouse_id = r.warehouse_id and q.short_part_id = r.part_id and q.quiet_until > $1::timestamptz and q.rejection = 'other-source'), '{}') as "notFrom"
+  from ${NEEDS} and r.part_id = any ($5::int[]) and r.order_up_to > r.available + r.on_order`)
+
+// A part with everything that may be taken in its stead, nearest first: forward along any supersession, back along those that go both ways.
+const OPTIONS = statement<{
+  shortPartId: number
+  partId: number
+  part: string
+  successors: string
+  replaced: string
+  steps: number
+}>(`
+with recursive step (from_id, to_id, successors, replaced) as (
+  select part_id, successor_id, factor, 1::numeric from supersession where valid_from <= $2 and (valid_to is null or valid_to >= $2)
+  union all
+  select successor_id, part_id, 1::numeric, factor from supersession where both_ways and valid_from <= $2 and (valid_to is null or valid_to >= $2)
+), chain (short_id, part_id, successors, replaced, steps, been) as (
+  select id, id, 1::numeric, 1::numeric, 0, array[id] from unnest($1::int[]) as short (id)
+  union all
+  select chain.short_id, step.to_id, chain.successors * step.successors, chain.replaced * step.replaced, chain.steps + 1, chain.been || step.to_id
+    from chain join step on step.from_id = chain.part_id
+   where step.to_id <> all (chain.been) and chain.steps < 20
+), nearest as (
+  select distinct on (short_id, part_id) * from chain order by short_id, part_id, steps, been
+)
+select n.short_id as "shortPartId", n.part_id as "partId", part.number as part, n.successors::text as successors, n.replaced::text as replaced, n.steps
+  from nearest n join part on part.id = n.part_id
+ order by n.short_id, n.steps, part.number`)
+
+/** The part that replaces one now, where there is one that is bought. */
+const TARGETS = statement<{ partId: number; targetId: number; target: string; factor: string }>(`
+with recursive ${replacedParts('$2::date')}
+select r.part_id as "partId", r.target_id as "targetId", part.number as target, r.factor::text as factor
+  from replaced r join part on part.id = r.target_id and part.active
+ where r.part_id = any ($1::int[])`)
+
+const STOCKS = statement<{
+  warehouseId: number
+  warehouse: string
+  regionId: number
+  region: string
+  partId: number
+  part: string
+  available: string
+  ownNeed: string
+  promised: string
+  able: string
+  lots: { receivedOn: string; quantity: string }[] | null
+}>(`
+select b.warehouse_id as "warehouseId", w.code as warehouse, w.region_id as "regionId", region.code as region, b.part_id as "partId", b.part_number as part,
+       (select sum(q.on_hand - q.reserved) from balance q where q.warehouse_id = b.warehouse_id and q.part_id = b.part_id and q.condition = 'qualified')::text as available,
+       ${ownNeedOf('b.warehouse_id', 'b.part_id')}::text as "ownNeed",
+       ${promisedBy('b.warehouse_id', 'b.part_id')}::text as promised, ${ableToGive('b.warehouse_id', 'b.part_id', '$2::date')}::text as able,
+       (select json_agg(json_build_object('receivedOn', received_on, 'quantity', quantity::text) order by received_on)
+          from (select l.received_on, sum(l.on_hand) as quantity from ${agedLots('b.warehouse_id', 'b.part_id', '$2::date')} group by l.received_on) aged) as lots
+  from part
+  join balance b on b.part_number = part.number and b.ownership = 'own' and b.condition = 'qualified' and b.on_hand > 0
+  join warehouse w on w.id = b.warehouse_id and (w.closed_on is null or w.closed_on > $2::date)
+  join region on region.id = w.region_id
+ where part.id = any ($1::int[])`)
+
+const HERE = statement<{
+  warehouseId: number
+  partId: number
+  available: string
+  onOrder: string
+  reorderPoint: string
+}>(`
+select n.warehouse_id as "warehouseId", n.part_id as "partId", stock.quantity::text as available, ordered.quantity::text as "onOrder",
+       ${ownNeedOf('n.warehouse_id', 'n.part_id')}::text as "reorderPoint"
+  from unnest($1::int[], $2::int[]) as n (warehouse_id, part_id)
+ cross join lateral (select coalesce(sum(b.on_hand - b.reserved), 0) as quantity from balance b
+                      where b.warehouse_id = n.warehouse_id and b.part_id = n.part_id and b.condition = 'qualified') stock
+ cross join lateral (select coalesce(sum(o.quantity), 0) as quantity from on_order o where o.warehouse_id = n.warehouse_id and o.part_id = n.part_id) ordered`)
+
+const TERMS = statement<{
+  warehouseId: number
+  partId: number
+  part: string
+  packSize: string | null
+  suppliers: { id: number; code: string }[]
+  lastSupplier: number | null
+}>(`
+select n.warehouse_id as "warehouseId", n.part_id as "partId", part.number as part, coalesce(policy.pack_size, part.pack_size)::text as "packSize",
+       authorised.suppliers, last.supplier_id as "lastSupplier"
+  from unnest($1::int[], $2::int[]) as n (warehouse_id, part_id)
+  join part on part.id = n.part_id
+  left join reorder_policy policy on policy.warehouse_id = n.warehouse_id and policy.part_id = n.part_id
+ cross join lateral (
+   select coalesce(json_agg(json_build_object('id', id, 'code', code) order by code), '[]') as suppliers, count(*) as count
+     from (select distinct supplier.id, supplier.code from supplier_authorisation held join supplier on supplier.id = held.supplier_id and supplier.active
+            where held.part_id = n.part_id and held.valid_from <= $3 and (held.valid_to is null or held.valid_to >= $3)) s) authorised
+  left join lateral (
+   select s.supplier_id from movement m join slip s on s.warehouse_id = m.warehouse_id and s.id = m.slip_id and s.kind = 'receipt' and s.supplier_id is not null
+    where authorised.count > 1 and m.warehouse_id = n.warehouse_id and m.part_id = n.part_id and m.quantity > 0
+    order by m.occurred_on desc, m.id desc limit 1) last on true`)
+
+const HOLDING = statement<{ months: number }>(`select ${holdingMonths('$1::date')} as months`)
+
+// The rows of the counters are held until the commit; only proposals are numbered by them, and only under SOLE.
+const PROPOSE = statement<{ id: string }>(`
+with proposed as (
+  select * from unnest($3::int[], $4::int[], $5::int[], $6::text[], $7::numeric[], $8::int[], $9::int[], $10::numeric[], $11::numeric[], $12::numeric[], $13::numeric[], $14::jsonb[])
+    with ordinality as p (warehouse_id, short_part_id, part_id, kind, quantity, from_warehouse_id, supplier_id, available, on_order, reorder_point, order_up_to, evidence, place)
+), numbered as (
+  insert into document_number (warehouse_id, series, period, last)
+  select warehouse_id, 'PRO', date_trunc('month', $2::date::timestamp)::date, count(*) from proposed group by warehouse_id order by warehouse_id
+  on conflict (warehouse_id, series, period) do update set last = document_number.last + excluded.last
+  returning warehouse_id, last
+)
+insert into reorder_proposal (warehouse_id, number, kind, short_part_id, part_id, quantity, from_warehouse_id, supplier_id, proposed_at, available, on_order, reorder_point, order_up_to, evidence)
+select p.warehouse_id, w.code || '-PRO-' || to_char($2::date, 'YYYYMM') || '-' || lpad(p.running::text, greatest(5, length(p.running::text)), '0'),
+       p.kind, p.short_part_id, p.part_id, p.quantity, p.from_warehouse_id, p.supplier_id, $1::timestamptz, p.available, p.on_order, p.reorder_point, p.order_up_to, p.evidence
+  from (select p.*, n.last - count(*) over (partition by p.warehouse_id) + row_number() over (partition by p.warehouse_id order by p.place) as running
+          from proposed p join numbered n using (warehouse_id)) p
+  join warehouse w on w.id = p.warehouse_id
+ order by p.place
+returning id::text as id`)
+
+// What was promised first is kept first; what is beyond what the giver can give goes, and with it everything for the same need.
+const WITHDRAW = statement<{ id: string }>(`
+with promised as (
+  select p.warehouse_id, p.short_part_id, p.state, p.from_warehouse_id, p.part_id,
+         sum(${PROMISE}) over (partition by p.from_warehouse_id, p.part_id order by p.state = 'open', p.id) as upto
+    from reorder_proposal p where p.kind = 'transfer' and p.state in ('open', 'accepted')
+     and ($3::int[] is null or exists (select 1 from reorder_proposal asked where asked.from_warehouse_id = p.from_warehouse_id and asked.part_id = p.part_id and asked.state = 'open'
+                                          and (asked.warehouse_id, asked.short_part_id) in (select * from unnest($3::int[], $4::int[]))))
+), beyond as (
+  select distinct q.warehouse_id, q.short_part_id from promised q
+   where q.state = 'open' and q.upto > ${ableToGive('q.from_warehouse_id', 'q.part_id', '$2::date')}
+), gone as (
+  select p.warehouse_id, p.id,
+         case when w.closed_on <= $2::date or not part.active or not bought.active then 'not-asked' when position.is_short is not true then 'recovered' when beyond.warehouse_id is not null then 'giver-short' end as because
+    from reorder_proposal p
+    join warehouse w on w.id = p.warehouse_id
+    join part on part.id = p.short_part_id
+    join part bought on bought.id = p.part_id
+    left join lateral (select r.is_short from reorder_position r where r.warehouse_id = p.warehouse_id and r.part_id = p.short_part_id) position on true
+    left join beyond on beyond.warehouse_id = p.warehouse_id and beyond.short_part_id = p.short_part_id
+   where p.state = 'open' and ($3::int[] is null or (p.warehouse_id, p.short_part_id) in (select * from unnest($3::int[], $4::int[])))
+)
+update reorder_proposal p set state = 'withdrawn', version = version + 1, decided_at = $1::timestamptz, withdrawn_because = gone.because
+  from gone where gone.because is not null and p.warehouse_id = gone.warehouse_id and p.id = gone.id
+returning p.id::text as id`)
+
+// A position that recovered may be proposed for again when it is short once more.
+const LIFT_SILENCE = statement<never>(`
+update reorder_proposal p set quiet_until = null
+ where p.quiet_until is not null and ($1::int[] is null or (p.warehouse_id, p.short_part_id) in (select * from unnest($1::int[], $2::int[])))
+   and not exists (select 1 from reorder_position r where r.warehouse_id = p.warehouse_id and r.part_id = p.short_part_id and r.is_short)`)
+
+// Asked about every posted slip, and nearly always answered no.
+const ANYTHING_TO_DO = statement<{ is: boolean }>(`
+select exists (select 1 from ${NEEDS}) or exists (
+         select 1 from reorder_proposal p where (p.state = 'open' or p.quiet_until is not null) and (p.warehouse_id, p.short_part_id) in (select * from unnest($3::int[], $4::int[]))) as "is"`)
+
+/** Whether proposing for these positions could do anything; costs no lock. */
+export async function isAnythingToPropose(ctx: Context, positions: readonly Position[]): Promise<boolean> {
+  const [answer] = await run(ctx, ANYTHING_TO_DO, momentOf(ctx, positions))
+  return answer?.is ?? false
+}
+
+/** The first four parameters of most statements here. */
+const momentOf = (ctx: Context, positions: readonly Position[] | undefined): unknown[] => [
+  ctx.clock.now().toString(),
+  ctx.clock.today(),
+  positions?.map(({ warehouseId }) => warehouseId) ?? null,
+  positions?.map(({ partId }) => partId) ?? null
+]
+
+/**
+ * Withdraws what no longer holds and proposes what is needed, for all positions or for some. Part by part in transactions of their own
+ * unless it is called within one.
+ * @param progress told in parts
+ */
+export async function proposeReorders(
+  ctx: Context,
+  { positions, progress }: { positions?: readonly Position[] | undefined; progress?: Progress | undefined } = {}
+): Promise<{ proposed: number; withdrawn: number }> {
+  const moment = momentOf(ctx, positions)
+  const { withdrawn, parts } = await inTransaction(ctx, async (inner) => {
+    if (positions === undefined) await run(inner, NO_TIME_LIMIT, [])
+    await run(inner, SOLE, [])
+    const gone = await run(inner, WITHDRAW, moment)
+    await run(inner, LIFT_SILENCE, moment.slice(2))
+    return { withdrawn: gone.length, parts: (await run(inner, SHORT_PARTS, moment)).map(({ partId }) => partId) }
+  })
+  let proposed = 0
+  for (let from = 0; from < parts.length; from += PARTS_AT_ONCE) {
+    const some = parts.slice(from, from + PARTS_AT_ONCE)
+    proposed += await inTransaction(ctx, async (inner) => {
+      await run(inner, SOLE, [])
+      return proposeFor(inner, some, moment)
+    })
+    await progress?.(Math.min(from + PARTS_AT_ONCE, parts.length), parts.length)
+  }
+  return { proposed, withdrawn }
+}
+
+async function proposeFor(ctx: Context, parts: readonly number[], moment: readonly unknown[]): Promise<number> {
+  const today = ctx.clock.today()
+  const rows = await run(ctx, NEEDS_OF_PARTS, [...moment, parts])
+  if (rows.length === 0) return 0
+  const needs = rows.map((row): Need => ({
+    ...row,
+    available: thousandths(row.available),
+    onOrder: thousandths(row.onOrder),
+    reorderPoint: thousandths(row.reorderPoint),
+    orderUpTo: thousandths(row.orderUpTo)
+  }))
+  const options = Map.groupBy(
+    (await run(ctx, OPTIONS, [parts, today])).map(({ successors, replaced, ...row }) => ({
+      ...row,
+      ...ratio(successors, replaced)
+    })),
+    ({ shortPartId }) => shortPartId
+  )
+  const optionsOf = (partId: number): readonly Option[] => options.get(partId) ?? []
+  const targets = new Map(
+    (await run(ctx, TARGETS, [parts, today])).map(({ partId, targetId, target, factor }): [number, Option] => [
+      partId,
+      { partId: targetId, part: target, steps: 1, ...ratio(factor, '1') }
+    ])
+  )
+  const orderOf = (partId: number): Option => {
+    const [itself] = optionsOf(partId)
+    const order = targets.get(partId) ?? itself
+    if (order === undefined) throw new Error(`part ${partId} stands for itself`)
+    return order
+  }
+  const anyPart = [...new Set([...options.values()].flat().map(({ partId }) => partId))]
+  const { stocks, holding } = await stocksOf(ctx, anyPart, today)
+  const found = searchNetwork({
+    needs,
+    optionsOf,
+    stocks,
+    othersHolding: (partId) =>
+      optionsOf(partId).reduce((total, option) => total + (holding.get(option.partId) ?? 0), 0),
+    hereOf: await hereOf(ctx, needs, optionsOf),
+    orderOf,
+    termsOf: await termsOf(ctx, needs, orderOf, today),
+    searchedOn: today,
+    holdingMonths: (await run(ctx, HOLDING, [today]))[0]?.months ?? 0
+  })
+  for (let from = 0; from < found.length; from += PROPOSALS_AT_ONCE) {
+    const some = found.slice(from, from + PROPOSALS_AT_ONCE)
+    await run(ctx, PROPOSE, [moment[0], today, ...columnsOf(some)])
+  }
+  return found.length
+}
+
+const columnsOf = (found: readonly FoundProposal[]): unknown[] => [
+  found.map(({ need }) => need.warehouseId),
+  found.map(({ need }) => need.partId),
+  found.map(({ partId }) => partId),
+  found.map(({ kind }) => kind),
+  found.map(({ quantity }) => decimal(quantity, 3)),
+  found.map(({ fromWarehouseId }) => fromWarehouseId),
+  found.map(({ supplierId }) => supplierId),
+  found.map(({ need }) => decimal(need.available, 3)),
+  found.map(({ need }) => decimal(need.onOrder, 3)),
+  found.map(({ need }) => decimal(need.reorderPoint, 3)),
+  found.map(({ need }) => decimal(need.orderUpTo, 3)),
+  found.map(({ evidence }) => JSON.stringify(evidence))
+]
+
+/** Two decimals of any number of places as whole numbers of the same ratio. */
+function ratio(successors: string, replaced: string): Pick<Option, 'successors' | 'replaced'> {
+  const places = Math.max(...[successors, replaced].map((value) => value.split('.')[1]?.length ?? 0))
+  const whole = (value: string): bigint => {
+    const [units = '0', fraction = ''] = value.split('.')
+    return BigInt(units + fraction.padEnd(places, '0'))
+  }
+  return { successors: whole(successors), replaced: whole(replaced) }
+}
+
+async function stocksOf(
+  ctx: Context,
+  parts: readonly number[],
+  today: string
+): Promise<{ stocks: Stock[]; holding: Map<number, number> }> {
+  const rows = await run(ctx, STOCKS, [parts, today])
+  const stocks: Stock[] = []
+  const holding = new Map<number, number>()
+  for (const { lots, able, ...row } of rows) {
+    if (lots === null) {
+      holding.set(row.partId, (holding.get(row.partId) ?? 0) + 1)
+      continue
+    }
+    const promised = thousandths(row.promised)
+    let toSkip = promised
+    const free = lots.map(({ receivedOn, quantity }) => {
+      const skipped = toSkip < thousandths(quantity) ? toSkip : thousandths(quantity)
+      toSkip -= skipped
+      return { receivedOn, left: thousandths(quantity) - skipped }
+    })
+    const left = thousandths(able) - promised
+    stocks.push({
+      ...row,
+      available: thousandths(row.available),
+      ownNeed: thousandths(row.ownNeed),
+      promised,
+      left: left > 0n ? left : 0n,
+      lots: free,
+      aged: lots.reduce((total, { quantity }) => total + thousandths(quantity), 0n)
+    })
+  }
+  return { stocks, holding }
+}
+
+const keyOf = (warehouseId: number, partId: number): string => `${warehouseId} ${partId}`
+
+async function hereOf(ctx: Context, needs: readonly Need[], optionsOf: (partId: number) => readonly Option[]) {
+  const pairs = needs.flatMap(({ warehouseId, partId }) =>
+    optionsOf(partId)
+      .filter(({ steps }) => steps > 0)
+      .map((option) => ({ warehouseId, partId: option.partId }))
+  )
+  const rows =
+    pairs.length === 0
+      ? []
+      : await run(ctx, HERE, [pairs.map(({ warehouseId }) => warehouseId), pairs.map(({ partId }) => partId)])
+  const here = new Map(
+    rows.map(({ warehouseId, partId, ...row }): [string, Here] => {
+      const available = thousandths(row.available)
+      const onOrder = thousandths(row.onOrder)
+      const reorderPoint = thousandths(row.reorderPoint)
+      const left = available + onOrder - reorderPoint
+      return [keyOf(warehouseId, partId), { available, onOrder, reorderPoint, left: left > 0n ? left : 0n }]
+    })
+  )
+  return (warehouseId: number, partId: number): Here | undefined => here.get(keyOf(warehouseId, partId))
+}
+
+async function termsOf(ctx: Context, needs: readonly Need[], orderOf: (partId: number) => Option, today: string) {
+  const rows = await run(ctx, TERMS, [
+    needs.map(({ warehouseId }) => warehouseId),
+    needs.map(({ partId }) => orderOf(partId).partId),
+    today
+  ])
+  const terms = new Map(
+    rows.map(({ warehouseId, packSize, ...row }): [string, Terms] => [
+      keyOf(warehouseId, row.partId),
+      { ...row, packSize: packSize === null ? null : thousandths(packSize) }
+    ])
+  )
+  return (warehouseId: number, partId: number): Terms => {
+    const found = terms.get(keyOf(warehouseId, partId))
+    if (found === undefined) throw new Error(`nobody asked how part ${partId} is ordered`)
+    return found
+  }
+}
