@@ -77,7 +77,7 @@ select i.warehouse_id as "warehouseId", i.part_id as "partId", i.series_from::te
       from (
         select position.warehouse_id, position.part_id, series.series_from,
                coalesce(month_index($1::date) - month_index(series.series_from), 0) as months, asked.demand,
-               coalesce(policy.lead_time_days, greatest(part.lead_time_days, 1), $2::int) as lead_time_days,
+               greatest(1, coalesce(policy.lead_time_days, part.lead_time_days, $2::int)) as lead_time_days,
                case when policy.lead_time_days is not null then 'policy' when part.lead_time_days is not null then 'part' else 'default' end as lead_time_from,
                trim_scale(coalesce(policy.pack_size, part.pack_size))::text as pack_size,
                coalesce(policy.measure, target.measure) as measure, trim_scale(coalesce(policy.level, target.level))::text as level,
@@ -93,7 +93,8 @@ select i.warehouse_id as "warehouseId", i.part_id as "partId", i.series_from::te
           left join replaced own on own.part_id = position.part_id
           left join members on members.target_id = position.part_id
          cross join lateral (
-           select greatest(date_trunc('month', min(r.since)::timestamp), date_trunc('month', $1::date::timestamp) - interval '${HISTORY_MONTHS} months')::date as series_from
+           -- Nothing of what was never recorded: greatest would pass over a null.
+           select case when min(r.since) is not null then greatest(date_trunc('month', min(r.since)::timestamp), date_trunc('month', $1::date::timestamp) - interval '${HISTORY_MONTHS} months')::date end as series_from
              from demand_recorded r
             where r.warehouse_id = position.warehouse_id and r.part_id = any (position.part_id || members.parts)) series
          cross join lateral (
