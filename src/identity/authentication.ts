@@ -17,6 +17,12 @@ declare module 'fastify' {
     /** Needs no credentials; the actor is anonymous. */
     public?: boolean
   }
+  interface FastifyInstance {
+    /** Who a request speaks for now, by its own credentials: for answers that outlast an instant. @throws Refusal 401 */
+    actorAgain(request: FastifyRequest): Promise<Actor>
+    /** Who an access token speaks for, where it comes by another way than the header. @throws Refusal 401 */
+    actorOfToken(request: FastifyRequest, token: string): Promise<Actor>
+  }
 }
 
 declare module '@fastify/jwt' {
@@ -56,6 +62,8 @@ export const authentication = fp<{ runtime: Runtime }>(
     const verified = new LRUCache<string, AccessClaims>({ max: CACHED_TOKENS })
     app.decorate('limits', await addRateLimits(app, runtime))
     app.decorateRequest('ctx', null as never)
+    app.decorate('actorAgain', async (request) => recognise(request, credentialsOf(request)))
+    app.decorate('actorOfToken', (request, token) => recognise(request, { token, apiKey: undefined }))
 
     let stopListening: (() => Promise<void>) | undefined
     app.addHook('onReady', async () => {
