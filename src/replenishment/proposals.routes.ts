@@ -27,7 +27,8 @@ export const proposalRoutes: FastifyPluginAsyncTypebox = async (app) => {
         tags,
         summary: 'Proposals where stock is short, newest first (补货建议)',
         description:
-          'Of warehouses you see, and transfers that would take from them. As a file with Accept: text/csv, all that the filter leaves.',
+          'Of warehouses you see, and transfers that would take from them. `Accept: text/csv` answers the whole list as a file.',
+        produces: ['application/json', 'text/csv'],
         querystring: ProposalQuery,
         response: { 200: ref(ProposalPage), ...problems }
       }
