@@ -36,9 +36,8 @@ export const ALERT_COLUMNS = `a.id::text as id, a.warehouse_id as "warehouseId",
        a.raised_at as "raisedAt", a.updated_at as "updatedAt", a.escalated_at as "escalatedAt", a.acknowledged_at as "acknowledgedAt",
        acknowledger.username as "acknowledgedBy", a.note, a.reminded_on::text as "remindedOn", a.reminders, a.is_day_assumed as "isDayAssumed", a.resolved_at as "resolvedAt"`
 
-/** Alerts `a` with their warehouse `w`, policy `p` and who acknowledged them. */
-export const alertFrom = (alerts: string): string => `${alerts} a
-  join warehouse w on w.id = a.warehouse_id
+/** Of alert `a` its warehouse `w`, policy `p` and who acknowledged it. */
+export const alertJoins = `join warehouse w on w.id = a.warehouse_id
   join region on region.id = w.region_id
   join alert_policy p on p.kind = a.kind
   left join person acknowledger on acknowledger.id = a.acknowledged_by`

@@ -9,7 +9,7 @@ import { warehouseByCode } from '../warehouses/directory.ts'
 import { grantArrays, isTold } from './addressees.ts'
 import { ALERT_KIND_NAMES, ALERT_KINDS, type AlertEventName, type AlertKind } from './alert-kinds.ts'
 import { alertKindName } from './alert-texts.ts'
-import { ALERT_COLUMNS, alertFrom, alertView, type AlertRow } from './alert-view.ts'
+import { ALERT_COLUMNS, alertJoins, alertView, type AlertRow } from './alert-view.ts'
 import type { AlertQuery, AlertSummary, AlertSummaryQuery, AlertView, AlertWithHistory } from './alerts.schemas.ts'
 
 /** Alerts of one warehouse, or of those in sight and perhaps of a region. */
@@ -61,7 +61,8 @@ function listed(
   if (after !== null) conditions.push(`a.id < ${value(after)}::bigint`)
   const text = `
 select ${ALERT_COLUMNS}
-  from ${alertFrom('alert')}
+  from alert a
+  ${alertJoins}
  ${conditions.length === 0 ? '' : `where ${conditions.join('\n   and ')}`}
  order by a.id desc ${limit === null ? '' : `limit ${value(limit)}`}`
   return { text, values }
@@ -104,7 +105,8 @@ export async function alertRows(ctx: Context, filter: AlertQuery): Promise<Async
   })()
 }
 
-const ALERT = statement<AlertRow>(`select ${ALERT_COLUMNS} from ${alertFrom('alert')} where a.id = $1::bigint`)
+const ALERT = statement<AlertRow>(`select ${ALERT_COLUMNS} from alert a
+  ${alertJoins} where a.id = $1::bigint`)
 
 /**
  * An alert in sight.

@@ -72,7 +72,8 @@ export interface WarehouseRef {
   regionId: number
 }
 
-const covers = (grant: Grant, warehouse: WarehouseRef): boolean =>
+/** Whether a grant is for a warehouse: held there, in its region or everywhere. */
+export const covers = (grant: Grant, warehouse: WarehouseRef): boolean =>
   (grant.warehouseId === null && grant.regionId === null) ||
   grant.warehouseId === warehouse.id ||
   (grant.regionId !== null && grant.regionId === warehouse.regionId)
