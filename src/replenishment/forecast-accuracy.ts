@@ -1,9 +1,10 @@
 // How far the forecasts of a warehouse were off lately, by class of demand and method (预测准确率). Each method forecasts every month
-// from the months before it alone; the last HORIZON_MONTHS are compared. `chosen` is the method that the level of the part goes by.
+// from the months before it alone; the last HORIZON_MONTHS are compared. `chosen` is the method
+// that a level would have gone by when the first of them began, and the class is that of the months before.
 import { requireSight, type Context } from '../identity/actor.ts'
 import { warehouseByCode } from '../warehouses/directory.ts'
-import { accuracyOf, type Accuracy } from './accuracy.ts'
-import { classify, DEMAND_CLASSES, methodFor, type DemandClass } from './classification.ts'
+import { accuracyOf, chooseByBacktest, type Accuracy } from './accuracy.ts'
+import { classify, DEMAND_CLASSES, type DemandClass } from './classification.ts'
 import { positionInputs, seriesOf } from './compute-levels.ts'
 import { forecastOf, METHODS, type Method } from './forecast.ts'
 import type { AccuracyRow, ForecastAccuracyView } from './reorder.schemas.ts'
@@ -51,7 +52,7 @@ function add(sums: Sums, of: Accuracy): void {
 }
 
 /**
- * The accuracy of every method in a warehouse. Series without demand, or with no month to forecast, are left out and counted.
+ * The accuracy of every method in a warehouse. Parts without demand before the months that are compared are left out and counted.
  * @throws Refusal 404
  */
 export async function readForecastAccuracy(
@@ -64,9 +65,11 @@ export async function readForecastAccuracy(
   let leftOut = 0
   for await (const position of positionInputs(ctx, [warehouse.id], { full: true })) {
     const series = seriesOf(position)
-    const classes = classify(series)
-    const chosen = methodFor(series, classes)
-    if (chosen === null || series.length < 2) {
+    // Nobody knew the class of the months that are compared, or which method would be closest in them.
+    const known = series.slice(0, Math.max(0, series.length - HORIZON_MONTHS))
+    const classes = classify(known)
+    const chosen = chooseByBacktest(known, { classes })
+    if (chosen === null) {
       leftOut++
       continue
     }
@@ -98,6 +101,6 @@ const rowOf = (demandClass: DemandClass, method: Column, sums: Sums): AccuracyRo
   meanAbsoluteError: sums.absolute / sums.months,
   rootMeanSquaredError: Math.sqrt(sums.squared / sums.months),
   meanAbsoluteScaledError: sums.scaledSeries === 0 ? null : sums.scaled / sums.scaledSeries,
-  bias: sums.demand === 0 ? null : sums.errors / sums.demand,
+  bias: sums.demand === 0 ? null : -sums.errors / sums.demand,
   periodsInStock: sums.periodsInStock / sums.series
 })

@@ -354,7 +354,10 @@ export const ForecastAccuracyQuery = Type.Object({ warehouse: WarehouseCode }, c
 const AccuracyRow = Type.Object(
   {
     demandClass: DemandClass,
-    method: oneOf([...METHODS, 'chosen'], 'Forecast method; chosen: the one that each level goes by'),
+    method: oneOf(
+      [...METHODS, 'chosen'],
+      'Forecast method; chosen: the one that each level would have gone by before these months'
+    ),
     series: Type.Integer({ description: 'Parts of the class' }),
     meanAbsoluteError: statistic('MAE: mean distance of a month from its forecast'),
     rootMeanSquaredError: statistic('RMSE'),
@@ -364,7 +367,9 @@ const AccuracyRow = Type.Object(
       )
     ),
     bias: nullable(
-      statistic('Sum of errors (demand − forecast) by demand: above 0 if too little was forecast; null without demand')
+      statistic(
+        '(Forecast − demand) ÷ demand, all months together: above 0 if too much was forecast; null without demand'
+      )
     ),
     periodsInStock: statistic('PIS, mean of the parts: above 0 if a stock filled up by the forecasts would have grown')
   },
@@ -379,7 +384,7 @@ export const ForecastAccuracyView = named(
       months: Type.Integer({
         description: 'How many of the last months are compared, each with its forecast of the month before'
       }),
-      leftOut: Type.Integer({ description: 'Parts without demand, or with less than two months on record' }),
+      leftOut: Type.Integer({ description: 'Parts without demand before these months' }),
       rows: Type.Array(AccuracyRow)
     },
     { ...closed, description: 'How far forecasts were off lately, by class of demand and method (预测准确率)' }

@@ -218,7 +218,7 @@ test('random weeks of slips come to the same demand incrementally as from the wh
   const random = (below: number) => (seed = (seed * 48_271) % 2_147_483_647) % below
   for (let step = 0; step < 24; step++) {
     h.clock.advance({ days: 5 })
-    const part = parts[random(2)]!
+    const part = parts[random(2)]
     const source = out[random(out.length || 1)]
     if (random(3) > 0 || source === undefined) out.push(await issued(part, String(1 + random(3))))
     else if (random(2) === 0) {
