@@ -30,15 +30,15 @@ export type Lane = (typeof LANES)[number]
 const LANE: Record<Lane, { queue: string; concurrency: number }> = {
   short: { queue: 'bincard', concurrency: 4 },
   long: { queue: 'bincard-long', concurrency: 2 },
-  deliveries: { queue: 'bincard-deliveries', concurrency: 8 }
+  deliveries: { queue: 'bincard-deliveries', concurrency: 24 }
 }
 
 /** A thin edge over a verb, like a route. */
 export interface Job<Payload extends TSchema = TSchema> {
   /** `room.verb-noun`, stable: waiting jobs and schedules go by it. */
   name: string
-  /** Cron pattern (minute hour day month weekday) in the business time zone. */
-  schedule?: { pattern: string }
+  /** Cron pattern (minute hour day month weekday) in the business time zone; `atStart` runs it whenever a worker starts, too. */
+  schedule?: { pattern: string; atStart?: boolean }
   /** What `enqueue` must give; a job without it takes none. */
   payload?: Payload
   /** `short` if left away. */
@@ -213,6 +213,8 @@ export function openQueue({
         return written
       }
       await set()
+      for (const job of jobs.filter(({ schedule }) => schedule?.atStart === true))
+        await queueOf(job).add(job.name, envelope(undefined), { jobId: `at-start-${job.name}` })
       let isChecking = false
       const check = async () => {
         if (isClosing || isChecking) return

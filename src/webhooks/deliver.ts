@@ -101,8 +101,8 @@ with done as (
 )
 update webhook_endpoint e
    set failures = $10, failing_since = $11, rest_until = $12, active = e.active and $13::text is null,
-       disabled_because = coalesce($13, e.disabled_because), disabled_at = case when $13 is null then e.disabled_at else $14::timestamptz end
- where e.id = $1::bigint and ((e.failures, e.failing_since, e.rest_until) is distinct from ($10::int, $11::timestamptz, $12::timestamptz) or $13 is not null)`)
+       disabled_because = coalesce($13::text, e.disabled_because), disabled_at = case when $13::text is null then e.disabled_at else $14::timestamptz end
+ where e.id = $1::bigint and ((e.failures, e.failing_since, e.rest_until) is distinct from ($10::int, $11::timestamptz, $12::timestamptz) or $13::text is not null)`)
 
 interface Sent {
   delivery: Due & { message: string }
