@@ -3,6 +3,7 @@ import { DUTIES, type Duty } from '../../src/identity/actor.ts'
 import { openCounter, SIGNERS, type Counter } from '../support/counter.ts'
 import { openHarness, type Harness } from '../support/harness.ts'
 import type { MadePerson } from '../support/make.ts'
+import { firstOfStream } from '../support/streams.ts'
 
 // Generated from the OpenAPI document: every operation under /v1 is called as every duty of R-ORG-2, held in another warehouse
 // or region, on the documents of warehouse FOREIGN-B. A new operation fails here until it is classified below.
@@ -104,6 +105,14 @@ const OF_NO_WAREHOUSE: Record<string, Rule> = {
   searchCounts: everybody,
   listCountReports: everybody,
   listCountTolerances: everybody,
+  listAlerts: everybody,
+  readAlertSummary: everybody,
+  streamAlerts: everybody,
+  readAlert: foreign,
+  acknowledgeAlert: foreign,
+  listAlertPolicies: everybody,
+  readAlertPolicy: everybody,
+  setAlertPolicy: administrator,
   setCountTolerance: counting,
   listReorderPolicies: everybody,
   listServiceTargets: everybody,
@@ -266,6 +275,12 @@ async function openB(): Promise<Counter> {
     [opened.warehouseId, part]
   )
 
+  const [alert] = await h.sql<{ id: string }>(
+    `insert into alert (warehouse_id, kind, subject, details, raised_at, updated_at)
+     select id, 'statement-due', '2026-10', '{"period": "2026-10", "dueOn": "2026-11-05"}', now(), now() from warehouse where code = $1 returning id`,
+    [FOREIGN]
+  )
+
   marks = [FOREIGN, keeper, ...SIGNERS.map((signer) => opened.signers[signer].person.username)]
   values = {
     '/warehouses/{warehouse}': [FOREIGN],
@@ -288,6 +303,8 @@ async function openB(): Promise<Counter> {
     '/duties/{id}': [String(duty.body.id)],
     '/delegations/{id}': [String(delegation.body.id)],
     '/api-keys/{id}': [key.body.id],
+    '/alerts/{id}': [alert.id],
+    '/alert-policies/{kind}': ['late-signature'],
     '/signing-policies/{documentKind}': ['receipt'],
     '/depreciation-policies/{effectiveFrom}': ['2027-01'],
     '/journal-accounts/{department}': [FOREIGN],
@@ -354,6 +371,9 @@ const QUERIES: Record<string, Record<string, string>[]> = {
   searchCounts: [{}, { region: 'FAR' }, { state: 'counting' }],
   listCountReports: [{}, { region: 'FAR' }],
   listQualityReports: [{}, { warehouse: FOREIGN }, { slip: `${FOREIGN}-IN-202611-00001` }],
+  listAlerts: [{}, { warehouse: FOREIGN }, { region: 'FAR' }, { mine: 'true' }, { kind: 'statement-due' }],
+  readAlertSummary: [{}, { warehouse: FOREIGN }, { region: 'FAR' }],
+  streamAlerts: [{}, { mine: 'true' }],
   verifyLedger: [{}, { warehouse: FOREIGN }],
   importOpeningStock: [{}, { apply: 'true' }],
   importWarehouses: [{ apply: 'true' }],
@@ -411,6 +431,7 @@ function callsOf(operation: Operation): Call[] {
 const QUERY_EXAMPLES: Record<string, string> = { half: '2', part: 'CH-0234', period: '2026-11' }
 
 async function send({ method, url, type, body }: Call, person?: MadePerson) {
+  if (url.startsWith('/v1/alerts/stream')) return firstOfStream(h, url, person?.token)
   let request = h.api[method as 'get' | 'post'](url)
   if (person !== undefined) request = request.auth(person.token, { type: 'bearer' })
   return body === undefined ? request : request.set('content-type', type).send(body as object)

@@ -5,6 +5,7 @@ import { loadSample } from '../../src/sample/load-sample.ts'
 import { openCounting, type Counting } from '../counts/counting.ts'
 import { counterOf, SIGNERS, type Counter } from '../support/counter.ts'
 import { openHarness, type Harness } from '../support/harness.ts'
+import { firstOfStream } from '../support/streams.ts'
 
 // Whoever copies an example out of the documentation sends it to the sample company. Each is sent there, byte for byte; only
 // documents and people that an example is about are made before it, in the state it needs.
@@ -221,6 +222,8 @@ const BEFORE: Record<string, () => Promise<{ path?: string; token?: string } | v
     return { path: `/v1/counts/${counted}/report`, token: sender }
   },
   setCountTolerance: async () => ({ path: '/v1/count-tolerances/A' }),
+  acknowledgeAlert: async () => ({ path: `/v1/alerts/${await alertOfHq()}/acknowledgement` }),
+  setAlertPolicy: async () => ({ path: '/v1/alert-policies/late-signature' }),
   setServiceTarget: async () => ({ path: '/v1/reorder/service-targets/A' }),
   setReorderPolicy: async () => ({ path: await policyPath() }),
   withdrawReorderPolicy: async () => {
@@ -246,6 +249,15 @@ const BEFORE: Record<string, () => Promise<{ path?: string; token?: string } | v
 
 /** Of a part that nothing replaces and that may be bought. */
 const policyPath = async () => `/v1/reorder/policies/HQ/parts/${(await h.make.part()).number}`
+
+/** An open alert of HQ, of a subject of its own. */
+async function alertOfHq(): Promise<string> {
+  const [{ id }] = await h.sql<{ id: string }>(
+    `insert into alert (warehouse_id, kind, subject, details, raised_at, updated_at)
+     select id, 'statement-due', to_char(now(), 'YYYY-MM-') || nextval('alert_id_seq'), '{"period": "2026-10", "dueOn": "2026-11-05"}', now(), now() from warehouse where code = 'HQ' returning id`
+  )
+  return id
+}
 
 async function personWithPassword() {
   const person = await h.make.person()
@@ -299,6 +311,7 @@ interface Parameter {
 /** What stands in a path or query for documents that are made here; whatever else the examples name is in the sample company. */
 const READ: Record<string, () => Promise<string>> = {
   slip: () => number(),
+  'alerts/{id}': () => alertOfHq(),
   'jobs/{id}': async () =>
     (
       await h.sql<{ id: string }>(
@@ -345,7 +358,10 @@ test('every example of a path and a query finds what it names', async () => {
       const query = new URLSearchParams()
       for (const parameter of [...required, ...asked]) query.set(parameter.name, await valueOf(parameter))
       const asking = `${path}?${query.toString()}`
-      const { status, text } = await h.api.get(asking).auth(token, { type: 'bearer' })
+      const { status, text } =
+        get.operationId === 'streamAlerts'
+          ? await firstOfStream(h, asking, token)
+          : await h.api.get(asking).auth(token, { type: 'bearer' })
       if (status >= 300) faults.push(`${get.operationId} ${asking}: ${status} ${text.slice(0, 400)}`)
     }
   }
