@@ -19,6 +19,10 @@ export interface Distribution {
 const NEGLIGIBLE = 1e-18
 /** Probabilities are sums of rounded terms; one that equals the level but for that reaches it, as in R. */
 const REACHED = 1 - 64 * Number.EPSILON
+/** A probability of 0 from which terms cannot be built up any more. */
+const LOST = 1e-250
+/** Counts up to which a walk from 0 is the shortest way. */
+const NEAR = 64
 
 /** P(X = x) of a count, and the ratio of one term to the next. */
 interface Terms {
@@ -46,7 +50,7 @@ class Counts implements Distribution {
   pmf(x: number): number {
     const terms = this.#terms
     if (x < 0 || !Number.isInteger(x)) return 0
-    if (x > 64 || terms.zero < 1e-250) return x === 0 ? terms.zero : terms.term(x)
+    if (x > NEAR || terms.zero < LOST) return x === 0 ? terms.zero : terms.term(x)
     let term = terms.zero
     for (let y = 0; y < x; y++) term *= terms.ratio(y)
     return term
@@ -56,6 +60,7 @@ class Counts implements Distribution {
     const terms = this.#terms
     let y = Math.floor(x)
     if (y < 0) return 0
+    if (this.#isNearerToZero(y)) return this.ascending()(y)
     const isLow = y < this.mean
     if (!isLow) y++
     let sum = 0
@@ -69,13 +74,34 @@ class Counts implements Distribution {
     return isLow ? sum : 1 - sum
   }
 
+  /** Whether a walk from 0 is shorter than one through a long tail, of some forty times the ratio of variance to mean. */
+  #isNearerToZero(x: number): boolean {
+    const spread = this.variance / this.mean
+    return spread > 8 && x < 40 * spread && this.#terms.zero >= LOST
+  }
+
+  /** P(X ≤ x) for one x after the other, each at least as large as the one before: one walk from 0 for all of them. */
+  ascending(): (x: number) => number {
+    const { ratio, zero } = this.#terms
+    if (zero < LOST) return (x) => this.cdf(x)
+    let [y, term, sum] = [0, zero, zero]
+    return (x) => {
+      if (x < 0) return 0
+      while (y < x) {
+        term *= ratio(y++)
+        sum += term
+      }
+      return sum
+    }
+  }
+
   quantile(probability: number): number {
     requireProbability(probability)
     const { ratio, zero } = this.#terms
     const reached = probability * REACHED
     // From 0 where that is near; else from where a normal distribution has it.
     let x = 0
-    if (zero < 1e-250 || this.mean > 64)
+    if (zero < LOST || this.mean > NEAR)
       x = Math.max(0, Math.floor(this.mean + jStat.normal.inv(probability, 0, 1) * Math.sqrt(this.variance)))
     let term = this.pmf(x)
     let sum = x === 0 ? term : this.cdf(x)
@@ -98,6 +124,11 @@ class Counts implements Distribution {
     const { ratio } = this.#terms
     if (x <= 0) return this.mean - x
     let sum = 0
+    if (this.#isNearerToZero(x)) {
+      let term = this.#terms.zero
+      for (let y = 0; y < x; term *= ratio(y++)) sum += term * (x - y)
+      return this.mean - x + sum
+    }
     if (x >= this.mean) {
       let y = Math.floor(x) + 1
       for (let term = this.pmf(y); term > 0 && term * (y - x) > sum * NEGLIGIBLE; term *= ratio(y++))
@@ -273,8 +304,8 @@ export function distributionOf(
   const [low, high] = dispersionLimits(freedom)
   if (dispersion < low) return 'empirical'
   if (dispersion <= high) return 'poisson'
-  const distance = distanceFrom(countsOf(mean, variance), demand)
-  return distance <= 1.36 / Math.sqrt(demand.length) ? 'negative-binomial' : 'empirical'
+  const isFitting = isWithin(1.36 / Math.sqrt(demand.length), countsOf(mean, variance), demand)
+  return isFitting ? 'negative-binomial' : 'empirical'
 }
 
 const LIMITS = new Map<number, readonly [number, number]>()
@@ -289,31 +320,48 @@ function dispersionLimits(freedom: number): readonly [number, number] {
   return limits
 }
 
-/** Kolmogorov and Smirnov’s distance: the largest between what share of the months lies up to a quantity and what share should. */
-function distanceFrom(distribution: Distribution, demand: readonly number[]): number {
+/**
+ * Whether Kolmogorov and Smirnov’s distance, the largest between what share of the months lies up to a quantity and what share should,
+ * is at most `limit`.
+ */
+function isWithin(limit: number, distribution: Distribution, demand: readonly number[]): boolean {
   const sorted = Float64Array.from(demand).sort()
-  let largest = 0
+  const cdf = distribution instanceof Counts ? distribution.ascending() : (x: number) => distribution.cdf(x)
   let below = 0
   for (let i = 0; i < sorted.length; i++) {
     const month = sorted[i] ?? 0
     if (month === sorted[i + 1]) continue
-    const share = (i + 1) / sorted.length
-    largest = Math.max(largest, Math.abs(share - distribution.cdf(month)))
-    // Both are steps: between two months that are apart the distribution goes on rising.
-    if (month > 0) largest = Math.max(largest, Math.abs(below - distribution.cdf(month - 1)))
-    below = share
+    // Both are steps: between two quantities that are apart the distribution goes on rising.
+    if (Math.abs(below - cdf(month - 1)) > limit) return false
+    below = (i + 1) / sorted.length
+    if (Math.abs(below - cdf(month)) > limit) return false
   }
-  return largest
+  return true
 }
 
-/** Standard deviation from which counts are taken as continuous: a unit more or less is nothing there, and walking takes time. */
-const CONTINUOUS_FROM = 2000
+/** Standard deviation from which counts are taken as continuous: walking through them takes time, and a unit is nothing there. */
+const CONTINUOUS_FROM = 200
+/** Shape of a gamma distribution above which it takes long, and is as good as normal from `NORMAL_FROM` on. */
+const BELL_SHAPED_FROM = 1000
+const NORMAL_FROM = 2000
 
-/** Counts with this mean and variance: Poisson or negative binomial, their continuous limits where they are large. */
+/**
+ * Counts with this mean and variance: Poisson or negative binomial, where they are large gamma or normal with the correction for
+ * continuity, P(X ≤ x) = G(x + ½), which is off by a unit or two in the tail.
+ */
 export function countsOf(mean: number, variance: number): Distribution {
-  if (variance > CONTINUOUS_FROM ** 2)
-    return (mean * mean) / variance > 1000 ? normal(mean, Math.sqrt(variance)) : gamma(mean, variance)
-  return variance > mean ? negativeBinomial(mean, variance) : poisson(mean)
+  const sd = Math.sqrt(variance)
+  const isBellShaped = (mean * mean) / variance > BELL_SHAPED_FROM
+  if (sd <= (isBellShaped ? NORMAL_FROM : CONTINUOUS_FROM))
+    return variance > mean ? negativeBinomial(mean, variance) : poisson(mean)
+  const limit = isBellShaped ? normal(mean, sd) : gamma(mean, variance)
+  return {
+    mean,
+    variance,
+    cdf: (x) => (x < 0 ? 0 : limit.cdf(Math.floor(x) + 0.5)),
+    quantile: (probability) => Math.max(0, Math.ceil(limit.quantile(probability) - 0.5)),
+    loss: (x) => limit.loss(x)
+  }
 }
 
 /** Cells of the grid on which sums of months are computed. */
@@ -393,6 +441,7 @@ function onGrid(probabilities: Float64Array, step: number): Distribution {
     squares += probability * (i * step) ** 2
   }
   const last = probabilities.length - 1
+  let losses: Float64Array | undefined
   return {
     mean,
     variance: Math.max(0, squares - mean * mean),
@@ -408,11 +457,23 @@ function onGrid(probabilities: Float64Array, step: number): Distribution {
       return low * step
     },
     loss: (x) => {
-      let short = 0
-      for (let i = Math.max(0, Math.ceil(x / step)); i <= last; i++) short += (probabilities[i] ?? 0) * (i * step - x)
-      return short
+      if (x <= 0) return mean - x
+      losses ??= lossesOf(cumulated, step)
+      const place = x / step
+      const below = Math.floor(place)
+      if (below >= last) return 0
+      const here = losses[below] ?? 0
+      return here + (place - below) * ((losses[below + 1] ?? 0) - here)
     }
   }
+}
+
+/** E(X − x)⁺ at every point of the grid; between two points it is a straight line. */
+function lossesOf(cumulated: Float64Array, step: number): Float64Array {
+  const losses = new Float64Array(cumulated.length)
+  for (let i = cumulated.length - 2; i >= 0; i--)
+    losses[i] = (losses[i + 1] ?? 0) + Math.max(0, 1 - (cumulated[i] ?? 1)) * step
+  return losses
 }
 
 const thousandths = (quantity: number): number => Math.round(quantity * 1000)

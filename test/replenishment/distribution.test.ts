@@ -122,11 +122,19 @@ test('no demand is short of nothing', () => {
   expect([poisson(0).quantile(0.99), poisson(0).cdf(0), poisson(0).loss(0), poisson(0).loss(3)]).toEqual([0, 1, 0, 0])
 })
 
-test('large counts are taken as continuous, and hardly differ', () => {
-  const exact = negativeBinomial(6000, 3000 ** 2)
-  const limit = countsOf(6000, 3000 ** 2)
-  expect(limit.quantile(0.95) / exact.quantile(0.95)).toBeCloseTo(1, 3)
-  expect(limit.loss(9000) / exact.loss(9000)).toBeCloseTo(1, 2)
+test('large counts are taken as continuous, which is off by a unit or two', () => {
+  for (const [average, sd] of [
+    [20, 210],
+    [80, 400],
+    [900, 300],
+    [4500, 400],
+    [40_000, 1500]
+  ] as const) {
+    const [exact, limit] = [negativeBinomial(average, sd * sd), countsOf(average, sd * sd)]
+    for (const probability of [0.5, 0.9, 0.95, 0.98])
+      expect(Math.abs(limit.quantile(probability) - exact.quantile(probability))).toBeLessThanOrEqual(2)
+    expectClose(limit.loss(average + sd), exact.loss(average + sd), 0.002, 'loss')
+  }
 })
 
 describe('which distribution the months may have come from (R-ORD-1)', () => {
