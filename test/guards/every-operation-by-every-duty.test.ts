@@ -78,6 +78,18 @@ const OF_NO_WAREHOUSE: Record<string, Rule> = {
   createWarehouse: catalogue,
   listNetworkStock: everybody,
   verifyLedger: everybody,
+  listWebhookEvents: everybody,
+  listWebhooks: everybody,
+  createWebhook: foreign,
+  readWebhook: foreign,
+  updateWebhook: foreign,
+  deleteWebhook: foreign,
+  rotateWebhookSecret: foreign,
+  pingWebhook: foreign,
+  replayWebhook: foreign,
+  listWebhookDeliveries: foreign,
+  readWebhookDelivery: foreign,
+  redeliverWebhook: foreign,
   signSlips: everybody,
   readPackageKey: everybody,
   searchSlips: everybody,
@@ -281,6 +293,9 @@ async function openB(): Promise<Counter> {
     [FOREIGN]
   )
 
+  const webhook = await admin('/v1/webhooks', { url: 'https://8.8.8.8/hooks', warehouse: FOREIGN })
+  const ping = await admin(`/v1/webhooks/${webhook.body.id}/ping`, {})
+
   marks = [FOREIGN, keeper, ...SIGNERS.map((signer) => opened.signers[signer].person.username)]
   values = {
     '/warehouses/{warehouse}': [FOREIGN],
@@ -308,6 +323,8 @@ async function openB(): Promise<Counter> {
     '/signing-policies/{documentKind}': ['receipt'],
     '/depreciation-policies/{effectiveFrom}': ['2027-01'],
     '/journal-accounts/{department}': [FOREIGN],
+    '/webhooks/{id}': [webhook.body.id],
+    '/deliveries/{delivery}': [ping.body.id],
     '/period-closings/{id}': [closingRun.id],
     '/years/{year}': ['2027'],
     '/jobs/{id}': [job.id]
@@ -357,6 +374,7 @@ const BODIES: Record<string, () => unknown> = {
   delegateDuties: () => ({ to: b.keeper.person.username, validTo: '2026-12-31', reason: '年假' }),
   moveWarehouse: () => ({ parent: 'HQ' }),
   startClosingRun: () => ({ period: '2026-10' }),
+  createWebhook: () => ({ url: 'https://8.8.8.8/hooks', warehouse: FOREIGN }),
   importWarehouses: () => `code,name,kind,region,parent\n${FOREIGN},Taken,outlet,FAR,SZ01\n`
 }
 const OF_STATEMENTS = [{}, { region: 'FAR' }, { warehouse: FOREIGN }] as Record<string, string>[]
@@ -387,6 +405,7 @@ const QUERIES: Record<string, Record<string, string>[]> = {
   listReorderLevels: [{}, { warehouse: FOREIGN }, { part: 'CH-0234' }, { region: 'FAR' }, { short: 'true' }],
   readDemand: [{ warehouse: FOREIGN, part: 'CH-0234' }],
   readForecastAccuracy: [{ warehouse: FOREIGN }],
+  listWebhooks: [{}, { warehouse: FOREIGN }],
   listDelegations: [{}, { person: 'KEEPER' }],
   listApiKeys: [{}, { person: 'KEEPER' }]
 }

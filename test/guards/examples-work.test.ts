@@ -242,6 +242,14 @@ const BEFORE: Record<string, () => Promise<{ path?: string; token?: string } | v
   },
   acceptProposal: async () => ({ path: `/v1/reorder/proposals/${await proposal()}/acceptance` }),
   rejectProposal: async () => ({ path: `/v1/reorder/proposals/${await proposal()}/rejection` }),
+  updateWebhook: async () => ({ path: `/v1/webhooks/${(await webhookOfHq()).id}` }),
+  rotateWebhookSecret: async () => ({ path: `/v1/webhooks/${(await webhookOfHq()).id}/secret-rotation` }),
+  pingWebhook: async () => ({ path: `/v1/webhooks/${(await webhookOfHq()).id}/ping` }),
+  replayWebhook: async () => ({ path: `/v1/webhooks/${(await webhookOfHq()).id}/replay` }),
+  redeliverWebhook: async () => {
+    const { id, delivery } = await webhookOfHq()
+    return { path: `/v1/webhooks/${id}/deliveries/${delivery}/redelivery` }
+  },
   updateRegion: async () => ({ path: '/v1/regions/EAST' }),
   updateSupplier: async () => ({ path: `/v1/suppliers/${(await h.make.supplier()).code}` }),
   updateWarehouse: async () => ({ path: '/v1/warehouses/HQ' })
@@ -249,6 +257,16 @@ const BEFORE: Record<string, () => Promise<{ path?: string; token?: string } | v
 
 /** Of a part that nothing replaces and that may be bought. */
 const policyPath = async () => `/v1/reorder/policies/HQ/parts/${(await h.make.part()).number}`
+
+/** A webhook of HQ, and a delivery of it. */
+const webhookOfHq = async (): Promise<{ id: string; delivery: string }> => {
+  const { body } = await by(token, 'post', '/v1/webhooks', { url: 'https://8.8.8.8/hooks', warehouse: 'HQ' })
+  const ping = await by(token, 'post', `/v1/webhooks/${body.id}/ping`, {})
+  return { id: body.id, delivery: ping.body.id }
+}
+let webhook: Promise<{ id: string; delivery: string }> | undefined
+/** The same one in every path. */
+const webhookInPaths = () => (webhook ??= webhookOfHq())
 
 /** An open alert of HQ, of a subject of its own. */
 async function alertOfHq(): Promise<string> {
@@ -331,6 +349,8 @@ const READ: Record<string, () => Promise<string>> = {
     )
     return 'HQ'
   },
+  'webhooks/{id}': async () => (await webhookInPaths()).id,
+  'deliveries/{delivery}': async () => (await webhookInPaths()).delivery,
   'period-closings/{id}': async () =>
     (await by(token, 'post', '/v1/period-closings', { period: '2026-09' })).body.id as string
 }

@@ -99,7 +99,7 @@ describe('what is sent (R-ALR-3)', () => {
       expect(verified(secret, request)).toEqual(request.json)
       expect(request.headers['webhook-id']).toMatch(/^msg_[0-9a-f]{32}$/)
     }
-    expect(() => verified('whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw', receiver.received[0]!)).toThrow('signature')
+    expect(() => verified('whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw', receiver.received[0])).toThrow('signature')
     expect(new Set(receiver.received.map(({ headers }) => headers['webhook-id'])).size).toBe(receiver.received.length)
   })
 
@@ -254,9 +254,9 @@ describe('what goes wrong', () => {
       }
     ])
     const [first, second] = receiver.received
-    expect(second!.headers['webhook-id']).toBe(first!.headers['webhook-id'])
-    expect(second!.body).toBe(first!.body)
-    expect(verified(secret, second!)).toEqual(second!.json)
+    expect(second.headers['webhook-id']).toBe(first.headers['webhook-id'])
+    expect(second.body).toBe(first.body)
+    expect(verified(secret, second)).toEqual(second.json)
     expect(await state(id)).toMatchObject({ waiting: 0, failingSince: null })
   })
 
@@ -280,7 +280,7 @@ describe('what goes wrong', () => {
     expect((await admin.get(`/v1/webhooks/${id}/deliveries/${dead.id}`)).body).toMatchObject({
       state: 'delivered',
       attempts: 1,
-      body: receiver.received[0]!.body
+      body: receiver.received[0].body
     })
     expect(new Set(receiver.received.map(({ headers }) => headers['webhook-id'])).size).toBe(1)
   })
@@ -554,7 +554,7 @@ describe('by hand', () => {
       `/v1/webhooks/${id}/deliveries/${body.id}`
     ])
     await relayed(h)
-    expect(verified(secret, receiver.received[0]!)).toEqual({
+    expect(verified(secret, receiver.received[0])).toEqual({
       type: 'ping',
       timestamp: '2026-11-20T02:00:00Z',
       data: { webhook: id, by: 'admin' }
@@ -569,13 +569,13 @@ describe('by hand', () => {
     expect(await state(id)).toMatchObject({ oldSecretValidUntil: '2026-11-21T02:00:00Z' })
     await happens('lot:1')
     await relayed(h)
-    expect(verified(old, receiver.received[0]!)).toEqual(verified(body.secret, receiver.received[0]!))
+    expect(verified(old, receiver.received[0])).toEqual(verified(body.secret, receiver.received[0]))
 
     h.clock.advance({ hours: 24 })
     await happens('lot:2')
     await relayed(h)
-    expect(verified(body.secret, receiver.received[1]!)).toBeDefined()
-    expect(() => verified(old, receiver.received[1]!)).toThrow('signature')
+    expect(verified(body.secret, receiver.received[1])).toBeDefined()
+    expect(() => verified(old, receiver.received[1])).toThrow('signature')
     expect((await state(id)).oldSecretValidUntil).toBeNull()
   })
 
@@ -602,7 +602,7 @@ describe('by hand', () => {
     expect(await replay({ from: '2026-11-20T00:00:00Z', onlyFailed: true })).toEqual({ queued: 1 })
     await relayed(h)
     expect(numbers()).toEqual([1, 2, 3, 1])
-    expect(receiver.received[3]!.headers['webhook-id']).toBe(receiver.received[0]!.headers['webhook-id'])
+    expect(receiver.received[3].headers['webhook-id']).toBe(receiver.received[0].headers['webhook-id'])
   })
 
   test('deliveries are listed newest first, page by page, by state and event', async () => {
