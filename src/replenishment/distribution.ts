@@ -382,7 +382,7 @@ const MANY_MONTHS = 24
  */
 export function sumOfMonths(demand: readonly number[], months: number, inLumps: boolean): Distribution {
   const { mean, variance } = momentsOf(demand)
-  if (months > MANY_MONTHS && variance > 0) return gamma(mean * months, variance * months)
+  if (months > MANY_MONTHS) return variance > 0 ? gamma(mean * months, variance * months) : certain(mean * months)
   const whole = Math.floor(months)
   const share = months - whole
   const largest = thousandths(demand.reduce((most, month) => Math.max(most, month), 0))
@@ -429,6 +429,14 @@ export function sumOfMonths(demand: readonly number[], months: number, inLumps: 
     )
   return onGrid(sum.subarray(0, reach + 1), step / 1000)
 }
+
+const certain = (quantity: number): Distribution => ({
+  mean: quantity,
+  variance: 0,
+  cdf: (x) => (x >= quantity - 1e-9 ? 1 : 0),
+  quantile: () => quantity,
+  loss: (x) => Math.max(0, quantity - x)
+})
 
 /** A distribution with these probabilities of 0, step, 2 step, …; between them nothing. */
 function onGrid(probabilities: Float64Array, step: number): Distribution {

