@@ -66,7 +66,7 @@ export class AlertFeed {
   /** The last event that was read; undefined while nobody listens. */
   #position: number | undefined
   #listeners = 0
-  #polling: Promise<void> | undefined
+  #isPolling = false
   readonly #waiting = new Set<() => void>()
 
   constructor({ pool, log, held }: { pool: Pool; log: FastifyBaseLogger; held: { readonly pollMs: number } }) {
@@ -85,7 +85,9 @@ export class AlertFeed {
     if (this.#position !== undefined) return
     const [newest] = (await this.#pool.query<{ id: string }>(NEWEST.text)).rows
     this.#position ??= Number(newest?.id ?? 0)
-    this.#polling ??= this.#poll()
+    if (this.#isPolling) return
+    this.#isPolling = true
+    void this.#poll()
   }
 
   leave(): void {
@@ -113,7 +115,7 @@ export class AlertFeed {
     }
     this.#position = undefined
     this.#kept = []
-    this.#polling = undefined
+    this.#isPolling = false
   }
 
   /** Resolves when there may be something new, after `ms` or when `signal` is given. */

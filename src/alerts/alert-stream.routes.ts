@@ -109,7 +109,8 @@ export const alertStreamRoutes: FastifyPluginAsyncTypebox<{ runtime: Runtime }> 
         let isWhole = true
         for (const event of events) {
           // A slow reader may take a page longer than its duties last.
-          if ((isWhole = !isStale()) === false) break
+          isWhole = !isStale()
+          if (!isWhole) break
           yield happened(ctx, event)
           position = event.id
           saidAt = performance.now()

@@ -53,10 +53,10 @@ async function* eventsOf(body: ReadableStream<Uint8Array>): AsyncGenerator<SentE
       const lines = text.slice(0, end).split('\n')
       text = text.slice(end + 2)
       const field = (name: string) => lines.find((line) => line.startsWith(`${name}: `))?.slice(name.length + 2)
-      const data = field('data')
+      const [id, event, data] = [field('id'), field('event'), field('data')]
       yield {
-        ...(field('id') !== undefined && { id: field('id') as string }),
-        ...(field('event') !== undefined && { event: field('event') as string }),
+        ...(id !== undefined && { id }),
+        ...(event !== undefined && { event }),
         ...(data !== undefined && { data: JSON.parse(data) as unknown }),
         ...(lines[0]?.startsWith(':') && { comment: lines[0].slice(1).trim() })
       }
