@@ -151,7 +151,7 @@ export function poisson(mean: number): Distribution & { pmf(x: number): number }
     mean,
     variance: mean,
     zero: Math.exp(-mean),
-    term: (x) => Math.exp(-stirlingError(x) - deviance(x, mean)) / Math.sqrt(2 * Math.PI * x),
+    term: (x) => poissonTerm(x, mean),
     ratio: (x) => mean / (x + 1)
   })
 }
@@ -194,12 +194,13 @@ export function gamma(mean: number, variance: number): Distribution {
     cdf: (x) => (x <= 0 ? 0 : jStat.lowRegGamma(shape, x / scale)),
     quantile: (probability) => {
       requireProbability(probability)
-      return jStat.gamma.inv(probability, shape, scale)
+      const x = jStat.gamma.inv(probability, shape, scale)
+      // With a tiny shape nearly all lies closer to 0 than a number can, where jStat finds no number at all.
+      return Number.isNaN(x) ? 0 : x
     },
+    // mean P(k + 1 beyond) − x P(k beyond), in which the two probabilities differ by one Poisson term.
     loss: (x) =>
-      x <= 0
-        ? mean - x
-        : mean * (1 - jStat.lowRegGamma(shape + 1, x / scale)) - x * (1 - jStat.lowRegGamma(shape, x / scale))
+      x <= 0 ? mean - x : (mean - x) * (1 - jStat.lowRegGamma(shape, x / scale)) + mean * poissonTerm(shape, x / scale)
   }
 }
 
@@ -232,6 +233,10 @@ const standardNormalTail = (z: number): number => jStat.erfc(z / Math.SQRT2) / 2
 // lose no digits.
 
 const HALF_LOG_TWO_PI = Math.log(2 * Math.PI) / 2
+
+/** meanˣ e⁻ᵐᵉᵃⁿ ÷ Γ(x + 1), x > 0 and not always whole. */
+const poissonTerm = (x: number, mean: number): number =>
+  Math.exp(-stirlingError(x) - deviance(x, mean)) / Math.sqrt(2 * Math.PI * x)
 
 /** log Γ(n + 1) less Stirling’s formula for it, n > 0. */
 function stirlingError(n: number): number {

@@ -118,6 +118,12 @@ test('losses of continuous distributions are the integrals of their tails', () =
   }
 })
 
+test('a gamma distribution of tiny shape has a quantile too', () => {
+  // Its median is some 10^-300.
+  expect(gamma(0.11, 13.3).quantile(0.5)).toBe(0)
+  expectClose(gamma(0.11, 13.3).quantile(0.9999), 173.83144975, 1e-9, 'quantile')
+})
+
 test('no demand is short of nothing', () => {
   expect([poisson(0).quantile(0.99), poisson(0).cdf(0), poisson(0).loss(0), poisson(0).loss(3)]).toEqual([0, 1, 0, 0])
 })
