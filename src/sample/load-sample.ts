@@ -23,6 +23,8 @@ import { ensureMonth } from '../ledger/movement-partitions.ts'
 import { inTransaction, openContext, type Runtime } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
 import { Refusal } from '../platform/errors.ts'
+import { requestJob } from '../platform/job-runs.ts'
+import { computeReorderLevels } from '../replenishment/reorder.jobs.ts'
 import { createRegion } from '../warehouses/create-region.ts'
 import { importWarehouses } from '../warehouses/import-warehouses.ts'
 import { endedMonths, endMonths } from './month-ends.ts'
@@ -71,6 +73,8 @@ export async function loadSample(runtime: Runtime, { password, log }: LoadSample
     await endMonths(openLane, { warehouses, months })
     await run(system, MONTHS_ENDED, [])
   }
+  // What is worth ordering is worked out by the first worker, like every night.
+  if (isNew) await requestJob(system, computeReorderLevels, { full: false })
   return isNew
 }
 
