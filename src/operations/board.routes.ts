@@ -128,7 +128,8 @@ export const boardRoutes: FastifyPluginAsyncTypebox<{ runtime: Runtime; queue: J
         path: BOARD,
         httpOnly: true,
         sameSite: 'strict',
-        secure: request.protocol === 'https',
+        // The browser knows of https also where the proxy in between does not say so.
+        secure: request.protocol === 'https' || request.headers.origin?.startsWith('https:') === true,
         ...(seconds !== undefined && { maxAge: seconds })
       })
       return reply.redirect(`${BOARD}/`, 303)
@@ -224,7 +225,7 @@ function refusalOf(error: Error): Refusal {
   if (error instanceof Refusal) return error
   const { statusCode = 500 } = error as { statusCode?: number }
   if (statusCode < 500) return new Refusal('BadRequest', statusCode, error.message)
-  return databaseIsAway(error)
-    ? new Refusal('DatabaseUnavailable', 503, 'the database does not answer at the moment, try again in a few seconds')
+  return databaseIsAway(error) || error.name === 'MaxRetriesPerRequestError'
+    ? new Refusal('QueueUnavailable', 503, 'the queue does not answer at the moment, try again in a few seconds')
     : new Refusal('InternalError', 500, 'something went wrong here; the log has the details')
 }

@@ -57,7 +57,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox<{ runtime: Runtime; jobs: read
       }
     },
     async (request, reply) => {
-      const job = await retryJob(request.ctx, request.params)
+      const job = await retryJob(request.ctx, request.params, jobs)
       reply.code(202).header('location', `/v1/jobs/${job.id}`)
       return job
     }

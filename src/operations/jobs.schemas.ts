@@ -7,7 +7,7 @@ const JobName = Type.String({
   minLength: 1,
   maxLength: 100,
   description: 'Name of the job',
-  examples: ['ledger.verify-nightly']
+  examples: ['ledger.verify']
 })
 const State = oneOf(
   RUN_STATES,

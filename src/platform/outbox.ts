@@ -151,7 +151,7 @@ async function setBack(ctx: Context, ids: readonly string[], error: unknown): Pr
   return []
 }
 
-const DISPATCH = 'platform.dispatch-outbox'
+export const DISPATCH = 'platform.dispatch-outbox'
 
 /** The job that a relayed batch becomes. A second one of the same batch finds no rows. */
 export const dispatchOutbox = (consumers: readonly Consumer[], queue: Pick<JobQueue, 'enqueue'>): Job =>
@@ -168,20 +168,18 @@ export const dispatchOutbox = (consumers: readonly Consumer[], queue: Pick<JobQu
     }
   })
 
-/** Hands runs that somebody asked for to the queue. */
-export const startRequestedJobs = (jobs: readonly Job[]): Consumer => {
-  const byName = new Map(jobs.map((job) => [job.name, job]))
-  return defineConsumer({
+/** Hands runs that somebody asked for to the queue. The list may still grow: the job that handles events is one of it. */
+export const startRequestedJobs = (jobs: readonly Job[]): Consumer =>
+  defineConsumer({
     name: 'platform.start-requested-jobs',
     events: [RUN_REQUESTED],
     handle: async (_ctx, events) =>
       events.flatMap(({ payload: { job: name, run: id, payload } }) => {
-        const job = byName.get(String(name))
+        const job = jobs.find((each) => each.name === name)
         if (job === undefined) throw new Error(`there is no job ${String(name)} here`)
         return { job, ...(payload !== undefined && { payload }), run: String(id) }
       })
   })
-}
 
 const CLAIM = statement<{ id: string }>(
   `select id::text as id from claim_outbox($1, make_interval(secs => $2)) as claimed (id)`

@@ -134,6 +134,9 @@ describe('signing in at the job board (任务看板)', () => {
     const { username, password } = administrator
     const answer = await signIn(at.app, { username, password }, { ...HERE, 'x-forwarded-proto': 'https' })
     expect(String(answer.headers['set-cookie'])).toContain('; Secure')
+    // A proxy that does not say so is seen through: the browser does.
+    const told = await signIn(at.app, { username, password }, { host: HERE.host, origin: `https://${HERE.host}` })
+    expect(String(told.headers['set-cookie'])).toContain('; Secure')
   })
 
   test('says no more than elsewhere to a wrong password, and counts it', async () => {
@@ -327,8 +330,14 @@ describe.for([
       // One attempt, so that the test need not wait for the others.
       await queue?.add(job.name, { payload: { part: 'CH-0234' } }, { attempts: 1, removeOnComplete: true })
     }
+    // One that somebody asked for.
+    const [asked] = await h.sql<{ id: string }>(
+      `insert into job_run (name, state, requested_by, requested_at) values ('test.asked', 'queued', 0, now()) returning id::text as id`
+    )
+    await at.queue.queues[0]?.add('test.short', { payload: { part: 'CH-0235' }, run: asked?.id }, { attempts: 1 })
     const runs = () => h.sql<{ name: string; state: string }>('select name, state from job_run order by name')
     await expect.poll(runs, { timeout: 15_000 }).toEqual([
+      { name: 'test.asked', state: 'dead' },
       { name: 'test.long', state: 'dead' },
       { name: 'test.short', state: 'dead' }
     ])
@@ -337,12 +346,13 @@ describe.for([
     const [failed] = (await get('/queues?activeQueue=bincard-long&status=failed&page=1')).queues[1].jobs
     expect(failed).toMatchObject({ name: 'test.long', failedReason: 'the shelf is empty' })
     expect((await put(`/queues/bincard-long/${failed.id}/retry`)).statusCode).toBe(204)
-    expect((await put('/queues/bincard/retry/failed')).json()).toEqual({ retried: 1, skipped: 0 })
+    expect((await put('/queues/bincard/retry/failed')).json()).toEqual({ retried: 2, skipped: 0 })
 
     await expect.poll(runs, { timeout: 15_000 }).toEqual([
+      { name: 'test.asked', state: 'done' },
       { name: 'test.long', state: 'done' },
       { name: 'test.short', state: 'done' }
     ])
-    expect(ran.toSorted()).toEqual(['long', 'long', 'short', 'short'])
+    expect(ran.toSorted()).toEqual(['long', 'long', 'short', 'short', 'short', 'short'])
   })
 })

@@ -6,8 +6,8 @@ import { systemActor } from '../../src/identity/directory.ts'
 import { listJobSchedules } from '../../src/operations/jobs.queries.ts'
 import { inTransaction } from '../../src/platform/context.ts'
 import { noteDeadRun, noteFailedRun, requestJob, runTracked } from '../../src/platform/job-runs.ts'
-import { claimOutbox, dispatch, startRequestedJobs } from '../../src/platform/outbox.ts'
-import { defineJob, migrateQueue, openQueue } from '../../src/platform/queue.ts'
+import { claimOutbox, DISPATCH, dispatch, dispatchOutbox, startRequestedJobs } from '../../src/platform/outbox.ts'
+import { defineJob, migrateQueue, openQueue, type Job } from '../../src/platform/queue.ts'
 import { callerFor, type Caller } from '../support/counter.ts'
 import { openHarness, type Harness } from '../support/harness.ts'
 
@@ -28,8 +28,10 @@ beforeEach(async () => {
 })
 
 let isBroken = false
+// By the name of a job that the service has: one that it has not is not tried again.
+const NAME = 'ledger.verify'
 const counting = defineJob({
-  name: 'test.counting',
+  name: NAME,
   isTracked: true,
   payload: Type.Object({ upTo: Type.Integer() }),
   run: async (_ctx, { upTo }, progress) => {
@@ -66,7 +68,7 @@ describe('a background job', () => {
     const id = await ask()
     expect(await read(id)).toEqual({
       id,
-      name: 'test.counting',
+      name: NAME,
       state: 'queued',
       progress: null,
       attempts: 0,
@@ -138,13 +140,13 @@ describe('administrators', () => {
     const { items } = await list()
     expect(items.map(({ name, state, requestedBy }: any) => [name, state, requestedBy])).toEqual([
       ['test.other', 'dead', 'system'],
-      ['test.counting', 'queued', keeper.person.username],
-      ['test.counting', 'queued', controller.person.username]
+      [NAME, 'queued', keeper.person.username],
+      [NAME, 'queued', controller.person.username]
     ])
     expect((await list('?state=dead')).items).toMatchObject([
       { name: 'test.other', payload: { a: 1 }, attempts: 6, problem: 'no answer', finishedAt: '2026-11-20T02:00:00Z' }
     ])
-    expect((await list('?name=test.counting&state=queued')).items.map(({ id }: any) => id)).toEqual([second, first])
+    expect((await list('?name=ledger.verify&state=queued')).items.map(({ id }: any) => id)).toEqual([second, first])
     const page = await list('?limit=2')
     expect((await list(`?limit=2&cursor=${page.nextCursor}`)).items.map(({ id }: any) => id)).toEqual([first])
     expect(await list('?state=lost')).toMatchObject({ status: 400 })
@@ -168,7 +170,7 @@ describe('administrators', () => {
     expect(await read(id)).toMatchObject({ state: 'done', result: { counted: 3 } })
     expect(
       await h.sql(`select person_id as "personId", action, details from audit_event where subject = $1`, [`job:${id}`])
-    ).toEqual([{ personId: administrator.person.id, action: 'job.retried', details: { name: 'test.counting' } }])
+    ).toEqual([{ personId: administrator.person.id, action: 'job.retried', details: { name: NAME } }])
   })
 
   test('retry a dead job once, however many ask at once', async () => {
@@ -185,11 +187,34 @@ describe('administrators', () => {
     expect((await administrator.post(`/v1/jobs/${id}/retry`)).body).toMatchObject({
       status: 409,
       code: 'JobNotDead',
-      detail: `job ${id} (test.counting) is queued; only a dead one is tried again`,
+      detail: `job ${id} (ledger.verify) is queued; only a dead one is tried again`,
       state: 'queued'
     })
     expect((await administrator.post('/v1/jobs/999999/retry')).status).toBe(404)
     expect((await administrator.post('/v1/jobs/0/retry')).status).toBe(400)
+  })
+
+  test('do not retry a job that the service no longer has', async () => {
+    const ctx = h.contextOf(systemActor)
+    await noteDeadRun(ctx, { name: 'test.gone', payload: undefined, attempts: 6, problem: 'no answer' })
+    const { id } = (await administrator.get('/v1/jobs?state=dead')).body.items[0]
+    expect((await administrator.post(`/v1/jobs/${id}/retry`)).body).toMatchObject({ status: 409, code: 'JobUnknown' })
+    expect(await read(id, administrator)).toMatchObject({ state: 'dead', problem: 'no answer' })
+    expect(await h.sql('select 1 from outbox')).toEqual([])
+  })
+
+  test('retry events that could not be handled, which a worker knows by the job that handles them (R-ALR-2)', async () => {
+    const ctx = h.contextOf(systemActor)
+    await noteDeadRun(ctx, { name: DISPATCH, payload: { ids: ['1'] }, attempts: 12, problem: 'no receiver' })
+    const { id } = (await administrator.get('/v1/jobs?state=dead')).body.items[0]
+    expect((await administrator.post(`/v1/jobs/${id}/retry`)).status).toBe(202)
+    // As a worker puts its list together.
+    const all: Job[] = []
+    const starting = startRequestedJobs(all)
+    all.push(dispatchOutbox([starting], { enqueue: async () => undefined }))
+    expect(await dispatch(ctx, await claimOutbox(ctx), [starting])).toEqual([
+      { job: all[0], payload: { ids: ['1'] }, run: id }
+    ])
   })
 
   test('are the only ones who list or retry; a read-only key of theirs lists', async () => {
