@@ -82,8 +82,9 @@ export interface Level {
  * The order-up-to level lies a month’s demand above it, or that of the review if longer, but at least one unit, in whole packs. Costs of
  * ordering that an economic quantity would weigh are not known here.
  *
- * A series without demand has a level of 0 up to 0: nothing is kept. With demand a reorder point may still be 0, which means to order
- * when the last is gone.
+ * A series without demand has a level of 0 up to 0: nothing is kept. Nor is anything of a part that would be asked for less than once in
+ * five years, which forecasts that only ever halve never say is over. On the carparts that costs 0.1 points of fill rate. With demand
+ * a reorder point may still be 0, which means to order when the last is gone.
  */
 export function levelOf(demand: readonly number[], options: LevelOptions): Level {
   const { leadTimeDays, packSize, target, reviewDays = 0 } = options
@@ -111,8 +112,9 @@ export function levelOf(demand: readonly number[], options: LevelOptions): Level
   const unit = moments.isWhole ? 1000 : 1
   const pack = packSize === null ? unit : Math.round(Number(packSize) * 1000)
   const orderMonths = Math.max(1, reviewDays / DAYS_PER_MONTH)
-  const order = Math.max(1, Math.ceil(Math.ceil(monthlyMean * orderMonths * 1000 - 1e-6) / pack)) * pack
-  const point = reorderPointFor(leadTimeDemand, target, unit, order)
+  const isKept = demandsPerMonth(monthlyMean, demand.length * moments.mean, classes.nonzero) * MONTHS_KEPT_FOR >= 1
+  const order = isKept ? Math.max(1, Math.ceil(Math.ceil(monthlyMean * orderMonths * 1000 - 1e-6) / pack)) * pack : 0
+  const point = isKept ? reorderPointFor(leadTimeDemand, target, unit, order) : 0
   return {
     reorderPoint: fromThousandths(point),
     orderUpTo: fromThousandths(point + order),
@@ -128,6 +130,12 @@ export function levelOf(demand: readonly number[], options: LevelOptions): Level
     achieved: serviceAt(leadTimeDemand, target, point / 1000, order / 1000)
   }
 }
+
+/** Months in which one demand must be expected if a part is to be kept. */
+const MONTHS_KEPT_FOR = 60
+
+/** How many months with demand are forecast per month, if sizes stay what they were. */
+const demandsPerMonth = (monthlyMean: number, sum: number, nonzero: number): number => (monthlyMean * nonzero) / sum
 
 const NOTHING = {
   reorderPoint: '0',
@@ -148,6 +156,7 @@ export function serviceAt(
   orderQuantity: number
 ): number {
   if (measure === 'cycle-service') return leadTimeDemand.cdf(reorderPoint)
+  if (orderQuantity === 0) return 0
   const short = leadTimeDemand.loss(reorderPoint) - leadTimeDemand.loss(reorderPoint + orderQuantity)
   return 1 - short / orderQuantity
 }
