@@ -207,7 +207,7 @@ describe('signing in at the job board (任务看板)', () => {
     const cookie = `bincard_board=${administrator.token}`
     const pause = (headers: Record<string, string>) =>
       at.app.inject({ method: 'PUT', url: '/board/api/queues/bincard/pause', headers: { cookie, ...headers } })
-    const foreign = [
+    const foreign: Record<string, string>[] = [
       { host: 'bincard.test' },
       { host: 'bincard.test', origin: 'https://evil.test' },
       { host: 'bincard.test', origin: 'http://bincard.test:8080' },
