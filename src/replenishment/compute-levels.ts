@@ -16,7 +16,7 @@ import { rowsOf } from '../platform/csv.ts'
 import { run, statement, type Statement } from '../platform/database.ts'
 import { publish } from '../platform/outbox.ts'
 import { refreshDemand } from './demand.ts'
-import { levelOf } from './reorder-level.ts'
+import { DAYS_PER_MONTH, levelOf } from './reorder-level.ts'
 import { replacedParts } from './supersession.ts'
 
 /** How many months of a series are looked at: five years. */
@@ -37,7 +37,7 @@ export interface PositionInputs {
   seriesFrom: string | null
   /** Months without a gap from `seriesFrom` up to before `seriesUntil`. */
   months: number
-  /** `place:quantity`, comma between: the months that are no zeros, counted from 0; null if there is none. */
+  /** `days:quantity`, comma between: the months that are no zeros, by the days from the first one to them; null if there is none. */
   demand: string | null
   leadTimeDays: number
   leadTimeFrom: 'policy' | 'part' | 'default'
@@ -53,6 +53,7 @@ export interface PositionInputs {
   was: string | null
 }
 
+// Each `offset 0` keeps the planner from working the same thing out once for every place it is named in.
 // $1 today, $2 the default lead time, $3 warehouses, $4 parts or null for all, $5 whether also those that are as they should be. The months are those of the business time zone.
 const INPUTS = `
 with recursive ${replacedParts('$1::date')}, members as materialized (
@@ -98,13 +99,22 @@ select i.warehouse_id as "warehouseId", i.part_id as "partId", i.series_from::te
              from demand_recorded r
             where r.warehouse_id = position.warehouse_id and r.part_id = any (position.part_id || members.parts)) series
          cross join lateral (
-           select string_agg((month_index(d.month) - month_index(series.series_from)) || ':' || trim_scale(d.quantity), ',' order by d.month) as demand
-             from (select month, sum(demand.quantity * member.factor) as quantity
-                     from unnest(position.part_id || members.parts, 1::numeric || members.factors) as member (part_id, factor)
-                     join demand on demand.warehouse_id = position.warehouse_id and demand.part_id = member.part_id
-                    where demand.month >= series.series_from and demand.month < date_trunc('month', $1::date::timestamp)
-                    group by month) d) asked
+           -- Along the key where the part has its own demand alone, which is nearly always.
+           select case when members.target_id is null
+                       then (select string_agg((d.month - series.series_from) || ':' || trim_scale(d.quantity), ',' order by d.month)
+                               from demand d
+                              where d.warehouse_id = position.warehouse_id and d.part_id = position.part_id
+                                and d.month >= series.series_from and d.month < date_trunc('month', $1::date::timestamp)::date)
+                       else (select string_agg((d.month - series.series_from) || ':' || trim_scale(d.quantity), ',' order by d.month)
+                               from (select month, sum(demand.quantity * member.factor) as quantity
+                                       from unnest(position.part_id || members.parts, 1::numeric || members.factors) as member (part_id, factor)
+                                       join demand on demand.warehouse_id = position.warehouse_id and demand.part_id = member.part_id
+                                      where demand.month >= series.series_from and demand.month < date_trunc('month', $1::date::timestamp)::date
+                                      group by month) d)
+                  end as demand
+           offset 0) asked
       ) p
+     offset 0
   ) i
   left join reorder_level l on l.warehouse_id = i.warehouse_id and l.part_id = i.part_id
  where $5 or l.digest is distinct from i.digest`
@@ -174,34 +184,40 @@ const STORED = GIVEN.filter((column) => column !== 'was')
 // What was computed from inputs that somebody has changed since is dropped: the level is no longer the one that was read. Whoever changed
 // them computed it anew in the same transaction.
 const WRITE = statement<{ written: number }>(`
-with given as (
+with given as materialized (
   select * from unnest(${GIVEN.map((column, place) => `$${place + 3}::${TYPES[column]}[]`).join(', ')}) as e (${GIVEN.join(', ')})
-), written as (
-  insert into reorder_level as l (${STORED.join(', ')}, series_until, computed_at)
-  select ${STORED.join(', ')}, $1::date, $2::timestamptz from given
-  on conflict (warehouse_id, part_id) do update
-     set ${[...STORED, 'series_until', 'computed_at'].map((column) => `${column} = excluded.${column}`).join(', ')}
-   where l.digest is not distinct from (select was from given where given.warehouse_id = excluded.warehouse_id and given.part_id = excluded.part_id)
+), updated as (
+  update reorder_level l
+     set ${STORED.slice(2)
+       .map((column) => `${column} = given.${column}`)
+       .join(', ')}, series_until = $1::date, computed_at = $2::timestamptz
+    from given
+   where l.warehouse_id = given.warehouse_id and l.part_id = given.part_id and l.digest is not distinct from given.was
+  returning 1
+), inserted as (
+  insert into reorder_level (${STORED.join(', ')}, series_until, computed_at)
+  select ${STORED.join(', ')}, $1::date, $2::timestamptz from given where was is null
+  on conflict (warehouse_id, part_id) do nothing
   returning 1
 )
-select count(*)::int as written from written`)
+select (select count(*)::int from updated) + (select count(*)::int from inserted) as written`)
 
-/** The months of a position as `levelOf` takes them, oldest first. */
+/** The months of a position as `levelOf` takes them, oldest first. From one month’s first day to another’s there are whole months, give or take two days. */
 export function seriesOf({ months, demand }: Pick<PositionInputs, 'months' | 'demand'>): number[] {
   const series = Array.from<number>({ length: months }).fill(0)
   if (demand === null) return series
   for (const month of demand.split(',')) {
     const colon = month.indexOf(':')
-    series[Number(month.slice(0, colon))] = Number(month.slice(colon + 1))
+    series[Math.round(Number(month.slice(0, colon)) / DAYS_PER_MONTH)] = Number(month.slice(colon + 1))
   }
   return series
 }
 
-function rowOf(inputs: PositionInputs): LevelRow {
+function rowOf(inputs: PositionInputs, level: typeof levelOf = levelOf): LevelRow {
   const { warehouseId, partId, nothingBecause, minimum, maximum } = inputs
   const computed =
     nothingBecause === null
-      ? levelOf(seriesOf(inputs), {
+      ? level(seriesOf(inputs), {
           leadTimeDays: inputs.leadTimeDays,
           packSize: inputs.packSize,
           target: { measure: inputs.measure, level: Number(inputs.level) }
@@ -240,10 +256,10 @@ function rowOf(inputs: PositionInputs): LevelRow {
 }
 
 /** The levels of what was read; a position that cannot be computed is logged and keeps the level it has. */
-function rowsComputed(ctx: Context, read: readonly PositionInputs[]): LevelRow[] {
+function rowsComputed(ctx: Context, read: readonly PositionInputs[], level: typeof levelOf): LevelRow[] {
   return read.flatMap((position) => {
     try {
-      return [rowOf(position)]
+      return [rowOf(position, level)]
     } catch (error) {
       const { warehouseId, partId } = position
       ctx.log.error({ err: error, warehouseId, partId }, 'the reorder level of a position could not be computed')
@@ -272,7 +288,10 @@ export async function computeLevel(
   { warehouseId, partId }: { warehouseId: number; partId: number }
 ): Promise<void> {
   const read = await run(ctx, OF_POSITION, inputsOf(ctx, [warehouseId], { partIds: [partId] }))
-  await write(ctx, read.map(rowOf))
+  await write(
+    ctx,
+    read.map((position) => rowOf(position))
+  )
 }
 
 const SIZES = statement<{ id: number; balances: number }>(`
@@ -308,13 +327,19 @@ export interface ComputedLevels {
  * Brings demand and levels up to date in every warehouse.
  * @param full computes everything, whether or not something changed
  * @param progress is told how many of how many balances are done
+ * @param level what computes one; a benchmark measures what all the rest costs
  */
 export async function computeLevels(
   ctx: Context,
   {
     full = false,
-    progress = async () => undefined
-  }: { full?: boolean | undefined; progress?: (done: number, total?: number) => Promise<void> } = {}
+    progress = async () => undefined,
+    level = levelOf
+  }: {
+    full?: boolean | undefined
+    progress?: (done: number, total?: number) => Promise<void>
+    level?: typeof levelOf
+  } = {}
 ): Promise<ComputedLevels> {
   const demand = await refreshDemand(ctx, { full })
   const sizes = await run(ctx, SIZES, [])
@@ -323,7 +348,7 @@ export async function computeLevels(
   await progress(0, total)
   for (const { ids, balances } of chunksOf(sizes)) {
     let within = 0
-    for await (const { read, written, failed } of computedIn(ctx, ids, full)) {
+    for await (const { read, written, failed } of computedIn(ctx, ids, { full, level })) {
       done.written += written
       done.failed += failed
       within += read
@@ -354,10 +379,14 @@ interface Batch {
 }
 
 /** While the database writes a batch, the next one is read and computed. */
-async function* computedIn(ctx: Context, warehouseIds: readonly number[], full: boolean): AsyncGenerator<Batch> {
+async function* computedIn(
+  ctx: Context,
+  warehouseIds: readonly number[],
+  { full, level }: { full: boolean; level: typeof levelOf }
+): AsyncGenerator<Batch> {
   let writing: Promise<Batch> | undefined
   for await (const read of batchesOf(ctx, warehouseIds, full)) {
-    const rows = rowsComputed(ctx, read)
+    const rows = rowsComputed(ctx, read, level)
     if (writing !== undefined) yield await writing
     writing = write(ctx, rows).then((written) => ({ read: read.length, written, failed: read.length - rows.length }))
     // It is awaited after the next batch is read; until then nobody else would hear of its failure.
