@@ -5,6 +5,7 @@ import { authentication } from './identity/authentication.ts'
 import { identityRoutes } from './identity/identity.routes.ts'
 import { alertStreamRoutes, alertStreams } from './alerts/alert-stream.routes.ts'
 import { alertRoutes } from './alerts/alerts.routes.ts'
+import { mailRoutes } from './alerts/mails.routes.ts'
 import { catalogueRoutes } from './catalogue/catalogue.routes.ts'
 import { catalogueImportRoutes } from './catalogue/import.routes.ts'
 import { downloads } from './platform/downloads.ts'
@@ -26,6 +27,7 @@ import { expectedReceiptRoutes } from './slips/expected-receipts.routes.ts'
 import { reorderRoutes } from './replenishment/reorder.routes.ts'
 import { openingStockRoutes, slipRoutes } from './slips/slips.routes.ts'
 import { proposalRoutes } from './replenishment/proposals.routes.ts'
+import { purchasePlanRoutes } from './replenishment/purchase-plans.routes.ts'
 import { closingRoutes } from './valuation/closing.routes.ts'
 import { statementRoutes } from './valuation/statements.routes.ts'
 import { valuationSettingsRoutes } from './valuation/valuation-settings.routes.ts'
@@ -103,10 +105,12 @@ export async function buildApp(runtime: Runtime, { logger }: { logger: FastifyBa
   await app.register(countReadRoutes, { prefix: '/v1' })
   await app.register(countImportRoutes, { prefix: '/v1' })
   await app.register(proposalRoutes, { prefix: '/v1' })
+  await app.register(purchasePlanRoutes, { prefix: '/v1' })
   await app.register(closingRoutes, { prefix: '/v1' })
   await app.register(valuationSettingsRoutes, { prefix: '/v1' })
   await app.register(statementRoutes, { prefix: '/v1' })
   await app.register(reorderRoutes, { prefix: '/v1' })
+  await app.register(mailRoutes, { prefix: '/v1' })
   await app.register(webhookRoutes, { prefix: '/v1' })
   await app.register(alertRoutes, { prefix: '/v1' })
   await app.register(alertStreams)

@@ -68,7 +68,7 @@ const SlipEvents = named('SlipEvents', Type.Object({ items: Type.Array(ref(SlipE
 const SigningPolicyView = named(
   'SigningPolicy',
   Type.Object({
-    documentKind: Type.String({ description: 'Kind of slip, or * for every kind without a policy of its own' }),
+    documentKind: Type.String({ description: 'Kind of slip, count, purchase-plan, or * for every kind without a policy of its own' }),
     duties: Type.Array(Duty)
   })
 )
@@ -492,13 +492,13 @@ export const slipRoutes: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         operationId: 'setSigningPolicy',
         tags: ['slips'],
-        summary: 'Set which duties sign a kind of slip, or counts (设定签字规则)',
+        summary: 'Set which duties sign a kind of slip, counts or purchase plans (设定签字规则)',
         description:
-          'Duty: administrator everywhere. Three different duties are the floor; counts are signed by finance-supervisor and stock-controller whatever else. The reversal of the adjustment of a count is signed by the stock-controller, too.',
+          'Duty: administrator everywhere. Three different duties are the floor; counts are signed by finance-supervisor and stock-controller whatever else, purchase plans by hq-finance and stock-controller. The reversal of the adjustment of a count is signed by the stock-controller, too.',
         params: Type.Object({
-          documentKind: Type.Unsafe<(typeof SLIP_KINDS)[number] | 'count' | '*'>({
+          documentKind: Type.Unsafe<(typeof SLIP_KINDS)[number] | 'count' | 'purchase-plan' | '*'>({
             type: 'string',
-            enum: [...SLIP_KINDS, 'count', '*']
+            enum: [...SLIP_KINDS, 'count', 'purchase-plan', '*']
           })
         }),
         body: Type.Object(

@@ -101,6 +101,28 @@ const NOTHING_FOUND = {
   supplier: null
 }
 
+/** An accepted order of a part that one supplier delivers at a standard cost. */
+async function acceptedOrder(): Promise<void> {
+  const ordered = await proposal()
+  const [{ part }] = await h.sql<{ part: string }>(
+    `with priced as (update part set standard_cost = 2 from reorder_proposal p where p.number = $1 and part.id = p.part_id returning part.number)
+     select number as part from priced`,
+    [ordered]
+  )
+  const { code } = await h.make.supplier({ parts: [part] })
+  const body = { supplier: code }
+  await h.api.post(`/v1/reorder/proposals/${ordered}/acceptance`).auth(token, { type: 'bearer' }).send(body)
+}
+
+/** A purchase plan of one line, written by somebody else than who sends the examples. */
+async function purchasePlan(state: 'draft' | 'awaiting-signatures'): Promise<string> {
+  await acceptedOrder()
+  const planner = await h.make.person({ grants: [{ duty: 'purchaser' }] })
+  const { body } = await by(planner.token, 'post', '/v1/purchase-plans', { period: '2026-12' })
+  if (state !== 'draft') await by(planner.token, 'post', `/v1/purchase-plans/${body.number}/submission`, {})
+  return String(body.number)
+}
+
 /** What must be there before an example works; answers the path where it is not that of the document's own examples, and who sends it. */
 const BEFORE: Record<string, () => Promise<{ path?: string; token?: string } | void>> = {
   refreshToken: () => refreshTokenOf('bcr_q0d3mXxS1…'),
@@ -242,6 +264,7 @@ const BEFORE: Record<string, () => Promise<{ path?: string; token?: string } | v
   },
   acceptProposal: async () => ({ path: `/v1/reorder/proposals/${await proposal()}/acceptance` }),
   rejectProposal: async () => ({ path: `/v1/reorder/proposals/${await proposal()}/rejection` }),
+  retryMail: async () => ({ path: `/v1/mails/${await deadMail()}/retry` }),
   updateWebhook: async () => ({ path: `/v1/webhooks/${(await webhookOfHq()).id}` }),
   rotateWebhookSecret: async () => ({ path: `/v1/webhooks/${(await webhookOfHq()).id}/secret-rotation` }),
   pingWebhook: async () => ({ path: `/v1/webhooks/${(await webhookOfHq()).id}/ping` }),
@@ -250,6 +273,19 @@ const BEFORE: Record<string, () => Promise<{ path?: string; token?: string } | v
     const { id, delivery } = await webhookOfHq()
     return { path: `/v1/webhooks/${id}/deliveries/${delivery}/redelivery` }
   },
+  createPurchasePlan: async () => {
+    await acceptedOrder()
+  },
+  amendPurchasePlan: async () => ({ path: `/v1/purchase-plans/${await purchasePlan('draft')}` }),
+  submitPurchasePlan: async () => ({ path: `/v1/purchase-plans/${await purchasePlan('draft')}/submission` }),
+  signPurchasePlan: async () => {
+    const number = await purchasePlan('awaiting-signatures')
+    return {
+      path: `/v1/purchase-plans/${number}/signatures`,
+      token: (await h.make.person({ grants: [{ duty: 'hq-finance' }] })).token
+    }
+  },
+  cancelPurchasePlan: async () => ({ path: `/v1/purchase-plans/${await purchasePlan('draft')}/cancellation` }),
   updateRegion: async () => ({ path: '/v1/regions/EAST' }),
   updateSupplier: async () => ({ path: `/v1/suppliers/${(await h.make.supplier()).code}` }),
   updateWarehouse: async () => ({ path: '/v1/warehouses/HQ' })
@@ -257,6 +293,14 @@ const BEFORE: Record<string, () => Promise<{ path?: string; token?: string } | v
 
 /** Of a part that nothing replaces and that may be bought. */
 const policyPath = async () => `/v1/reorder/policies/HQ/parts/${(await h.make.part()).number}`
+
+async function deadMail(): Promise<string> {
+  const [mail] = await h.sql<{ id: string }>(
+    `insert into mail (person_id, kind, key, to_address, subject, body, language, state, next_attempt_at, written_at, settled_at)
+     values (1, 'digest', 'x', 'x@example.com', 'x', 'x', 'zh', 'dead', now(), now(), now()) returning id::text as id`
+  )
+  return mail.id
+}
 
 /** A webhook of HQ, and a delivery of it. */
 const webhookOfHq = async (): Promise<{ id: string; delivery: string }> => {
@@ -338,6 +382,7 @@ const READ: Record<string, () => Promise<string>> = {
     )[0]?.id ?? '',
   'slips/{number}': () => number(),
   'proposals/{number}': () => proposal(),
+  'purchase-plans/{number}': () => purchasePlan('draft'),
   'api-keys/{id}': async () =>
     (await keeper.post('/v1/api-keys', { name: 'reader', expiresOn: '2027-01-01' })).body.id as string,
   'policies/{warehouse}': async () => {

@@ -1,0 +1,140 @@
+import type { Context } from '../identity/actor.ts'
+import { inTransaction } from '../platform/context.ts'
+import { run, statement } from '../platform/database.ts'
+import { requireMatch } from '../platform/etag.ts'
+import { Refusal } from '../platform/errors.ts'
+import { dutiesAwaited, requireSigner, signingRefusal } from '../signing/sign.ts'
+import { lockPlan, planHash, readPurchasePlan } from './purchase-plan.ts'
+import type { PlanState, PlanView, SignPlan } from './purchase-plans.schemas.ts'
+
+const SIGN = statement<never>(`
+with signed as (
+  update purchase_plan
+     set version = version + 1, state = $3::text,
+         approved_at = case when $3::text = 'approved' then $4::timestamptz end,
+         submitted_at = case when $8::text = 'refuse' then null else submitted_at end,
+         content_hash = case when $8::text = 'refuse' then null else content_hash end,
+         over_budget_because = case when $8::text = 'refuse' then null else over_budget_because end,
+         refusal = case when $8::text = 'refuse' then jsonb_build_object('by', $11::text, 'duty', $5::text, 'reason', $9::text, 'at', $4::timestamptz) end
+   where warehouse_id = $1 and id = $2
+  returning version
+), given as (
+  insert into signature (warehouse_id, document_id, duty, person_id, on_behalf_of, decision, comment, content_hash, signed_at, voided_at)
+  select $1, $2, $5::text, $6::int, $7::int, $8::text, $9::text, $10::text, $4::timestamptz, case when $8::text = 'refuse' then $4::timestamptz end from signed
+), voided as (
+  update signature set voided_at = $4::timestamptz where warehouse_id = $1 and document_id = $2 and voided_at is null and $8::text = 'refuse'
+)
+insert into document_event (warehouse_id, document_id, occurred_at, person_id, event, details)
+select $1, $2, $4::timestamptz, $6::int, case when $8::text = 'refuse' then 'refused' when $3::text = 'approved' then 'approved' else 'signed' end,
+       jsonb_strip_nulls(jsonb_build_object('duty', $5::text, 'comment', $9::text, 'contentHash', $10::text, 'onBehalfOf', (select username from person where id = $7::int))) from signed`)
+
+// Every line is on its way to its warehouse from now on, whatever their number: one statement. Expected by the lead time of its level,
+// else of the part.
+const EXPECT = statement<never>(`
+with planned as materialized (
+  select l.line_no, l.for_warehouse_id, l.proposal_id, l.part_id, l.supplier_id, l.quantity, nextval('expected_receipt_id_seq') as id,
+         $4::date + coalesce(level.lead_time_days, part.lead_time_days) as expected_on
+    from purchase_plan_line l
+    join part on part.id = l.part_id
+    left join reorder_level level on level.warehouse_id = l.for_warehouse_id and level.part_id = l.part_id
+   where l.warehouse_id = $1 and l.plan_id = $2
+   order by l.line_no
+), expected as (
+  insert into expected_receipt (warehouse_id, id, part_id, kind, document, line_no, quantity, expected_on, supplier_id, opened_at, opened_by)
+  select for_warehouse_id, id, part_id, 'purchase', $3, line_no, quantity, expected_on, supplier_id, $5::timestamptz, $6::int from planned
+), fulfilled as (
+  update reorder_proposal p
+     set expected_receipt_id = planned.id, version = version + 1,
+         -- Who orders less than was proposed said no to the rest.
+         quiet_until = case when planned.quantity < p.quantity then $5::timestamptz + make_interval(days => $7) end
+    from planned where p.warehouse_id = planned.for_warehouse_id and p.id = planned.proposal_id
+)
+update purchase_plan_line l set expected_receipt_id = planned.id
+  from planned where l.warehouse_id = $1 and l.plan_id = $2 and l.line_no = planned.line_no`)
+
+/**
+ * Signs a purchase plan: finance reviews it, operations confirms it, head office approves last (R-ORD-3); the last signature orders its
+ * lines. A refusal with its reason sends it back. Nobody signs what they wrote on.
+ * @throws Refusal `PlanNotAwaitingSignatures`, `HeadOfficeSignsLast`, `PreparerMaySign`, `PersonMustSign`, `AlreadySigned`, `DutyAlreadySigned`, `ContentChanged`,
+ *   `SignatureOfOtherContent`, `ReasonMissing`, 403, 404, 412
+ */
+export function signPurchasePlan(
+  ctx: Context,
+  { number, duty, decision, comment, contentHash, ifMatch }: SignPlan & { number: string; ifMatch?: string | undefined }
+): Promise<PlanView> {
+  return inTransaction(ctx, async (inner) => {
+    const { plan, warehouse } = await lockPlan(inner, number)
+    const signer = requireSigner(inner, plan, { duty, warehouse })
+    requireMatch(ifMatch, plan.version)
+    if (plan.state !== 'awaiting-signatures') {
+      throw new Refusal(
+        'PlanNotAwaitingSignatures',
+        409,
+        `plan ${number} is ${plan.state}; ${plan.state === 'draft' ? 'it is signed when it has been submitted' : 'only submitted plans are signed'}`
+      )
+    }
+    const others = dutiesAwaited(plan).filter((awaited) => awaited !== duty)
+    if (duty === 'stock-controller' && decision === 'approve' && others.length > 0) {
+      throw new Refusal(
+        'HeadOfficeSignsLast',
+        422,
+        `head office approves what the others have signed; ${number} still awaits ${others.join(', ')}`,
+        { extra: { awaiting: others } }
+      )
+    }
+    if (decision === 'refuse' && comment === undefined) {
+      throw new Refusal('ReasonMissing', 422, 'a refusal says why; whoever planned has to know what to mend', {
+        errors: [{ pointer: '/comment', detail: 'is missing' }]
+      })
+    }
+    const hash = await planHash(inner, plan, warehouse)
+    if (contentHash !== undefined && contentHash !== hash) {
+      throw new Refusal(
+        'ContentChanged',
+        409,
+        `plan ${number} has changed since you read it; read it again before you sign`,
+        { extra: { contentHash: hash } }
+      )
+    }
+    // Its lines stand still while it awaits signatures: another content was written behind the service's back.
+    if (
+      decision === 'approve' &&
+      [plan.contentHash, ...plan.signatures.map((given) => given.contentHash)].some((signed) => signed !== hash)
+    ) {
+      throw new Refusal(
+        'SignatureOfOtherContent',
+        409,
+        `the lines of ${number} are not those that were submitted; refuse it, so that it is checked and submitted anew`,
+        { extra: { contentHash: hash } }
+      )
+    }
+    const state: PlanState = decision === 'refuse' ? 'draft' : others.length === 0 ? 'approved' : 'awaiting-signatures'
+    const at = inner.clock.now().toString()
+    await run(inner, SIGN, [
+      warehouse.id,
+      plan.id,
+      state,
+      at,
+      duty,
+      signer.personId,
+      signer.onBehalfOf,
+      decision,
+      comment ?? null,
+      hash,
+      inner.actor.username
+    ]).catch((error: unknown) => {
+      throw signingRefusal(error, number)
+    })
+    if (state === 'approved')
+      await run(inner, EXPECT, [
+        warehouse.id,
+        plan.id,
+        number,
+        inner.clock.today(),
+        at,
+        inner.actor.personId,
+        inner.config.REORDER_REPEAT_DAYS
+      ])
+    return readPurchasePlan(inner, { number })
+  })
+}
