@@ -68,7 +68,9 @@ const SlipEvents = named('SlipEvents', Type.Object({ items: Type.Array(ref(SlipE
 const SigningPolicyView = named(
   'SigningPolicy',
   Type.Object({
-    documentKind: Type.String({ description: 'Kind of slip, count, purchase-plan, or * for every kind without a policy of its own' }),
+    documentKind: Type.String({
+      description: 'Kind of slip, count, purchase-plan, or * for every kind without a policy of its own'
+    }),
     duties: Type.Array(Duty)
   })
 )

@@ -279,9 +279,9 @@ const BEFORE: Record<string, () => Promise<{ path?: string; token?: string } | v
   amendPurchasePlan: async () => ({ path: `/v1/purchase-plans/${await purchasePlan('draft')}` }),
   submitPurchasePlan: async () => ({ path: `/v1/purchase-plans/${await purchasePlan('draft')}/submission` }),
   signPurchasePlan: async () => {
-    const number = await purchasePlan('awaiting-signatures')
+    const submitted = await purchasePlan('awaiting-signatures')
     return {
-      path: `/v1/purchase-plans/${number}/signatures`,
+      path: `/v1/purchase-plans/${submitted}/signatures`,
       token: (await h.make.person({ grants: [{ duty: 'hq-finance' }] })).token
     }
   },
