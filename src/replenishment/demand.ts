@@ -37,10 +37,14 @@ interface Refreshed {
 }
 
 /**
- * @param seen the movements that may have changed something, as `m`
- * @param since the month from which the cells of a touched part are computed anew: nothing that belongs to it is dated before it
+ * The statement: `not in`, because it is always looked up in a hash; how many rows a CTE has, the planner does not know. The least of all
+ * months is asked for once more, because the planner then leaves out the partitions before it.
+ * @param seen the movements that may have changed something
+ * @param moved all movements of the cells that are computed anew: those of a touched part from `since` on. Nothing that belongs to a month
+ *   is dated before it
+ * @param since the month from which the cells of a touched part are computed anew
  */
-const refresh = (seen: string, since: string): string => `
+const refresh = ({ seen, moved, since }: { seen: string; moved: string; since: string }): string => `
 with seen as materialized (${seen}), touched as materialized (
   select m.warehouse_id, m.part_id, ${since} as since
     from seen m ${WITH_SLIPS}
@@ -48,16 +52,15 @@ with seen as materialized (${seen}), touched as materialized (
    group by m.warehouse_id, m.part_id
 ), fresh as materialized (
   select m.warehouse_id, m.part_id, date_trunc('month', issued.day::timestamp)::date as month, -sum(m.quantity) as quantity
-    from touched t
-    join movement m on m.warehouse_id = t.warehouse_id and m.part_id = t.part_id and m.occurred_on >= t.since ${WITH_SLIPS}
+    from (${moved}) m ${WITH_SLIPS}
    cross join lateral (select ${ISSUED_ON} as day) issued
-   where issued.day >= t.since
+   where issued.day >= m.since
    group by 1, 2, 3
   having -sum(m.quantity) > 0
 ), removed as (
   delete from demand d using touched t
    where d.warehouse_id = t.warehouse_id and d.part_id = t.part_id and d.month >= t.since
-     and not exists (select 1 from fresh f where f.warehouse_id = d.warehouse_id and f.part_id = d.part_id and f.month = d.month)
+     and (d.warehouse_id, d.part_id, d.month) not in (select warehouse_id, part_id, month from fresh)
   returning 1
 ), written as (
   insert into demand (warehouse_id, part_id, month, quantity) select warehouse_id, part_id, month, quantity from fresh
@@ -71,15 +74,24 @@ with seen as materialized (${seen}), touched as materialized (
 select (select count(*)::int from written) + (select count(*)::int from recorded) as written, (select count(*)::int from removed) as removed,
        (select max(posted_at) from seen) as "postedThrough"`
 
-const COLUMNS = 'm.warehouse_id, m.part_id, m.slip_id, m.occurred_on, m.posted_at'
+const SEEN = 'select m.warehouse_id, m.part_id, m.slip_id, m.quantity, m.occurred_on, m.posted_at from movement m'
+const EVER = `'0001-01-01'::date`
 const OF_WAREHOUSE = statement<Refreshed>(
-  refresh(`select ${COLUMNS} from movement m where m.warehouse_id = $1`, `'0001-01-01'::date`)
+  refresh({
+    seen: `${SEEN} where m.warehouse_id = $1`,
+    moved: `select seen.*, ${EVER} as since from seen`,
+    since: EVER
+  })
 )
 const SINCE = statement<Refreshed>(
-  refresh(
-    `select ${COLUMNS} from movement m where m.posted_at >= $1::timestamptz`,
-    `date_trunc('month', min(${ISSUED_ON})::timestamp)::date`
-  )
+  refresh({
+    seen: `${SEEN} where m.posted_at >= $1::timestamptz`,
+    moved: `select m.warehouse_id, m.part_id, m.slip_id, m.quantity, t.since
+              from touched t
+              join movement m on m.warehouse_id = t.warehouse_id and m.part_id = t.part_id and m.occurred_on >= t.since
+             where m.occurred_on >= (select min(since) from touched)`,
+    since: `date_trunc('month', min(${ISSUED_ON})::timestamp)::date`
+  })
 )
 
 const WAREHOUSES = statement<{ id: number }>(`select id from warehouse order by id`)
