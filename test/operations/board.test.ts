@@ -95,6 +95,8 @@ describe('signing in at the job board (任务看板)', () => {
       expect([url, answer.statusCode, answer.json().code]).toEqual([url, 401, 'CredentialsRequired'])
     }
     expect((await get('/board/sign-in')).statusCode).toBe(200)
+    for (const form of [{}, { username: 'admin' }, { username: 'a', password: 'b', more: 'c' }])
+      expect((await signIn(at.app, form as never)).statusCode).toBe(400)
   })
 
   test('gives an administrator a cookie for the board alone, and leaves no refresh token behind', async () => {
@@ -179,7 +181,8 @@ describe('signing in at the job board (任务看板)', () => {
     await h.sql('update person set active = false where id = $1', [person.id])
     await h.sql(`select pg_notify('identity_changed', '')`)
     await expect.poll(async () => (await get('/board/api/queues', cookie)).statusCode).toBe(401)
-    expect((await get('/board/api/queues', 'bincard_board=forged')).json().code).toBe('TokenInvalid')
+    for (const forged of ['forged', '%E0%A4%A', 'bck_0123456789ab_x', `"${administrator.token}x"`])
+      expect((await get('/board/api/queues', `bincard_board=${forged}`)).json()).toMatchObject({ status: 401 })
   })
 
   test('an API key opens nothing', async () => {
