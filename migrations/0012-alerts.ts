@@ -100,7 +100,6 @@ create unique index alert_one_per_subject on alert (warehouse_id, kind, subject)
 create index alert_unresolved_by_kind on alert (kind, warehouse_id, about_id) where resolved_at is null;
 create index alert_newest on alert (id desc);
 create index alert_newest_unresolved on alert (id desc) where resolved_at is null;
-create index alert_to_escalate on alert (kind, coalesce(escalated_at, raised_at)) where state = 'open';
 
 -- Everything that happened to an alert. The stream goes by the ids.
 create sequence alert_event_id_seq;

@@ -29,25 +29,40 @@ async function scopeOf(ctx: Context, { warehouse: code, region }: AlertSummaryQu
   return { everywhere: false, warehouseIds: [warehouse.id], regionIds: [], regionId }
 }
 
-/** What is left of the alerts by a filter, as conditions on alert `a` in warehouse `w` under policy `p`. */
-function conditionsOf(
-  ctx: Context,
+/** Conditions on warehouse `w`: that it is in the scope. */
+function placeOf(
   { everywhere, warehouseIds, regionIds, regionId }: Scope,
-  { kind, state, mine }: Pick<AlertQuery, 'kind' | 'state' | 'mine'>,
   value: (given: unknown) => string
 ): string[] {
   return [
     ...(everywhere
       ? []
-      : [`(a.warehouse_id = any (${value(warehouseIds)}::int[]) or w.region_id = any (${value(regionIds)}::int[]))`]),
-    ...(regionId === null ? [] : [`w.region_id = ${value(regionId)}::int`]),
+      : [`(w.id = any (${value(warehouseIds)}::int[]) or w.region_id = any (${value(regionIds)}::int[]))`]),
+    ...(regionId === null ? [] : [`w.region_id = ${value(regionId)}::int`])
+  ]
+}
+
+/** Conditions on alert `a` in warehouse `w` under policy `p`. */
+function filterOf(
+  ctx: Context,
+  { kind, state, mine }: Pick<AlertQuery, 'kind' | 'state' | 'mine'>,
+  value: (given: unknown) => string
+): string[] {
+  return [
     ...(kind === undefined ? [] : [`a.kind = ${value(kind)}`]),
     ...(state === undefined ? [] : [`a.state = ${value(state)}`]),
-    // The second condition follows from the first; the index of what is not resolved needs it said.
+    // Follows from the state; the indexes of what is not resolved need it said.
     ...(state === undefined || state === 'resolved' ? [] : ['a.resolved_at is null']),
     ...(mine === true ? [isTold(...(grantArrays(ctx).map(value) as [string, string, string]))] : [])
   ]
 }
+
+const where = (conditions: readonly string[]): string =>
+  conditions.length === 0 ? '' : `where ${conditions.join(' and ')}`
+
+const IN_PLACE = `alert a
+  join warehouse w on w.id = a.warehouse_id
+  join alert_policy p on p.kind = a.kind`
 
 function listed(
   ctx: Context,
@@ -57,14 +72,22 @@ function listed(
 ) {
   const values: unknown[] = []
   const value = (given: unknown) => `$${values.push(given)}`
-  const conditions = conditionsOf(ctx, scope, filter, value)
+  const place = placeOf(scope, value)
+  const conditions = filterOf(ctx, filter, value)
   if (after !== null) conditions.push(`a.id < ${value(after)}::bigint`)
-  const text = `
+  const newest = `order by a.id desc ${limit === null ? '' : `limit ${value(limit)}`}`
+  // A page of some warehouses is the newest of the newest of each, by its own index, however many alerts others have.
+  const text =
+    place.length === 0 || limit === null
+      ? `select ${ALERT_COLUMNS} from alert a ${alertJoins} ${where([...place, ...conditions])} ${newest}`
+      : `
 select ${ALERT_COLUMNS}
-  from alert a
+  from (select a.*
+          from (select id from warehouse w ${where(place)}) seen
+         cross join lateral (select a.* from ${IN_PLACE} ${where(['a.warehouse_id = seen.id', ...conditions])} ${newest}) a
+         ${newest}) a
   ${alertJoins}
- ${conditions.length === 0 ? '' : `where ${conditions.join('\n   and ')}`}
- order by a.id desc ${limit === null ? '' : `limit ${value(limit)}`}`
+ order by a.id desc`
   return { text, values }
 }
 
@@ -151,14 +174,13 @@ type Counts = Omit<AlertSummary['items'][number], 'kind' | 'kindName' | 'kindZh'
 /** How many alerts there are in sight, by kind and state. */
 export async function readAlertSummary(ctx: Context, filter: AlertSummaryQuery): Promise<AlertSummary> {
   const values: unknown[] = []
-  const conditions = conditionsOf(ctx, await scopeOf(ctx, filter), filter, (given) => `$${values.push(given)}`)
+  const value = (given: unknown) => `$${values.push(given)}`
+  const conditions = [...placeOf(await scopeOf(ctx, filter), value), ...filterOf(ctx, filter, value)]
   const summary = statement<Counts & { kind: AlertKind }>(`
 select a.kind, count(*) filter (where a.state = 'open')::int as open, count(*) filter (where a.state = 'acknowledged')::int as acknowledged,
        count(*) filter (where a.state <> 'resolved' and a.level > 0)::int as escalated, count(*) filter (where a.state = 'resolved')::int as resolved
-  from alert a
-  join warehouse w on w.id = a.warehouse_id
-  join alert_policy p on p.kind = a.kind
- ${conditions.length === 0 ? '' : `where ${conditions.join('\n   and ')}`}
+  from ${IN_PLACE}
+ ${where(conditions)}
  group by a.kind`)
   const found = new Map((await run(ctx, summary, values)).map(({ kind, ...counts }) => [kind, counts]))
   const none: Counts = { open: 0, acknowledged: 0, escalated: 0, resolved: 0 }

@@ -8,14 +8,16 @@ import { lockAlerts } from './reconcile.ts'
 // escalated; or at once, if nobody holds any duty that it was addressed to. It goes up by one rung a run, so a second run at the same
 // moment changes nothing but where rungs are empty.
 const ESCALATE = statement<{ kind: string; escalated: number }>(`
-with due as (
-  select a.warehouse_id, a.id
-    from alert a
-    join alert_policy p on p.kind = a.kind and p.enabled
+with rung as materialized (
+  select a.*, p.escalate_after_hours as hours, exists (select from duty_holder h where ${holds('h', '$2::date')}) as is_held
+    from (select distinct warehouse_id, kind, level, duty from alert where state = 'open') a
+    join alert_policy p on p.kind = a.kind and p.enabled and a.level + 1 < jsonb_array_length(p.ladder)
     join warehouse w on w.id = a.warehouse_id
-   where a.state = 'open' and a.level + 1 < jsonb_array_length(p.ladder)
-     and (coalesce(a.escalated_at, a.raised_at) + make_interval(hours => p.escalate_after_hours) <= $1::timestamptz
-          or not exists (select from duty_holder h where ${holds('h', '$2::date')}))
+), due as (
+  select a.warehouse_id, a.id
+    from rung
+    join alert a on a.warehouse_id = rung.warehouse_id and a.kind = rung.kind and a.level = rung.level and a.duty is not distinct from rung.duty
+   where a.state = 'open' and (not rung.is_held or coalesce(a.escalated_at, a.raised_at) + make_interval(hours => rung.hours) <= $1::timestamptz)
 ), escalated as (
   update alert a set level = level + 1, escalated_at = $1, updated_at = $1
     from due where a.warehouse_id = due.warehouse_id and a.id = due.id
