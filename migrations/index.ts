@@ -12,6 +12,7 @@ import { Reorder } from './0010-reorder.ts'
 import { ProposalsAndPlans } from './0011-proposals-and-plans.ts'
 import { Alerts } from './0012-alerts.ts'
 import { Webhooks } from './0013-webhooks.ts'
+import { Mail } from './0014-mail.ts'
 
 /** Every migration in the order it is applied. Append only. */
 export const migrations: MigrationObject[] = [
@@ -27,5 +28,6 @@ export const migrations: MigrationObject[] = [
   { name: '0010-reorder', class: Reorder },
   { name: '0011-proposals-and-plans', class: ProposalsAndPlans },
   { name: '0012-alerts', class: Alerts },
-  { name: '0013-webhooks', class: Webhooks }
+  { name: '0013-webhooks', class: Webhooks },
+  { name: '0014-mail', class: Mail }
 ]

@@ -1,10 +1,7 @@
-import {
-  escalateUnacknowledged,
-  sweepAlertsNightly,
-  turnOfDay,
-  watchLateSignatures
-} from './alerts/alerts.jobs.ts'
+import { escalateUnacknowledged, sweepAlertsNightly, turnOfDay, watchLateSignatures } from './alerts/alerts.jobs.ts'
 import { followEvents } from './alerts/follow-events.ts'
+import { mailAlerts } from './alerts/mail-alerts.ts'
+import { purgeMailsNightly, sendMailsDue, writeDigestsDaily } from './alerts/mails.jobs.ts'
 import { purgeExpiredRefreshTokens } from './identity/identity.jobs.ts'
 import { prepareMovementMonths, verifyLedgerNightly } from './ledger/ledger.jobs.ts'
 import type { Consumer } from './platform/outbox.ts'
@@ -27,6 +24,9 @@ export const jobs: Job[] = [
   resumeClosings,
   computeReorderLevels,
   proposeReordersNightly,
+  sendMailsDue,
+  writeDigestsDaily,
+  purgeMailsNightly,
   deliverWebhooks,
   sweepWebhooks,
   purgeWebhooks,
@@ -37,4 +37,4 @@ export const jobs: Job[] = [
 ]
 
 /** Everything that draws consequences of events, by room. */
-export const consumers: Consumer[] = [startClosings, proposeAfterPosting, tellWebhooks, followEvents]
+export const consumers: Consumer[] = [startClosings, proposeAfterPosting, tellWebhooks, followEvents, mailAlerts]

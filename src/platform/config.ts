@@ -73,6 +73,24 @@ const Settings = Type.Object({
   SAMPLE_PASSWORD: Type.Optional(
     Type.String({ minLength: 8, description: 'the password of the sample accounts, at least 8 characters' })
   ),
+  SMTP_URL: Type.Optional(
+    Type.String({
+      pattern: '^smtps?://',
+      description: 'an smtp:// or smtps:// URL, with user and password if need be; without it no e-mail is sent'
+    })
+  ),
+  MAIL_FROM: Type.Optional(
+    Type.String({
+      pattern: '^[^\\r\\n]*[^@\\s<]+@[^@\\s>]+>?$',
+      description: 'whom e-mails come from, such as bincard <bincard@example.com>'
+    })
+  ),
+  PUBLIC_URL: Type.Optional(
+    Type.String({
+      pattern: '^https?://[^?#]*[^?#/]$',
+      description: 'where people reach the service, such as https://bincard.example.com, for links in e-mails; no slash at the end'
+    })
+  ),
   WEBHOOK_ALLOWED_NETWORKS: Type.String({
     default: '',
     pattern: '^([0-9A-Fa-f.:]+/[0-9]{1,3}(,[0-9A-Fa-f.:]+/[0-9]{1,3})*)?$',
@@ -137,6 +155,8 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
       `WEBHOOK_ALLOWED_NETWORKS is "${networks}"; it must be ${accepted['WEBHOOK_ALLOWED_NETWORKS']?.description}`
     )
   }
+  if (checked.SMTP_URL !== undefined && checked.MAIL_FROM === undefined && !faults.has('MAIL_FROM'))
+    faults.set('MAIL_FROM', `SMTP_URL is set but MAIL_FROM is not; it must be ${accepted['MAIL_FROM']?.description}`)
   if (checked.DATABASE_URL !== undefined && checked.JWT_SECRET === undefined && checked.OIDC_ISSUER === undefined) {
     faults.set(
       'JWT_SECRET',

@@ -66,6 +66,7 @@ const SQL_ONLY: Record<string, string> = {
   reorder_policy: REORDER,
   reorder_level: REORDER,
   expected_receipt: HOT,
+  mail: ALERTS,
   webhook_endpoint: WEBHOOKS,
   webhook_message: WEBHOOKS,
   webhook_delivery: WEBHOOKS,
