@@ -181,26 +181,39 @@ const TYPES: Record<keyof LevelRow, string> = {
 const GIVEN = Object.keys(TYPES) as (keyof LevelRow)[]
 const STORED = GIVEN.filter((column) => column !== 'was')
 
+const GIVEN_ROWS = `
+with given as materialized (
+  select * from unnest(${GIVEN.map((column, place) => `$${place + 3}::${TYPES[column]}[]`).join(', ')}) as e (${GIVEN.join(', ')})
+)`
+const WRITTEN = [...STORED, 'series_until', 'computed_at']
+const ROWS = `insert into reorder_level (${WRITTEN.join(', ')}) select ${STORED.join(', ')}, $1::date, $2::timestamptz from given`
+const setTo = (value: (column: string) => string): string =>
+  WRITTEN.slice(2)
+    .map((column) => `${column} = ${value(column)}`)
+    .join(', ')
+
 // What was computed from inputs that somebody has changed since is dropped: the level is no longer the one that was read. Whoever changed
 // them computed it anew in the same transaction.
 const WRITE = statement<{ written: number }>(`
-with given as materialized (
-  select * from unnest(${GIVEN.map((column, place) => `$${place + 3}::${TYPES[column]}[]`).join(', ')}) as e (${GIVEN.join(', ')})
+${GIVEN_ROWS}, dated as (
+  select given.*, $1::date as series_until, $2::timestamptz as computed_at from given
 ), updated as (
-  update reorder_level l
-     set ${STORED.slice(2)
-       .map((column) => `${column} = given.${column}`)
-       .join(', ')}, series_until = $1::date, computed_at = $2::timestamptz
-    from given
-   where l.warehouse_id = given.warehouse_id and l.part_id = given.part_id and l.digest is not distinct from given.was
+  update reorder_level l set ${setTo((column) => `dated.${column}`)}
+    from dated
+   where l.warehouse_id = dated.warehouse_id and l.part_id = dated.part_id and l.digest is not distinct from dated.was
   returning 1
 ), inserted as (
-  insert into reorder_level (${STORED.join(', ')}, series_until, computed_at)
-  select ${STORED.join(', ')}, $1::date, $2::timestamptz from given where was is null
+  ${ROWS} where was is null
   on conflict (warehouse_id, part_id) do nothing
   returning 1
 )
 select (select count(*)::int from updated) + (select count(*)::int from inserted) as written`)
+
+// Over whatever the night wrote meanwhile, which had not seen what was changed here.
+const WRITE_OVER = statement<never>(`
+${GIVEN_ROWS}
+${ROWS}
+on conflict (warehouse_id, part_id) do update set ${setTo((column) => `excluded.${column}`)}`)
 
 /** The months of a position as `levelOf` takes them, oldest first. From one month’s first day to another’s there are whole months, give or take two days. */
 export function seriesOf({ months, demand }: Pick<PositionInputs, 'months' | 'demand'>): number[] {
@@ -268,9 +281,14 @@ function rowsComputed(ctx: Context, read: readonly PositionInputs[], level: type
   })
 }
 
+const valuesOf = (ctx: Context, rows: readonly LevelRow[]): unknown[] => [
+  `${ctx.clock.today().slice(0, 7)}-01`,
+  ctx.clock.now().toString(),
+  ...GIVEN.map((column) => rows.map((row) => row[column]))
+]
+
 async function write(ctx: Context, rows: readonly LevelRow[]): Promise<number> {
-  const columns = GIVEN.map((column) => rows.map((row) => row[column]))
-  const [done] = await run(ctx, WRITE, [`${ctx.clock.today().slice(0, 7)}-01`, ctx.clock.now().toString(), ...columns])
+  const [done] = await run(ctx, WRITE, valuesOf(ctx, rows))
   return done?.written ?? 0
 }
 
@@ -288,10 +306,8 @@ export async function computeLevel(
   { warehouseId, partId }: { warehouseId: number; partId: number }
 ): Promise<void> {
   const read = await run(ctx, OF_POSITION, inputsOf(ctx, [warehouseId], { partIds: [partId] }))
-  await write(
-    ctx,
-    read.map((position) => rowOf(position))
-  )
+  const rows = read.map((position) => rowOf(position))
+  await run(ctx, WRITE_OVER, valuesOf(ctx, rows))
 }
 
 const SIZES = statement<{ id: number; balances: number }>(`
