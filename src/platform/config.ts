@@ -88,7 +88,8 @@ const Settings = Type.Object({
   PUBLIC_URL: Type.Optional(
     Type.String({
       pattern: '^https?://[^?#]*[^?#/]$',
-      description: 'where people reach the service, such as https://bincard.example.com, for links in e-mails; no slash at the end'
+      description:
+        'where people reach the service, such as https://bincard.example.com, for links in e-mails; no slash at the end'
     })
   ),
   WEBHOOK_ALLOWED_NETWORKS: Type.String({
@@ -155,7 +156,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
       `WEBHOOK_ALLOWED_NETWORKS is "${networks}"; it must be ${accepted['WEBHOOK_ALLOWED_NETWORKS']?.description}`
     )
   }
-  if (checked.SMTP_URL !== undefined && checked.MAIL_FROM === undefined && !faults.has('MAIL_FROM'))
+  if (checked.SMTP_URL !== undefined && checked.MAIL_FROM === undefined && !faults.has('SMTP_URL'))
     faults.set('MAIL_FROM', `SMTP_URL is set but MAIL_FROM is not; it must be ${accepted['MAIL_FROM']?.description}`)
   if (checked.DATABASE_URL !== undefined && checked.JWT_SECRET === undefined && checked.OIDC_ISSUER === undefined) {
     faults.set(

@@ -28,6 +28,7 @@ test('with nothing set the service runs on the embedded database, port 3000, Sha
     ACCESS_TOKEN_MINUTES: 60,
     REFRESH_TOKEN_DAYS: 30,
     TRUST_PROXY: false,
+    WEBHOOK_ALLOWED_NETWORKS: '',
     RATE_LIMIT_PER_MINUTE: 0,
     LOGIN_ATTEMPTS_PER_MINUTE: 10
   })
@@ -74,6 +75,21 @@ test.for([
     'SAMPLE_PASSWORD is not usable; it must be the password of the sample accounts, at least 8 characters'
   ],
   [
+    'WEBHOOK_ALLOWED_NETWORKS',
+    '10.0.0.0/33',
+    'WEBHOOK_ALLOWED_NETWORKS is "10.0.0.0/33"; it must be networks such as 10.20.0.0/16,fd00:1::/64 (CIDR, separated by commas) to which webhooks may go although they are private'
+  ],
+  [
+    'SMTP_URL',
+    'smtp.example.com',
+    'SMTP_URL is not usable; it must be an smtp:// or smtps:// URL, with user and password if need be; without it no e-mail is sent'
+  ],
+  [
+    'MAIL_FROM',
+    'bincard',
+    'MAIL_FROM is "bincard"; it must be whom e-mails come from, such as bincard <bincard@example.com>'
+  ],
+  [
     'TRUST_PROXY',
     'maybe',
     'TRUST_PROXY is "maybe"; it must be true (behind a reverse proxy that sets X-Forwarded-For) or false'
@@ -105,4 +121,11 @@ test('a configured database without a secret or an issuer is refused', () => {
   )
   expect(complaint({ DATABASE_URL: 'postgres://db/bincard', JWT_SECRET: SECRET })).toBe('accepted')
   expect(complaint({ DATABASE_URL: 'postgres://db/bincard', OIDC_ISSUER: 'https://id.example.com' })).toBe('accepted')
+})
+
+test('a mail server without a sender is refused', () => {
+  expect(complaint({ SMTP_URL: 'smtp://mail.example.com' })).toContain('SMTP_URL is set but MAIL_FROM is not')
+  expect(readConfig({ SMTP_URL: 'smtp://mail.example.com', MAIL_FROM: 'bincard@example.com' })).toMatchObject({
+    MAIL_FROM: 'bincard@example.com'
+  })
 })
