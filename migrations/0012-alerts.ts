@@ -6,6 +6,7 @@ export class Alerts extends Migration {
     this.addSql(POLICIES)
     this.addSql(ALERTS)
     this.addSql(FINDINGS)
+    this.addSql(ON_ORDER)
   }
 }
 
@@ -141,4 +142,19 @@ create table ledger_finding (
   found_at timestamptz not null
 );
 create index ledger_finding_by_check on ledger_finding (warehouse_id, check_name);
+`
+
+const ON_ORDER = `
+-- What is put on order or taken off changes where a position stands, whoever does it: no verb can forget to say so.
+create function expected_receipt_publish() returns trigger language plpgsql as $$
+begin
+  insert into outbox (subject, event, warehouse_id, payload, occurred_at)
+  select 'positions:' || warehouse_id, 'reorder-position.changed', warehouse_id, jsonb_build_object('parts', jsonb_agg(distinct part_id)), max(coalesce(ended_at, opened_at))
+    from written group by warehouse_id order by warehouse_id;
+  return null;
+end $$;
+create trigger expected_receipt_is_published after insert on expected_receipt
+  referencing new table as written for each statement execute function expected_receipt_publish();
+create trigger expected_receipt_change_is_published after update on expected_receipt
+  referencing new table as written for each statement execute function expected_receipt_publish();
 `

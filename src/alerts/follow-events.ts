@@ -13,6 +13,9 @@ const COUNTS = ['opened', 'submitted', 'refused', 'approved', 'reported', 'cance
   (event) => `document.${event}`
 )
 
+/** Something is on order or no longer, or a level was set: the parts of a warehouse. */
+const POSITIONS = ['reorder-position.changed']
+
 const PARTS_MOVED = statement<{ warehouseId: number; id: string }>(`
 select distinct l.warehouse_id as "warehouseId", l.part_id::text as id
   from unnest($1::int[], $2::bigint[]) as d (warehouse_id, id)
@@ -33,6 +36,7 @@ select distinct c.warehouse_id as "warehouseId"
 export const followEvents = defineConsumer({
   name: 'alerts.follow-events',
   events: [
+    ...POSITIONS,
     ...MOVES,
     ...SETTLES,
     ...COUNTS,
@@ -46,10 +50,10 @@ export const followEvents = defineConsumer({
     await lockAlerts(ctx)
 
     const moved = documentsOf(of(MOVES))
-    if (moved.length > 0) {
-      await reconcileThese(ctx, ['reorder-point'], await run(ctx, PARTS_MOVED, arraysOf(moved)))
-      await reconcileThese(ctx, ['lot-aging-soon', 'lot-aged'], await run(ctx, LOTS_MOVED, arraysOf(moved)))
-    }
+    const parts = moved.length === 0 ? [] : await run(ctx, PARTS_MOVED, arraysOf(moved))
+    await reconcileThese(ctx, ['reorder-point'], [...parts, ...positionsOf(of(POSITIONS))])
+    const lots = moved.length === 0 ? [] : await run(ctx, LOTS_MOVED, arraysOf(moved))
+    await reconcileThese(ctx, ['lot-aging-soon', 'lot-aged'], lots)
     await reconcileThese(ctx, ['late-signature'], documentsOf(of(SETTLES)))
     const documents = documentsOf(of(COUNTS))
     const counted = documents.length === 0 ? [] : await run(ctx, COUNTED, arraysOf(documents))
@@ -74,6 +78,11 @@ interface Named {
 const documentsOf = (events: readonly OutboxEvent[]): { warehouseId: number; id: string }[] =>
   events.flatMap(({ warehouseId, payload }) =>
     warehouseId === null ? [] : [{ warehouseId, id: String(payload['document']) }]
+  )
+
+const positionsOf = (events: readonly OutboxEvent[]): { warehouseId: number; id: string }[] =>
+  events.flatMap(({ warehouseId, payload }) =>
+    warehouseId === null ? [] : (payload['parts'] as number[]).map((part) => ({ warehouseId, id: String(part) }))
   )
 
 const arraysOf = (named: readonly { warehouseId: number; id: string }[]) => [

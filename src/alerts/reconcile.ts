@@ -19,7 +19,7 @@ const LOCK = statement<never>(`lock table alert_policy in share row exclusive mo
 /** Called by everything that writes alerts, before it looks. Held until the transaction ends. */
 export const lockAlerts = (ctx: Context): Promise<never[]> => run(ctx, LOCK, [])
 
-/** Only of these: by warehouse, or by the parts, lots or slips of `ids`, of the warehouses at the same places. */
+/** Only of these: warehouses, or the parts, lots or slips of `ids` in the warehouses at the same places, as the rule is about. */
 export interface Asked {
   warehouseIds: readonly number[]
   ids?: readonly string[]
@@ -31,14 +31,14 @@ export interface Reconciled {
   resolved: number
 }
 
-const CAUSES = ({ causes, kind }: AlertRule, isSome: boolean): string => `
+const CAUSES = ({ causes, kind, about }: AlertRule, isSome: boolean): string => `
 given (today, at, zone) as (select $1::date, $2::timestamptz, $3::text),
 ${isSome ? 'asked (warehouse_id, about_id) as materialized (select distinct * from unnest($4::int[], $5::bigint[])),' : ''}
 cause as materialized (
   select * from (${causes(isSome)}) cause where (select enabled from alert_policy where kind = '${kind}')
 ), held as materialized (
   select a.warehouse_id, a.id, a.subject, a.details
-    from ${isSome ? 'asked join alert a on a.warehouse_id = asked.warehouse_id and (asked.about_id is null or a.about_id = asked.about_id)' : 'alert a'}
+    from ${isSome ? `asked join alert a on a.warehouse_id = asked.warehouse_id ${about === 'warehouse' ? '' : 'and a.about_id = asked.about_id'}` : 'alert a'}
    where a.kind = '${kind}' and a.resolved_at is null
 )`
 
@@ -109,6 +109,9 @@ const given = (ctx: Context) => [ctx.clock.today(), ctx.clock.now().toString(), 
  * @param asked only those; all of every warehouse if left away
  */
 export async function reconcile(ctx: Context, kind: AlertKind, asked?: Asked): Promise<Reconciled> {
+  const isByWarehouse = ALERT_RULES[kind].about === 'warehouse'
+  if (asked !== undefined && isByWarehouse !== (asked.ids === undefined))
+    throw new Error(`alerts of kind ${kind} are asked for by ${ALERT_RULES[kind].about}`)
   const values =
     asked === undefined
       ? []

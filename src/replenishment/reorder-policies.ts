@@ -12,6 +12,7 @@ import { run, statement } from '../platform/database.ts'
 import { decimal, normalQuantity, thousandths } from '../platform/decimal.ts'
 import { notFound, Refusal } from '../platform/errors.ts'
 import { requireOpen, warehouseByCode, type Warehouse } from '../warehouses/directory.ts'
+import { publish } from '../platform/outbox.ts'
 import { computeLevel } from './compute-levels.ts'
 import type { ReorderPolicyQuery, ReorderPolicyView, SetReorderPolicyBody } from './reorder.schemas.ts'
 import { requireLeadTime, requireServiceLevel } from './service-targets.ts'
@@ -43,6 +44,19 @@ select ${COLUMNS} ${JOINS}
 const PAGE = statement<ReorderPolicyView>(LIST)
 
 const viewOf = (row: ReorderPolicyView): ReorderPolicyView => ({ ...row, setAt: instant(row.setAt) })
+
+/** Computes the level of a position anew, and says that it may stand elsewhere now. */
+async function levelAnew(ctx: Context, warehouseId: number, partId: number): Promise<void> {
+  await computeLevel(ctx, { warehouseId, partId })
+  await publish(ctx, [
+    {
+      subject: `positions:${warehouseId}`,
+      event: 'reorder-position.changed',
+      warehouseId,
+      payload: { parts: [partId] }
+    }
+  ])
+}
 
 interface ReplaceablePart {
   id: number
@@ -102,7 +116,7 @@ export async function setReorderPolicy(
       ctx.actor.personId,
       ctx.clock.now().toString()
     ])
-    await computeLevel(inner, { warehouseId: warehouse.id, partId: part.id })
+    await levelAnew(inner, warehouse.id, part.id)
     await recordAudit(inner, 'reorder-policy.set', `reorder-policy:${code}/${number}`, policy)
     return readPolicy(inner, warehouse, { id: part.id, number })
   })
@@ -232,7 +246,7 @@ export async function withdrawReorderPolicy(
     const withdrawn = await readPolicy(inner, warehouse, { id: part.id, number })
     if ((await run(inner, WITHDRAW, [warehouse.id, part.id])).length === 0)
       throw notFound('reorder policy', `${code}/${number}`)
-    await computeLevel(inner, { warehouseId: warehouse.id, partId: part.id })
+    await levelAnew(inner, warehouse.id, part.id)
     await recordAudit(inner, 'reorder-policy.withdrawn', `reorder-policy:${code}/${number}`, {
       reason,
       policy: withdrawn

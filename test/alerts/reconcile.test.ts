@@ -5,7 +5,7 @@ import { followEvents } from '../../src/alerts/follow-events.ts'
 import { sweepAlerts } from '../../src/alerts/reconcile.ts'
 import { systemActor } from '../../src/identity/directory.ts'
 import { verifyLedgerNightly } from '../../src/ledger/ledger.jobs.ts'
-import { openCounter, SIGNERS, type Counter } from '../support/counter.ts'
+import { callerFor, openCounter, SIGNERS, type Counter } from '../support/counter.ts'
 import { openCounting } from '../support/counting.ts'
 import { DEFAULT_TIME, openHarness, type Harness } from '../support/harness.ts'
 import { kernel } from '../support/kernel.ts'
@@ -87,6 +87,8 @@ describe('reorder point (R-ORD-2, R-ALR-1)', () => {
     await h.sql(`update expected_receipt set ended_at = now(), ended_because = 'cancelled' where warehouse_id = $1`, [
       shop.warehouseId
     ])
+    await told()
+    expect(await alertsOf(h, shop.warehouseId)).toMatchObject([{ state: 'open', details: { available: '2' } }])
     await brought('own', 'nonconforming')
     await told()
     expect(await alertsOf(h, shop.warehouseId)).toMatchObject([{ state: 'open', details: { available: '2' } }])
@@ -94,6 +96,18 @@ describe('reorder point (R-ORD-2, R-ALR-1)', () => {
     await brought('consigned', 'qualified')
     await told()
     expect(await alertsOf(h, shop.warehouseId)).toMatchObject([{ state: 'resolved' }])
+  })
+
+  test('a policy that is set is looked at within seconds', async () => {
+    const { shop, part } = await stockedShop()
+    const controller = callerFor(h, await h.make.person({ grants: [{ duty: 'stock-controller' }] }))
+    const path = `/v1/reorder/policies/${shop.warehouse}/parts/${part.number}`
+    const fixed = { kind: 'fixed', minimum: '15', maximum: '20', reason: '检修季备货', expiresOn: '2027-03-31' }
+    expect((await controller.put(path, fixed)).status).toBeLessThan(300)
+    await told()
+    expect(await alertsOf(h, shop.warehouseId)).toMatchObject([
+      { state: 'open', details: { available: '10', reorderPoint: '15', orderUpTo: '20' } }
+    ])
   })
 
   test('new levels are looked at everywhere', async () => {
