@@ -36,6 +36,7 @@ create table webhook_endpoint (
 ) with (fillfactor = 70);
 create index webhook_endpoint_by_warehouse on webhook_endpoint (warehouse_id) where warehouse_id is not null;
 create index webhook_endpoint_by_region on webhook_endpoint (region_id) where region_id is not null;
+create index webhook_endpoint_everywhere on webhook_endpoint (id) where warehouse_id is null and region_id is null;
 
 -- One per event that some endpoint wants; its body is the same for each of them and at every attempt.
 create table webhook_message (
@@ -67,7 +68,7 @@ create table webhook_delivery (
   constraint webhook_delivery_pkey primary key (endpoint_id, message_id),
   constraint webhook_delivery_state_known check (state in ('waiting', 'delivered', 'dead')),
   constraint webhook_delivery_settled_says_when check ((state = 'waiting') = (settled_at is null))
-) with (fillfactor = 80);
+) with (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02);
 create index webhook_delivery_waiting on webhook_delivery (endpoint_id, message_id) include (next_attempt_at, subject) where state = 'waiting';
 create index webhook_delivery_due on webhook_delivery (endpoint_id, next_attempt_at) where state = 'waiting';
 create index webhook_delivery_in_order on webhook_delivery (endpoint_id, subject, message_id) where state = 'waiting';

@@ -26,31 +26,44 @@ select e.outbox_id::text as "outboxId", s.number as slip, s.kind, s.state, w.cod
   join warehouse w on w.id = s.warehouse_id
   join person on person.id = e.person_id`)
 
+/** Whether an endpoint `e` wants a message `m` by its type. */
+const WANTS_TYPE = `(e.events is null or m.type = any (e.events))`
 /** Whether an endpoint `e` wants a message `m` that happened in a warehouse of region `w`. */
-export const WANTS = `(e.events is null or m.type = any (e.events))
+export const WANTS = `${WANTS_TYPE}
    and ((e.warehouse_id is null and e.region_id is null) or e.warehouse_id = m.warehouse_id or e.region_id = w.region_id)`
 
 // One message per event that somebody wants, be the endpoint switched off: it can be replayed then. One delivery per endpoint that is
-// on. The unique keys make a second handling of the same events write nothing: only messages that are new are delivered.
+// on. The unique keys make a second handling of the same events write nothing: only messages that are new are delivered. The endpoints
+// of a warehouse, of its region and of everywhere are found by an index each, however many other warehouses have theirs.
 const FAN_OUT = statement<{ endpoint: string }>(`
 with m as materialized (
   select m.*, w.region_id
     from unnest($1::bigint[], $2::text[], $3::text[], $4::int[], $5::timestamptz[], $6::text[]) with ordinality
          as m (outbox_id, type, subject, warehouse_id, occurred_at, body, place)
     left join warehouse w on w.id = m.warehouse_id
+), wanted as materialized (
+  select m.place, e.id, e.active
+    from m
+   cross join lateral (
+     select e.id, e.active from webhook_endpoint e where e.warehouse_id = m.warehouse_id and ${WANTS_TYPE}
+      union all
+     select e.id, e.active from webhook_endpoint e where e.region_id = m.region_id and ${WANTS_TYPE}
+      union all
+     select e.id, e.active from webhook_endpoint e where e.warehouse_id is null and e.region_id is null and ${WANTS_TYPE}
+   ) e
 ), written as (
   insert into webhook_message (outbox_id, type, subject, warehouse_id, occurred_at, body)
-  select m.outbox_id, m.type, m.subject, m.warehouse_id, m.occurred_at, m.body from m
-   where exists (select 1 from webhook_endpoint e cross join lateral (select m.region_id) w where ${WANTS})
-   order by m.place
+  select outbox_id, type, subject, warehouse_id, occurred_at, body from m
+   where place in (select place from wanted)
+   order by place
   on conflict (outbox_id) do nothing
-  returning id, type, subject, warehouse_id
+  returning id, outbox_id, subject
 ), delivered as (
   insert into webhook_delivery (endpoint_id, message_id, subject, next_attempt_at)
-  select e.id, m.id, m.subject, $7
-    from written m
-    left join warehouse w on w.id = m.warehouse_id
-    join webhook_endpoint e on e.active and ${WANTS}
+  select wanted.id, written.id, written.subject, $7
+    from written
+    join m on m.outbox_id = written.outbox_id
+    join wanted on wanted.place = m.place and wanted.active
   on conflict do nothing
   returning endpoint_id
 )
