@@ -135,7 +135,8 @@ export interface Evidence {
   } | null
 }
 
-const LISTED = 50
+/** Warehouses named in the evidence: those taken from, and so many of the others. */
+const LISTED = 30
 const UNIT = 1000n
 
 const text = (quantity: bigint): string => decimal(quantity, 3)
@@ -158,32 +159,47 @@ interface Offer {
   option: Option
 }
 
+/** What may be taken for one part, oldest lots first: of each region, and of all. */
+interface Offers {
+  byRegion: Map<number, { stocks: Stock[]; offers: Offer[] }>
+  everywhere: { stocks: Stock[]; offers: Offer[] }
+}
+
 /** What is to be moved and ordered; the same need is met once, and no stock is given twice. */
 export function searchNetwork(search: Search): FoundProposal[] {
-  const offers = new Map<number, Offer[]>()
-  const offersFor = (partId: number): Offer[] => {
-    const known = offers.get(partId)
-    if (known !== undefined) return known
-    const found = search
-      .optionsOf(partId)
-      .flatMap((option) =>
-        search.stocks
-          .filter((stock) => stock.partId === option.partId)
-          .flatMap((stock) => stock.lots.map((lot) => ({ stock, lot, option })))
-      )
-      .toSorted(
-        (a, b) =>
-          compare(a.lot.receivedOn, b.lot.receivedOn) ||
-          a.option.steps - b.option.steps ||
-          compare(a.stock.warehouse, b.stock.warehouse)
-      )
-    offers.set(partId, found)
+  const stocks = Map.groupBy(search.stocks, ({ partId }) => partId)
+  const offers = new Map<number, Offers>()
+  const offersFor = (partId: number): Offers => {
+    let found = offers.get(partId)
+    if (found === undefined) offers.set(partId, (found = offersOf(search.optionsOf(partId), stocks)))
     return found
   }
   return search.needs
     .toSorted((a, b) => byUrgency(a, b) || compare(a.warehouse, b.warehouse) || compare(a.part, b.part))
     .flatMap((need) => proposalsFor(need, offersFor(need.partId), search))
 }
+
+function offersOf(options: readonly Option[], stocks: ReadonlyMap<number, Stock[]>): Offers {
+  const all = options
+    .flatMap((option) =>
+      (stocks.get(option.partId) ?? []).flatMap((stock) => stock.lots.map((lot): Offer => ({ stock, lot, option })))
+    )
+    .toSorted(
+      (a, b) =>
+        compare(a.lot.receivedOn, b.lot.receivedOn) ||
+        a.option.steps - b.option.steps ||
+        compare(a.stock.warehouse, b.stock.warehouse)
+    )
+  const withStocks = (of: Offer[]) => ({ offers: of, stocks: [...new Set(of.map(({ stock }) => stock))] })
+  return {
+    everywhere: withStocks(all),
+    byRegion: new Map(
+      [...Map.groupBy(all, ({ stock }) => stock.regionId)].map(([region, some]) => [region, withStocks(some)])
+    )
+  }
+}
+
+const isUsedUp = ({ lot, stock }: Offer): boolean => lot.left <= 0n || stock.left <= 0n
 
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
 
@@ -193,7 +209,7 @@ function byUrgency(a: Need, b: Need): number {
   return difference < 0n ? -1 : difference > 0n ? 1 : 0
 }
 
-function proposalsFor(need: Need, offers: readonly Offer[], search: Search): FoundProposal[] {
+function proposalsFor(need: Need, offers: Offers, search: Search): FoundProposal[] {
   const wanted = need.orderUpTo - need.available - need.onOrder
   let remaining = wanted
   const substitutesHere: Evidence['substitutesHere'] = []
@@ -215,21 +231,26 @@ function proposalsFor(need: Need, offers: readonly Offer[], search: Search): Fou
   if (remaining <= 0n) return []
 
   const taken = new Map<Stock, bigint>()
-  const spareBefore = new Map<Stock, bigint>()
-  for (const isSameRegion of [true, false]) {
-    for (const { stock, lot, option } of offers) {
-      if ((stock.regionId === need.regionId) !== isSameRegion || stock.warehouseId === need.warehouseId) continue
-      if (!spareBefore.has(stock)) spareBefore.set(stock, stock.left)
-      if (remaining === 0n || lot.left <= 0n || stock.left <= 0n || need.notFrom.includes(stock.warehouseId)) continue
-      const take = least(inOption(remaining, option), least(lot.left, stock.left))
-      const stands = least(remaining, ofOption(take, option))
-      // Less than one of it would help nobody.
-      if (stands <= 0n) continue
-      remaining -= stands
-      lot.left -= take
-      stock.left -= take
-      taken.set(stock, (taken.get(stock) ?? 0n) + take)
+  const sameRegion = offers.byRegion.get(need.regionId)
+  for (const from of sameRegion === undefined ? [offers.everywhere] : [sameRegion, offers.everywhere]) {
+    let usedUp = 0
+    for (const offer of from.offers) {
+      if (remaining === 0n) break
+      const { stock, lot, option } = offer
+      if (isUsedUp(offer)) usedUp++
+      else if (stock.warehouseId !== need.warehouseId && !need.notFrom.includes(stock.warehouseId)) {
+        const take = least(inOption(remaining, option), least(lot.left, stock.left))
+        const stands = least(remaining, ofOption(take, option))
+        // Less than one of it would help nobody.
+        if (stands <= 0n) continue
+        remaining -= stands
+        lot.left -= take
+        stock.left -= take
+        taken.set(stock, (taken.get(stock) ?? 0n) + take)
+      }
     }
+    // The next need does not look at what is used up again.
+    if (usedUp * 2 > from.offers.length) from.offers = from.offers.filter((offer) => !isUsedUp(offer))
   }
 
   const order = search.orderOf(need.partId)
@@ -237,23 +258,7 @@ function proposalsFor(need: Need, offers: readonly Offer[], search: Search): Fou
   const shortfall = remaining === 0n ? 0n : inOption(remaining, order)
   const toOrder = shortfall === 0n || terms.packSize === null ? shortfall : upTo(shortfall, terms.packSize)
   const supplier = supplierOf(terms)
-  const asked = [...spareBefore.keys()]
-    .toSorted((a, b) => Number(taken.has(b)) - Number(taken.has(a)))
-    .slice(0, LISTED)
-    .map((stock): Evidence['asked'][number] => ({
-      warehouse: stock.warehouse,
-      region: stock.region,
-      sameRegion: stock.regionId === need.regionId,
-      part: stock.part,
-      oldestReceivedOn: stock.lots[0]?.receivedOn ?? '',
-      aged: text(stock.aged),
-      available: text(stock.available),
-      ownNeed: text(stock.ownNeed),
-      promised: text(stock.promised),
-      spare: text(spareBefore.get(stock) ?? 0n),
-      taken: text(taken.get(stock) ?? 0n),
-      outcome: outcomeOf(stock, need, { taken, spare: spareBefore.get(stock) ?? 0n })
-    }))
+  const asked = askedOf(need, offers, taken)
   const evidence: Evidence = {
     searchedOn: search.searchedOn,
     holdingMonths: search.holdingMonths,
@@ -263,7 +268,10 @@ function proposalsFor(need: Need, offers: readonly Offer[], search: Search): Fou
     toOrder: text(toOrder),
     substitutesHere,
     asked,
-    notListed: spareBefore.size - asked.length,
+    notListed:
+      offers.everywhere.stocks.length -
+      asked.length -
+      offers.everywhere.stocks.filter(({ warehouseId }) => warehouseId === need.warehouseId).length,
     othersHolding: search.othersHolding(need.partId),
     packSize: toOrder === 0n || terms.packSize === null ? null : text(terms.packSize),
     supplier:
@@ -299,8 +307,37 @@ function proposalsFor(need: Need, offers: readonly Offer[], search: Search): Fou
   ]
 }
 
-function outcomeOf(stock: Stock, need: Need, { taken, spare }: { taken: Map<Stock, bigint>; spare: bigint }): Outcome {
-  if (taken.has(stock)) return 'taken'
+/** Those taken from, then others of the same region, then others. */
+function askedOf(need: Need, offers: Offers, taken: ReadonlyMap<Stock, bigint>): Evidence['asked'] {
+  const listed = new Set(taken.keys())
+  for (const { stocks } of [offers.byRegion.get(need.regionId) ?? { stocks: [] }, offers.everywhere]) {
+    for (const stock of stocks) {
+      if (listed.size >= Math.max(LISTED, taken.size)) break
+      if (stock.warehouseId !== need.warehouseId) listed.add(stock)
+    }
+  }
+  return [...listed].map((stock) => {
+    const given = taken.get(stock) ?? 0n
+    const spare = stock.left + given
+    return {
+      warehouse: stock.warehouse,
+      region: stock.region,
+      sameRegion: stock.regionId === need.regionId,
+      part: stock.part,
+      oldestReceivedOn: stock.lots[0]?.receivedOn ?? '',
+      aged: text(stock.aged),
+      available: text(stock.available),
+      ownNeed: text(stock.ownNeed),
+      promised: text(stock.promised),
+      spare: text(spare),
+      taken: text(given),
+      outcome: outcomeOf(stock, need, { given, spare })
+    }
+  })
+}
+
+function outcomeOf(stock: Stock, need: Need, { given, spare }: { given: bigint; spare: bigint }): Outcome {
+  if (given > 0n) return 'taken'
   if (need.notFrom.includes(stock.warehouseId)) return 'rejected'
   if (spare > 0n) return 'covered-before'
   return stock.available <= stock.ownNeed ? 'needs-it-itself' : 'promised'

@@ -31,8 +31,9 @@ export interface Position {
   partId: number
 }
 
-/** Parts that are searched for in one transaction; what lies of them anywhere is in memory at once. */
+/** Parts and positions that are searched for in one transaction; what lies of these parts anywhere is in memory at once. */
 const PARTS_AT_ONCE = 25
+const POSITIONS_AT_ONCE = 1000
 const PROPOSALS_AT_ONCE = 500
 
 /** Held by whoever proposes or promises more than was proposed: what is spare is counted and given by one at a time. */
@@ -50,8 +51,8 @@ const NEEDS = `
    and not exists (select 1 from reorder_proposal p where p.warehouse_id = r.warehouse_id and p.short_part_id = r.part_id
                       and p.quiet_until > $1::timestamptz and p.rejection is distinct from 'other-source')`
 
-const SHORT_PARTS = statement<{ partId: number }>(
-  `select distinct r.part_id as "partId" from ${NEEDS} and r.order_up_to > r.available + r.on_order order by 1`
+const SHORT_PARTS = statement<{ partId: number; positions: number }>(
+  `select r.part_id as "partId", count(*)::int as positions from ${NEEDS} and r.order_up_to > r.available + r.on_order group by 1 order by 1`
 )
 
 type NeedRow = Omit<Need, 'available' | 'onOrder' | 'reorderPoint' | 'orderUpTo'> & {
@@ -249,18 +250,29 @@ export async function proposeReorders(
     await run(inner, SOLE, [])
     const gone = await run(inner, WITHDRAW, moment)
     await run(inner, LIFT_SILENCE, moment.slice(2))
-    return { withdrawn: gone.length, parts: (await run(inner, SHORT_PARTS, moment)).map(({ partId }) => partId) }
+    return { withdrawn: gone.length, parts: await run(inner, SHORT_PARTS, moment) }
   })
   let proposed = 0
-  for (let from = 0; from < parts.length; from += PARTS_AT_ONCE) {
-    const some = parts.slice(from, from + PARTS_AT_ONCE)
+  let done = 0
+  while (done < parts.length) {
+    const some = portionOf(parts, done)
     proposed += await inTransaction(ctx, async (inner) => {
       await run(inner, SOLE, [])
       return proposeFor(inner, some, moment)
     })
-    await progress?.(Math.min(from + PARTS_AT_ONCE, parts.length), parts.length)
+    done += some.length
+    await progress?.(done, parts.length)
   }
   return { proposed, withdrawn }
+}
+
+/** The next parts, as many as are looked at in one go; at least one. */
+function portionOf(parts: readonly { partId: number; positions: number }[], from: number): number[] {
+  let positions = 0
+  let until = from
+  while (until < parts.length && until - from < PARTS_AT_ONCE && positions < POSITIONS_AT_ONCE)
+    positions += parts[until++]?.positions ?? 0
+  return parts.slice(from, until).map(({ partId }) => partId)
 }
 
 async function proposeFor(ctx: Context, parts: readonly number[], moment: readonly unknown[]): Promise<number> {
