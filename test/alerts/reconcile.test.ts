@@ -281,6 +281,21 @@ test('a late signature is alerted when it is overdue, and the signature resolves
   expect(await alertsOf(h, shop.warehouseId)).toMatchObject([{ id: late?.id, state: 'resolved' }])
 })
 
+test('a reversal resolves it as well (R-OUT-2)', async () => {
+  h.clock.set('2026-11-20T10:00')
+  const { shop, part } = await stockedShop()
+  const { number } = await shop.slip({ kind: 'issue', lines: [{ part: part.number, quantity: '1' }] })
+  await shop.sign(number, SIGNERS.slice(1))
+  const release = { missingDuty: 'department-head', authorisedBy: 'x', reason: 'y', handedTo: 'z' }
+  expect((await shop.keeper.post(`/v1/slips/${number}/emergency-release`, release)).status).toBe(200)
+  h.clock.advance({ hours: 25 })
+  await runJob(h, watchLateSignatures)
+  const reversal = await shop.keeper.post(`/v1/slips/${number}/reversal`, { reason: '误放行' })
+  expect((await shop.signAndPost(reversal.body.number)).status).toBe(200)
+  await told()
+  expect(await alertsOf(h, shop.warehouseId)).toMatchObject([{ subject: number, state: 'resolved' }])
+})
+
 describe('the month end (R-CNT-1, R-CNT-3, R-FIN-1, R-FIN-2)', () => {
   const states = async (warehouseId: number) =>
     (await alertsOf(h, warehouseId)).map(({ kind, subject, state }) => `${kind} ${subject} ${state}`)
