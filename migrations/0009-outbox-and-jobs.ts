@@ -24,16 +24,18 @@ create index outbox_subject on outbox (subject, id);
 
 -- A row is claimed if and only if its lease is over and all earlier rows of its subject are claimed with it: an earlier one that is
 -- leased, or locked by whoever is at it, keeps the later ones waiting. Lock, then look: with one claimer at a time, and a snapshot that
--- is newer than the lock.
+-- is newer than the lock. What waits behind a lease is left out before the limit: else enough of it would keep everything else waiting.
+-- \`not in\`, because it is looked up in a hash, however large the table was when the plan was made.
 create function claim_outbox(p_most int, p_lease interval) returns setof bigint language plpgsql as $$
 begin
   if not pg_try_advisory_xact_lock(7305009) then return; end if;
   return query
   with due as materialized (
-    select id, subject from outbox
-     where leased_until is null or leased_until < clock_timestamp()
-     order by id limit p_most
-       for update skip locked
+    select o.id, o.subject from outbox o
+     where (o.leased_until is null or o.leased_until < clock_timestamp())
+       and o.subject not in (select e.subject from outbox e where e.leased_until >= clock_timestamp())
+     order by o.id limit p_most
+       for update of o skip locked
   ), taken as (
     select d.id from due d
      where not exists (select 1 from outbox e where e.subject = d.subject and e.id < d.id and e.id not in (select due.id from due))

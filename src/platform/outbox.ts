@@ -184,9 +184,10 @@ export const startRequestedJobs = (jobs: readonly Job[]): Consumer =>
 const CLAIM = statement<{ id: string }>(
   `select id::text as id from claim_outbox($1, make_interval(secs => $2)) as claimed (id)`
 )
-const RELEASE = statement<never>(
-  `update outbox set leased_until = null where leased_until is not null and leased_until < 'infinity'`
-)
+// Not those that somebody is at, however long: a worker that is frozen in the middle of its work keeps no other from starting.
+const RELEASE = statement<never>(`
+update outbox set leased_until = null
+ where id = any (array(select id from outbox where leased_until < 'infinity' order by id for update skip locked))`)
 
 /** At most so many rows become one job. */
 const BATCH = 200

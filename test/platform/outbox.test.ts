@@ -100,6 +100,18 @@ test('what was handed to a queue that lost it is handed over again when its leas
   expect(await claimOutbox(ctx())).toHaveLength(1)
 })
 
+test('a worker that is frozen at its events keeps no other from starting', async () => {
+  await publish(ctx(), [moved('a', 1), moved('b', 1)])
+  const [first] = await claimOutbox(ctx())
+  await inTransaction(ctx(), async (inner) => {
+    await run(inner, statement('select from outbox where id = $1 for update'), [first])
+    await releaseOutbox(ctx())
+    expect(await claimOutbox(ctx())).toHaveLength(1)
+  })
+  await releaseOutbox(ctx())
+  expect(await claimOutbox(ctx())).toHaveLength(2)
+})
+
 describe('in order per subject', () => {
   test('a later event is not claimed while an earlier one of its subject is on its way', async () => {
     await publish(ctx(), [moved('a', 1), moved('b', 1)])
@@ -177,6 +189,16 @@ describe('what cannot be handled', () => {
     await due()
     await relayed(h, { only: [shaky(broken)] })
     expect(await effects()).toEqual(['a:1', 'c:1', 'b:1', 'b:2', 'b:3'])
+  })
+
+  test('holds up no other subject however many events wait behind it', async () => {
+    await publish(ctx(), [moved('b', 0)])
+    expect(await claimOutbox(ctx(), 3)).toHaveLength(1)
+    await publish(ctx(), [...[1, 2, 3, 4].map((place) => moved('b', place)), moved('a', 1)])
+    expect(await claimOutbox(ctx(), 3)).toHaveLength(1)
+    await h.sql(`update outbox set leased_until = 'infinity' where leased_until is not null`)
+    await publish(ctx(), [moved('c', 1)])
+    expect(await claimOutbox(ctx(), 3)).toHaveLength(1)
   })
 
   test('is set aside after the last attempt, listed as dead, and handled when an administrator has it retried', async () => {
