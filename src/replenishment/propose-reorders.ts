@@ -41,18 +41,31 @@ export const SOLE = statement<never>(`select pg_advisory_xact_lock(7305011)`)
 
 const IS_PENDING = `(p.state = 'open' or (p.state = 'accepted' and p.expected_receipt_id is null))`
 
-// $1 now, $2 today, $3 and $4 positions, both null for all.
-const NEEDS = `
-  reorder_position r
+/** Whether all positions are looked at, or those of $3 and $4. Each has texts of its own: a plan that serves both serves neither. */
+type Scope = 'all' | 'some'
+const ASKED = 'unnest($3::int[], $4::int[]) as asked (warehouse_id, part_id)'
+const ofScope = <Row>(text: (scope: Scope) => string) => ({
+  all: statement<Row>(text('all')),
+  some: statement<Row>(text('some'))
+})
+
+// $1 now, $2 today.
+const needs = (scope: Scope): string => `
+  ${
+    scope === 'all'
+      ? 'reorder_position r'
+      : `${ASKED} cross join lateral (select * from reorder_position here where here.warehouse_id = asked.warehouse_id and here.part_id = asked.part_id) r`
+  }
   join warehouse w on w.id = r.warehouse_id and (w.closed_on is null or w.closed_on > $2::date)
   join part on part.id = r.part_id and part.active
- where r.is_short and ($3::int[] is null or (r.warehouse_id, r.part_id) in (select * from unnest($3::int[], $4::int[])))
+ where r.is_short
    and not exists (select 1 from reorder_proposal p where p.warehouse_id = r.warehouse_id and p.short_part_id = r.part_id and ${IS_PENDING})
    and not exists (select 1 from reorder_proposal p where p.warehouse_id = r.warehouse_id and p.short_part_id = r.part_id
                       and p.quiet_until > $1::timestamptz and p.rejection is distinct from 'other-source')`
 
-const SHORT_PARTS = statement<{ partId: number; positions: number }>(
-  `select r.part_id as "partId", count(*)::int as positions from ${NEEDS} and r.order_up_to > r.available + r.on_order group by 1 order by 1`
+const SHORT_PARTS = ofScope<{ partId: number; positions: number }>(
+  (scope) =>
+    `select r.part_id as "partId", count(*)::int as positions from ${needs(scope)} and r.order_up_to > r.available + r.on_order group by 1 order by 1`
 )
 
 type NeedRow = Omit<Need, 'available' | 'onOrder' | 'reorderPoint' | 'orderUpTo'> & {
@@ -61,12 +74,14 @@ type NeedRow = Omit<Need, 'available' | 'onOrder' | 'reorderPoint' | 'orderUpTo'
   reorderPoint: string
   orderUpTo: string
 }
-const NEEDS_OF_PARTS = statement<NeedRow>(`
+const NEEDS_OF_PARTS = ofScope<NeedRow>(
+  (scope) => `
 select r.warehouse_id as "warehouseId", w.code as warehouse, w.region_id as "regionId", r.part_id as "partId", part.number as part,
        r.available::text as available, r.on_order::text as "onOrder", r.reorder_point::text as "reorderPoint", r.order_up_to::text as "orderUpTo",
        coalesce((select array_agg(q.from_warehouse_id) from reorder_proposal q
                   where q.warehouse_id = r.warehouse_id and q.short_part_id = r.part_id and q.quiet_until > $1::timestamptz and q.rejection = 'other-source'), '{}') as "notFrom"
-  from ${NEEDS} and r.part_id = any ($5::int[]) and r.order_up_to > r.available + r.on_order`)
+  from ${needs(scope)} and r.part_id = any (${scope === 'all' ? '$3' : '$5'}::int[]) and r.order_up_to > r.available + r.on_order`
+)
 
 // A part with everything that may be taken in its stead, nearest first: forward along any supersession, back along those that go both ways.
 const OPTIONS = statement<{
@@ -185,41 +200,55 @@ select p.warehouse_id, w.code || '-PRO-' || to_char($2::date, 'YYYYMM') || '-' |
 returning id::text as id`)
 
 // What was promised first is kept first; what is beyond what the giver can give goes, and with it everything for the same need.
-const WITHDRAW = statement<{ id: string }>(`
+const WITHDRAW = ofScope<{ id: string }>(
+  (scope) => `
 with promised as (
   select p.warehouse_id, p.short_part_id, p.state, p.from_warehouse_id, p.part_id,
          sum(${PROMISE}) over (partition by p.from_warehouse_id, p.part_id order by p.state = 'open', p.id) as upto
-    from reorder_proposal p where p.kind = 'transfer' and p.state in ('open', 'accepted')
-     and ($3::int[] is null or exists (select 1 from reorder_proposal asked where asked.from_warehouse_id = p.from_warehouse_id and asked.part_id = p.part_id and asked.state = 'open'
-                                          and (asked.warehouse_id, asked.short_part_id) in (select * from unnest($3::int[], $4::int[]))))
+    from ${
+      scope === 'all'
+        ? ''
+        : `(select distinct q.from_warehouse_id, q.part_id from ${ASKED}
+             join reorder_proposal q on q.warehouse_id = asked.warehouse_id and q.short_part_id = asked.part_id and q.kind = 'transfer' and q.state = 'open') giver
+    join `
+    }reorder_proposal p ${scope === 'all' ? '' : 'on p.from_warehouse_id = giver.from_warehouse_id and p.part_id = giver.part_id'}
+   where p.from_warehouse_id is not null and p.state in ('open', 'accepted')
 ), beyond as (
   select distinct q.warehouse_id, q.short_part_id from promised q
    where q.state = 'open' and q.upto > ${ableToGive('q.from_warehouse_id', 'q.part_id', '$2::date')}
 ), gone as (
   select p.warehouse_id, p.id,
          case when w.closed_on <= $2::date or not part.active or not bought.active then 'not-asked' when position.is_short is not true then 'recovered' when beyond.warehouse_id is not null then 'giver-short' end as because
-    from reorder_proposal p
+    from ${
+      scope === 'all'
+        ? 'reorder_proposal p'
+        : `${ASKED} join reorder_proposal p on p.warehouse_id = asked.warehouse_id and p.short_part_id = asked.part_id`
+    }
     join warehouse w on w.id = p.warehouse_id
     join part on part.id = p.short_part_id
     join part bought on bought.id = p.part_id
     left join lateral (select r.is_short from reorder_position r where r.warehouse_id = p.warehouse_id and r.part_id = p.short_part_id) position on true
     left join beyond on beyond.warehouse_id = p.warehouse_id and beyond.short_part_id = p.short_part_id
-   where p.state = 'open' and ($3::int[] is null or (p.warehouse_id, p.short_part_id) in (select * from unnest($3::int[], $4::int[])))
+   where p.state = 'open'
 )
 update reorder_proposal p set state = 'withdrawn', version = version + 1, decided_at = $1::timestamptz, withdrawn_because = gone.because
   from gone where gone.because is not null and p.warehouse_id = gone.warehouse_id and p.id = gone.id
-returning p.id::text as id`)
+returning p.id::text as id`
+)
 
-// A position that recovered may be proposed for again when it is short once more.
-const LIFT_SILENCE = statement<never>(`
-update reorder_proposal p set quiet_until = null
- where p.quiet_until is not null and ($1::int[] is null or (p.warehouse_id, p.short_part_id) in (select * from unnest($1::int[], $2::int[])))
-   and not exists (select 1 from reorder_position r where r.warehouse_id = p.warehouse_id and r.part_id = p.short_part_id and r.is_short)`)
+// A position that recovered may be proposed for again when it is short once more. Of those whose silence is over nothing is left to lift.
+const LIFT_SILENCE = ofScope<never>(
+  (scope) => `
+update reorder_proposal p set quiet_until = null${scope === 'all' ? '' : ` from ${ASKED}`}
+ where p.quiet_until > $1::timestamptz and $2::date is not null${scope === 'all' ? '' : ' and p.warehouse_id = asked.warehouse_id and p.short_part_id = asked.part_id'}
+   and not exists (select 1 from reorder_position r where r.warehouse_id = p.warehouse_id and r.part_id = p.short_part_id and r.is_short)`
+)
 
 // Asked about every posted slip, and nearly always answered no.
 const ANYTHING_TO_DO = statement<{ is: boolean }>(`
-select exists (select 1 from ${NEEDS}) or exists (
-         select 1 from reorder_proposal p where (p.state = 'open' or p.quiet_until is not null) and (p.warehouse_id, p.short_part_id) in (select * from unnest($3::int[], $4::int[]))) as "is"`)
+select exists (select 1 from ${needs('some')})
+    or exists (select 1 from ${ASKED} join reorder_proposal p on p.warehouse_id = asked.warehouse_id and p.short_part_id = asked.part_id and p.state = 'open')
+    or exists (select 1 from ${ASKED} join reorder_proposal p on p.warehouse_id = asked.warehouse_id and p.short_part_id = asked.part_id and p.quiet_until > $1::timestamptz) as "is"`)
 
 /** Whether proposing for these positions could do anything; costs no lock. */
 export async function isAnythingToPropose(ctx: Context, positions: readonly Position[]): Promise<boolean> {
@@ -227,12 +256,13 @@ export async function isAnythingToPropose(ctx: Context, positions: readonly Posi
   return answer?.is ?? false
 }
 
-/** The first four parameters of most statements here. */
+/** The first parameters of most statements here. */
 const momentOf = (ctx: Context, positions: readonly Position[] | undefined): unknown[] => [
   ctx.clock.now().toString(),
   ctx.clock.today(),
-  positions?.map(({ warehouseId }) => warehouseId) ?? null,
-  positions?.map(({ partId }) => partId) ?? null
+  ...(positions === undefined
+    ? []
+    : [positions.map(({ warehouseId }) => warehouseId), positions.map(({ partId }) => partId)])
 ]
 
 /**
@@ -244,13 +274,14 @@ export async function proposeReorders(
   ctx: Context,
   { positions, progress }: { positions?: readonly Position[] | undefined; progress?: Progress | undefined } = {}
 ): Promise<{ proposed: number; withdrawn: number }> {
+  const scope = positions === undefined ? 'all' : 'some'
   const moment = momentOf(ctx, positions)
   const { withdrawn, parts } = await inTransaction(ctx, async (inner) => {
     if (positions === undefined) await run(inner, NO_TIME_LIMIT, [])
     await run(inner, SOLE, [])
-    const gone = await run(inner, WITHDRAW, moment)
-    await run(inner, LIFT_SILENCE, moment.slice(2))
-    return { withdrawn: gone.length, parts: await run(inner, SHORT_PARTS, moment) }
+    const gone = await run(inner, WITHDRAW[scope], moment)
+    await run(inner, LIFT_SILENCE[scope], moment)
+    return { withdrawn: gone.length, parts: await run(inner, SHORT_PARTS[scope], moment) }
   })
   let proposed = 0
   let done = 0
@@ -258,7 +289,7 @@ export async function proposeReorders(
     const some = portionOf(parts, done)
     proposed += await inTransaction(ctx, async (inner) => {
       await run(inner, SOLE, [])
-      return proposeFor(inner, some, moment)
+      return proposeFor(inner, some, { scope, moment })
     })
     done += some.length
     await progress?.(done, parts.length)
@@ -275,11 +306,15 @@ function portionOf(parts: readonly { partId: number; positions: number }[], from
   return parts.slice(from, until).map(({ partId }) => partId)
 }
 
-async function proposeFor(ctx: Context, parts: readonly number[], moment: readonly unknown[]): Promise<number> {
+async function proposeFor(
+  ctx: Context,
+  parts: readonly number[],
+  { scope, moment }: { scope: Scope; moment: readonly unknown[] }
+): Promise<number> {
   const today = ctx.clock.today()
-  const rows = await run(ctx, NEEDS_OF_PARTS, [...moment, parts])
+  const rows = await run(ctx, NEEDS_OF_PARTS[scope], [...moment, parts])
   if (rows.length === 0) return 0
-  const needs = rows.map((row): Need => ({
+  const short = rows.map((row): Need => ({
     ...row,
     available: thousandths(row.available),
     onOrder: thousandths(row.onOrder),
@@ -309,14 +344,14 @@ async function proposeFor(ctx: Context, parts: readonly number[], moment: readon
   const anyPart = [...new Set([...options.values()].flat().map(({ partId }) => partId))]
   const { stocks, holding } = await stocksOf(ctx, anyPart, today)
   const found = searchNetwork({
-    needs,
+    needs: short,
     optionsOf,
     stocks,
     othersHolding: (partId) =>
       optionsOf(partId).reduce((total, option) => total + (holding.get(option.partId) ?? 0), 0),
-    hereOf: await hereOf(ctx, needs, optionsOf),
+    hereOf: await hereOf(ctx, short, optionsOf),
     orderOf,
-    termsOf: await termsOf(ctx, needs, orderOf, today),
+    termsOf: await termsOf(ctx, short, orderOf, today),
     searchedOn: today,
     holdingMonths: (await run(ctx, HOLDING, [today]))[0]?.months ?? 0
   })
@@ -388,8 +423,8 @@ async function stocksOf(
 
 const keyOf = (warehouseId: number, partId: number): string => `${warehouseId} ${partId}`
 
-async function hereOf(ctx: Context, needs: readonly Need[], optionsOf: (partId: number) => readonly Option[]) {
-  const pairs = needs.flatMap(({ warehouseId, partId }) =>
+async function hereOf(ctx: Context, short: readonly Need[], optionsOf: (partId: number) => readonly Option[]) {
+  const pairs = short.flatMap(({ warehouseId, partId }) =>
     optionsOf(partId)
       .filter(({ steps }) => steps > 0)
       .map((option) => ({ warehouseId, partId: option.partId }))
@@ -410,10 +445,10 @@ async function hereOf(ctx: Context, needs: readonly Need[], optionsOf: (partId: 
   return (warehouseId: number, partId: number): Here | undefined => here.get(keyOf(warehouseId, partId))
 }
 
-async function termsOf(ctx: Context, needs: readonly Need[], orderOf: (partId: number) => Option, today: string) {
+async function termsOf(ctx: Context, short: readonly Need[], orderOf: (partId: number) => Option, today: string) {
   const rows = await run(ctx, TERMS, [
-    needs.map(({ warehouseId }) => warehouseId),
-    needs.map(({ partId }) => orderOf(partId).partId),
+    short.map(({ warehouseId }) => warehouseId),
+    short.map(({ partId }) => orderOf(partId).partId),
     today
   ])
   const terms = new Map(
