@@ -76,9 +76,11 @@ function listed(
   const conditions = filterOf(ctx, filter, value)
   if (after !== null) conditions.push(`a.id < ${value(after)}::bigint`)
   const newest = `order by a.id desc ${limit === null ? '' : `limit ${value(limit)}`}`
-  // A page of some warehouses is the newest of the newest of each, by its own index, however many alerts others have.
+  // A page of some warehouses is the newest of the newest of each, by its own index, however many alerts others have. Of a region, which has
+  // many, it is sooner found among the newest of all.
+  const isOfRegion = scope.regionId !== null || scope.regionIds.length > 0
   const text =
-    place.length === 0 || limit === null
+    place.length === 0 || isOfRegion || limit === null
       ? `select ${ALERT_COLUMNS} from alert a ${alertJoins} ${where([...place, ...conditions])} ${newest}`
       : `
 select ${ALERT_COLUMNS}
@@ -176,10 +178,13 @@ export async function readAlertSummary(ctx: Context, filter: AlertSummaryQuery):
   const values: unknown[] = []
   const value = (given: unknown) => `$${values.push(given)}`
   const conditions = [...placeOf(await scopeOf(ctx, filter), value), ...filterOf(ctx, filter, value)]
+  // Who is told is asked once per rung, not once per alert.
   const summary = statement<Counts & { kind: AlertKind }>(`
-select a.kind, count(*) filter (where a.state = 'open')::int as open, count(*) filter (where a.state = 'acknowledged')::int as acknowledged,
-       count(*) filter (where a.state <> 'resolved' and a.level > 0)::int as escalated, count(*) filter (where a.state = 'resolved')::int as resolved
-  from ${IN_PLACE}
+select a.kind, coalesce(sum(a.alerts) filter (where a.state = 'open'), 0)::int as open, coalesce(sum(a.alerts) filter (where a.state = 'acknowledged'), 0)::int as acknowledged,
+       coalesce(sum(a.alerts) filter (where a.state <> 'resolved' and a.level > 0), 0)::int as escalated, coalesce(sum(a.alerts) filter (where a.state = 'resolved'), 0)::int as resolved
+  from warehouse w
+ cross join lateral (select warehouse_id, kind, level, duty, state, count(*) as alerts from alert where warehouse_id = w.id group by 1, 2, 3, 4, 5) a
+  join alert_policy p on p.kind = a.kind
  ${where(conditions)}
  group by a.kind`)
   const found = new Map((await run(ctx, summary, values)).map(({ kind, ...counts }) => [kind, counts]))
