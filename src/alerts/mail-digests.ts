@@ -6,7 +6,7 @@ import type { Context } from '../identity/actor.ts'
 import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
 import { publish } from '../platform/outbox.ts'
-import { toldOf } from './addressees.ts'
+import { DUTIES_TOLD } from './addressees.ts'
 import { ALERT_KINDS } from './alert-kinds.ts'
 import type { Language } from './alert-texts.ts'
 import { ALERT_COLUMNS, alertJoins, alertView, type AlertRow } from './alert-view.ts'
@@ -14,7 +14,7 @@ import { digestMail, type DigestCount } from './mail-texts.ts'
 import { MAIL_DUE } from './mail-due.ts'
 import { sendsMail, writeMails, type WrittenMail } from './write-mails.ts'
 
-const PEOPLE_AT_ONCE = 200
+const PEOPLE_AT_ONCE = 500
 const ALERTS_NAMED = 15
 
 interface Reader {
@@ -28,27 +28,59 @@ select id, language, email from person
  where active and email is not null and id > $1 and not exists (select 1 from mail where key = 'digest:' || $2::text || ':' || person.id)
  order by id limit $3`)
 
-/** Open alerts `a` that a person is told of, of the people $1 on day $2. */
+// Who is told of what, as `toldOf` has it, of some people at once: the duties of a rung are worked out once per kind, and the three kinds of
+// place are joined by a key each. One join by "or" would compare every holder with every alert.
 const TOLD = `
-  from (select * from (${toldOf('$2::date')}) everybody where person_id = any ($1::int[])) told
-  join alert a on a.warehouse_id = told.warehouse_id and a.kind = told.kind and a.level = told.level and a.duty is not distinct from told.duty
-              and a.resolved_at is null
-  ${alertJoins}
- where p.enabled and p.mail <> 'none'`
+with rung as materialized (
+  select a.kind, a.level, a.duty, held.duty as held
+    from (select distinct kind, level, duty from alert where resolved_at is null) a
+    join alert_policy p on p.kind = a.kind and p.enabled and p.mail <> 'none'
+   cross join unnest(${DUTIES_TOLD}) as held (duty)
+), place as materialized (
+  select distinct a.warehouse_id, w.region_id, a.kind, a.level, a.duty
+    from alert a join warehouse w on w.id = a.warehouse_id where a.resolved_at is null
+), addressed as materialized (
+  select place.*, rung.held
+    from place join rung on rung.kind = place.kind and rung.level = place.level and coalesce(rung.duty, '') = coalesce(place.duty, '')
+), holder as materialized (
+  select distinct person_id, duty, warehouse_id, region_id from duty_holder
+   where person_id = any ($1::int[]) and valid_from <= $2::date and (valid_to is null or valid_to >= $2::date)
+), told as materialized (
+  select h.person_id, a.warehouse_id, a.kind, a.level, a.duty
+    from addressed a join holder h on h.duty = a.held and h.warehouse_id = a.warehouse_id
+   union
+  select h.person_id, a.warehouse_id, a.kind, a.level, a.duty
+    from addressed a join holder h on h.duty = a.held and h.region_id = a.region_id
+   union
+  select h.person_id, a.warehouse_id, a.kind, a.level, a.duty
+    from addressed a join holder h on h.duty = a.held and h.warehouse_id is null and h.region_id is null
+)`
 
-const COUNTS = statement<DigestCount & { personId: number; open: number }>(`
-select told.person_id as "personId", a.kind, w.code as warehouse, count(*)::int as total, count(*) filter (where a.raised_at > $3)::int as fresh,
-       count(*) filter (where a.escalated_at > $3)::int as escalated, count(*) filter (where a.state = 'acknowledged')::int as acknowledged,
-       count(*) filter (where a.state = 'open')::int as open
-  ${TOLD}
- group by told.person_id, a.kind, w.code
- order by count(*) desc, w.code`)
-// Those that most people wait for first: escalated ones, then the newest.
-const FIRST = statement<AlertRow & { personId: number }>(`
-select * from (
-  select told.person_id as "personId", row_number() over (partition by told.person_id order by a.level desc, a.id desc) as place, ${ALERT_COLUMNS}
-    ${TOLD} and a.state = 'open'
-) ranked where place <= $3 order by "personId", place`)
+const COUNTS = statement<DigestCount & { personId: number; open: number }>(`${TOLD}, counted as materialized (
+  select warehouse_id, kind, level, duty, count(*) as total, count(*) filter (where raised_at > $3) as fresh, count(*) filter (where escalated_at > $3) as escalated,
+         count(*) filter (where state = 'acknowledged') as acknowledged
+    from alert where resolved_at is null group by warehouse_id, kind, level, duty
+)
+select told.person_id as "personId", told.kind, w.code as warehouse, sum(c.total)::int as total, sum(c.fresh)::int as fresh, sum(c.escalated)::int as escalated,
+       sum(c.acknowledged)::int as acknowledged, sum(c.total - c.acknowledged)::int as open
+  from told
+  join counted c on c.warehouse_id = told.warehouse_id and c.kind = told.kind and c.level = told.level and coalesce(c.duty, '') = coalesce(told.duty, '')
+  join warehouse w on w.id = told.warehouse_id
+ group by told.person_id, told.kind, w.code
+ order by sum(c.total) desc, w.code`)
+// Those that went up the ladder first, then the newest.
+const FIRST = statement<AlertRow & { personId: number }>(`${TOLD}, ranked as materialized (
+  select told.person_id, a.warehouse_id, a.id, row_number() over (partition by told.person_id order by a.level desc, a.id desc) as place
+    from told
+    join alert a on a.warehouse_id = told.warehouse_id and a.kind = told.kind and a.level = told.level and coalesce(a.duty, '') = coalesce(told.duty, '')
+                and a.resolved_at is null and a.state = 'open'
+)
+select ranked.person_id as "personId", ${ALERT_COLUMNS}
+  from ranked
+  join alert a on a.warehouse_id = ranked.warehouse_id and a.id = ranked.id
+  ${alertJoins}
+ where ranked.place <= $3
+ order by ranked.person_id, ranked.place`)
 
 /**
  * Writes today's digest of everybody who has something to be told.
