@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import {
   Queue,
   Worker,
@@ -6,6 +7,7 @@ import {
   createPostgresBackend,
   UnrecoverableError,
   type Job as QueuedJob,
+  type JobSchedulerJson,
   type Processor
 } from 'bullmq'
 import { Redis } from 'ioredis'
@@ -150,9 +152,12 @@ export function openQueue({
     enqueue: async (job, payload, { id, delayMs, run } = {}) => {
       if (id !== undefined && (id.includes(':') || /^[0-9]+$/.test(id)))
         throw new Error(`"${id}" cannot be the id of a job: it has a ":" or is a whole number`)
-      checkPayload(job, payload)
+      // What was asked for long ago is judged by the worker, which can say of its row that it is dead.
+      if (run === undefined) checkPayload(job, payload)
+      // A tracked job that is not asked for by a row is known by its id, and a store that was made anew counts from 1 again.
+      const jobId = id ?? (job.isTracked === true && run === undefined ? randomUUID() : undefined)
       await queueOf(job).add(job.name, envelope(payload, run), {
-        ...(id !== undefined && { jobId: id }),
+        ...(jobId !== undefined && { jobId }),
         ...(delayMs !== undefined && { delay: delayMs })
       })
     },
@@ -333,8 +338,9 @@ function inRedis(url: string): Store {
 }
 
 /**
- * Makes the schedules in the store those of `jobs`.
- * @param onlyMissing leaves those alone that are there: writing one again drops its job that is due and waits for a worker
+ * Makes the schedules in the store those of `jobs`. Writing one again drops its job that is due and waits for a worker, so where one is
+ * due, because none ran at its time, it is left to be done.
+ * @param onlyMissing leaves all alone that are there
  * @returns the names of those that were written
  */
 async function setSchedules(
@@ -343,10 +349,17 @@ async function setSchedules(
   tz: string,
   { onlyMissing = false }: { onlyMissing?: boolean } = {}
 ): Promise<string[]> {
-  const known = new Set(onlyMissing ? (await queue.getJobSchedulers()).map(({ key }) => key) : [])
+  const known = new Map((await queue.getJobSchedulers()).map((scheduler) => [scheduler.key, scheduler]))
+  const isDue = async ({ key, next = Number.POSITIVE_INFINITY }: JobSchedulerJson) =>
+    next <= Date.now() && (await queue.getJob(`repeat:${key}:${next}`)) !== undefined
   const written: string[] = []
   for (const { name, schedule } of jobs) {
-    if (schedule === undefined || known.has(name)) continue
+    if (schedule === undefined) continue
+    const there = known.get(name)
+    const isLeft =
+      there !== undefined &&
+      (onlyMissing || (there.pattern === schedule.pattern && there.tz === tz && (await isDue(there))))
+    if (isLeft) continue
     await queue.upsertJobScheduler(
       name,
       { pattern: schedule.pattern, tz },

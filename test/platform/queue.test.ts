@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { jobs as allJobs } from '../../src/jobs.ts'
 import { systemActor } from '../../src/identity/directory.ts'
 import { openContext } from '../../src/platform/context.ts'
-import { defineJob, openQueue, type Job, type JobQueue } from '../../src/platform/queue.ts'
+import { defineJob, migrateQueue, openQueue, type Job, type JobQueue } from '../../src/platform/queue.ts'
 import { openHarness, type Harness } from '../support/harness.ts'
 import { redisDatabase } from '../support/redis.ts'
 
@@ -162,6 +162,62 @@ describe.for([
       await expect.poll(() => ran, { timeout: 15_000 }).toEqual([['system', 'after']])
     }
   )
+
+  test.runIf(isHere)('a tracked job is run also where the store was made anew and counts from the start', async () => {
+    const tracked = defineJob({ name: 'test.tracked', isTracked: true, run: async () => void ran.push('ran') })
+    for (const times of [1, 2]) {
+      await queue.close()
+      if (backend === 'redis') await wipe(redisUrl ?? '')
+      else {
+        await h.sql('drop schema bullmq cascade')
+        await migrateQueue(h.runtime.database)
+      }
+      queue = open()
+      await work([tracked])
+      await queue.enqueue(tracked)
+      await expect.poll(() => ran, { timeout: 10_000 }).toHaveLength(times)
+    }
+  })
+
+  test.runIf(isHere)(
+    'a run whose payload an older version wrote and this one does not understand is dead and says why',
+    async () => {
+      const [run] = await h.sql<{ id: string }>(
+        `insert into job_run (name, payload, state, requested_by, requested_at) values ('test.heard', '{"words":1}', 'queued', 0, now()) returning id::text`
+      )
+      await work([heard])
+      await queue.enqueue(heard, { words: 1 }, { run: run?.id ?? '' })
+      const read = async () => (await h.sql('select state, problem from job_run where id = $1', [run?.id]))[0]
+      await expect
+        .poll(read, { timeout: 10_000 })
+        .toEqual({ state: 'dead', problem: expect.stringContaining('payload of job test.heard is wrong') })
+    }
+  )
+
+  test.runIf(isHere)('what fell due while no worker ran is run at the next start', async () => {
+    const often = defineJob({
+      name: 'test.often',
+      schedule: { pattern: '*/3 * * * * *' },
+      isTracked: true,
+      run: async () => void ran.push('ran')
+    })
+    const slots = async () =>
+      (
+        await h.sql<{ at: string }>(
+          `select split_part(slot, ':', 3) as at from job_run where name = 'test.often' order by id`
+        )
+      ).map(({ at }) => Number(at))
+    await h.sql(`delete from job_run where name = 'test.often'`)
+    await work([often])
+    await queue.close()
+    const ranBefore = (await slots()).length
+    await new Promise((resolve) => setTimeout(resolve, 4_000))
+    const startedAt = Date.now()
+    queue = open()
+    await work([often])
+    await expect.poll(slots, { timeout: 10_000 }).not.toHaveLength(ranBefore)
+    expect((await slots())[ranBefore]).toBeLessThan(startedAt)
+  })
 
   test.runIf(isHere)('closing waits for the job that runs', async () => {
     const slow = defineJob({
