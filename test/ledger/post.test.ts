@@ -348,7 +348,12 @@ describe('the database itself', () => {
       'count_entry',
       'depreciation_line',
       'stock_report_line',
-      'period_statement'
+      'period_statement',
+      'expected_receipt',
+      'reorder_proposal',
+      'purchase_plan',
+      'purchase_plan_budget',
+      'purchase_plan_line'
     ]
     const keys = await h.sql<{ table: string; key: string; first: string }>(
       `select c.relname as table, i.relname as key, a.attname as first
