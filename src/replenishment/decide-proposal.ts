@@ -18,16 +18,21 @@ export const DECIDING_DUTIES: readonly Duty[] = ['purchaser', 'stock-controller'
 
 const LOCK = statement<never>(`select 1 from reorder_proposal where warehouse_id = $1 and id = $2 for update`)
 
-/** A proposal, held until the end of the transaction: of two who decide at once, the second finds it decided. */
+/**
+ * A proposal, held until the end of the transaction: of two who decide at once, the second finds it decided.
+ * @param isSole for whoever promises more than was proposed, or has it searched anew; taken before the row, as runs take it
+ */
 async function lockProposal(
   ctx: Context,
   number: string,
-  ifMatch: string | undefined
+  ifMatch: string | undefined,
+  isSole: (proposal: Proposal) => boolean
 ): Promise<{ proposal: Proposal; warehouse: Warehouse }> {
   const { proposal: seen, warehouse } = await loadProposal(ctx, number)
   requireDuty(ctx, DECIDING_DUTIES, warehouse)
   if (ctx.actor.isMachine)
     throw new Refusal('PersonMustDecide', 403, 'an API key never decides on a proposal; sign in as a person')
+  if (isSole(seen)) await run(ctx, SOLE, [])
   await run(ctx, LOCK, [warehouse.id, seen.id])
   const { proposal } = await loadProposal(ctx, number)
   requireMatch(ifMatch, proposal.version)
@@ -60,7 +65,14 @@ interface AcceptedProposal extends AcceptProposal {
  */
 export function acceptProposal(ctx: Context, { number, ifMatch, ...said }: AcceptedProposal): Promise<ProposalView> {
   return inTransaction(ctx, async (inner) => {
-    const { proposal, warehouse } = await lockProposal(inner, number, ifMatch)
+    // Open proposals are promises already; only more than that must be asked one at a time.
+    const { proposal, warehouse } = await lockProposal(
+      inner,
+      number,
+      ifMatch,
+      ({ kind, quantity }) =>
+        kind === 'transfer' && said.quantity !== undefined && thousandths(said.quantity) > thousandths(quantity)
+    )
     if (proposal.state !== 'open')
       throw new Refusal('ProposalNotOpen', 409, `proposal ${number} is ${proposal.state}; only an open one is accepted`)
     const today = inner.clock.today()
@@ -148,8 +160,6 @@ select greatest(0, ${ableToGive('$1', '$2', '$3::date')} - ${promisedBy('$1', '$
 
 /** The giver must still be able to give it, beyond its own need and what it promised to others. */
 async function requireSpare(ctx: Context, proposal: Proposal, quantity: string): Promise<void> {
-  // Open proposals are promises already; only more than that must be asked one at a time.
-  if (thousandths(quantity) > thousandths(proposal.quantity)) await run(ctx, SOLE, [])
   const [found] = await run(ctx, SPARE, [
     proposal.fromWarehouseId,
     proposal.partId,
@@ -202,7 +212,7 @@ export function rejectProposal(
   { number, rejection, note, ifMatch }: RejectProposal & { number: string; ifMatch?: string | undefined }
 ): Promise<ProposalView> {
   return inTransaction(ctx, async (inner) => {
-    const { proposal, warehouse } = await lockProposal(inner, number, ifMatch)
+    const { proposal, warehouse } = await lockProposal(inner, number, ifMatch, () => rejection === 'other-source')
     const isWaiting = proposal.state === 'accepted' && proposal.expectedReceipt === null && proposal.plan === null
     if (proposal.state !== 'open' && !isWaiting)
       throw new Refusal('ProposalNotOpen', 409, `proposal ${number} is ${proposal.state}${wayOut(proposal)}`)

@@ -3,15 +3,13 @@ import type { Context } from '../identity/actor.ts'
 import { run, statement } from '../platform/database.ts'
 import { normalQuantity, thousandths } from '../platform/decimal.ts'
 import { NAMED_OFFENDERS, Refusal } from '../platform/errors.ts'
+import { SOLE } from './propose-reorders.ts'
 import type { AmendPlan } from './purchase-plans.schemas.ts'
 
 interface PlanKey {
   warehouseId: number
   id: string
 }
-
-/** Two who gather at once into two plans wait for each other; the second finds the proposals taken. */
-const SOLE_GATHERING = statement<never>(`select pg_advisory_xact_lock(7305012)`)
 
 // A proposal is locked before it is taken: whoever rejects it meanwhile is waited for, and then it is not taken.
 const GATHER = statement<{ proposal: string }>(`
@@ -38,12 +36,12 @@ with waiting as (
 select number as proposal from placed`)
 
 /**
- * Adds accepted orders that are in no plan yet.
+ * Adds accepted orders that are in no plan yet. Two who gather at once into two plans wait for each other; the second finds them taken.
  * @param proposals only these
  * @returns their numbers
  */
 export async function gatherLines(ctx: Context, plan: PlanKey, proposals?: readonly string[]): Promise<string[]> {
-  await run(ctx, SOLE_GATHERING, [])
+  await run(ctx, SOLE, [])
   const added = await run(ctx, GATHER, [plan.warehouseId, plan.id, proposals ?? null])
   return added.map(({ proposal }) => proposal)
 }

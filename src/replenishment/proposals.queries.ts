@@ -5,7 +5,7 @@ import { instant, instantOrNull } from '../platform/clock.ts'
 import { rowsOf, type CsvColumns } from '../platform/csv.ts'
 import { pageFrom, readCursor } from '../platform/cursor.ts'
 import { run, statement } from '../platform/database.ts'
-import { notFound } from '../platform/errors.ts'
+import { notFound, Refusal } from '../platform/errors.ts'
 import { warehouseByCode, type Warehouse } from '../warehouses/directory.ts'
 import type { Evidence } from './network-search.ts'
 import type { ProposalFilter, ProposalSummary, ProposalView } from './proposals.schemas.ts'
@@ -158,7 +158,10 @@ const warehouseOf = (number: string): string => number.replace(/-PRO-\d{6}-\d+$/
  * @throws Refusal 404 for one that does not exist, or of which the actor sees neither side
  */
 export async function loadProposal(ctx: Context, number: string) {
-  const warehouse: Warehouse | undefined = await warehouseByCode(ctx, warehouseOf(number)).catch(() => undefined)
+  const warehouse: Warehouse | undefined = await warehouseByCode(ctx, warehouseOf(number)).catch((error: unknown) => {
+    if (error instanceof Refusal && error.status === 404) return undefined
+    throw error
+  })
   const [proposal] = warehouse === undefined ? [] : await run(ctx, ONE, [warehouse.id, number])
   if (warehouse === undefined || proposal === undefined || !isVisible(ctx, proposal, warehouse))
     throw notFound('proposal', number)

@@ -36,7 +36,10 @@ const PARTS_AT_ONCE = 25
 const POSITIONS_AT_ONCE = 1000
 const PROPOSALS_AT_ONCE = 500
 
-/** Held by whoever proposes or promises more than was proposed: what is spare is counted and given by one at a time. */
+/**
+ * Held by whoever proposes, promises more than was proposed, or takes many proposals into a plan: what is spare is counted and given by
+ * one at a time. Taken before any row of a proposal, after those of documents.
+ */
 export const SOLE = statement<never>(`select pg_advisory_xact_lock(7305011)`)
 
 const IS_PENDING = `(p.state = 'open' or (p.state = 'accepted' and p.expected_receipt_id is null))`

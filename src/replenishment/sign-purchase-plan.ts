@@ -5,6 +5,7 @@ import { requireMatch } from '../platform/etag.ts'
 import { Refusal } from '../platform/errors.ts'
 import { dutiesAwaited, requireSigner, signingRefusal } from '../signing/sign.ts'
 import { lockPlan, planHash, readPurchasePlan } from './purchase-plan.ts'
+import { SOLE } from './propose-reorders.ts'
 import type { PlanState, PlanView, SignPlan } from './purchase-plans.schemas.ts'
 
 const SIGN = statement<never>(`
@@ -125,7 +126,8 @@ export function signPurchasePlan(
     ]).catch((error: unknown) => {
       throw signingRefusal(error, number)
     })
-    if (state === 'approved')
+    if (state === 'approved') {
+      await run(inner, SOLE, [])
       await run(inner, EXPECT, [
         warehouse.id,
         plan.id,
@@ -135,6 +137,7 @@ export function signPurchasePlan(
         inner.actor.personId,
         inner.config.REORDER_REPEAT_DAYS
       ])
+    }
     return readPurchasePlan(inner, { number })
   })
 }
