@@ -102,6 +102,138 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/alert-policies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who is told of which kind of alert (预警规则) */
+        get: operations["listAlertPolicies"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/alert-policies/{kind}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who is told of a kind of alert (单项预警规则) */
+        get: operations["readAlertPolicy"];
+        /**
+         * Set who is told of a kind of alert, and when others are (设定预警规则)
+         * @description Duty: administrator everywhere. It holds for open alerts at once. A late signature is told to the holders of the missing duty whatever the ladder says. A kind that is not enabled is not raised, and what is open of it is resolved; events that go with it, such as lot.aged, are not published either.
+         */
+        put: operations["setAlertPolicy"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/alerts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Alerts of the warehouses you see, newest first (预警列表)
+         * @description What is the matter and what to do is said in your language. With mine=true only what you are told of by your duties of today, in somebody’s stead too. With Accept: text/csv all of them as a file.
+         */
+        get: operations["listAlerts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/alerts/stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Alerts as they happen (预警实时推送)
+         * @description Server-sent events (text/event-stream) about alerts of the warehouses you see, or with mine=true about those you are told of. Each has the `id` by which Last-Event-ID goes on after it, an `event` (raised, acknowledged, escalated, reminded, resolved) and `data`: JSON with `event`, `at`, `by`, `details` and the whole `alert` in your language. Without Last-Event-ID it begins with what is new. A comment comes every 15 seconds. Your duties are looked at again while it lasts; an event `end` says why it ends: your credentials do, or the process stops. 503 if too many are open.
+         */
+        get: operations["streamAlerts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/alerts/summary": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How many alerts there are, by kind and state (预警汇总) */
+        get: operations["readAlertSummary"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/alerts/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One alert with all that happened to it (预警详情) */
+        get: operations["readAlert"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/alerts/{id}/acknowledgement": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take an alert on (确认预警)
+         * @description Duty: one of those it is addressed to. It is not escalated any more, and resolves itself when its cause is gone. Once; not by an API key.
+         */
+        post: operations["acknowledgeAlert"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/api-keys": {
         parameters: {
             query?: never;
@@ -234,6 +366,50 @@ export interface paths {
          * @description Failed sign-ins are limited per account and address, and per address. Where people sign in at an OpenID Connect issuer only, this is refused; tokens of the issuer are accepted as they are.
          */
         post: operations["createToken"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/calendar/working-days": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Count working days, or find the day some working days on (工作日计算)
+         * @description For everybody. With from and to: how many working days there are after the one, up to and including the other. With start and add: the how manieth working day after start, answered as `to`. Without any of them: the next working day.
+         */
+        get: operations["countWorkingDays"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/calendar/years/{year}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Days off and make-up working days of a year (放假安排)
+         * @description For everybody. A year without a notice is answered with isKnown false and no days: Monday to Friday count as working days until it is entered.
+         */
+        get: operations["readCalendarYear"];
+        /**
+         * Enter the notice of a year (录入放假安排)
+         * @description Duty: administrator everywhere. Replaces what was entered or shipped for the year. Every process counts by it within seconds.
+         */
+        put: operations["setCalendarYear"];
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -794,6 +970,86 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/job-schedules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Jobs that run by themselves, and when (定时任务)
+         * @description Duty: administrator everywhere.
+         */
+        get: operations["listJobSchedules"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/jobs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Runs of background jobs, the latest first (后台任务列表)
+         * @description Duty: administrator everywhere. Runs that tell how far they are, and every run that failed for good (state dead), with the problem of its last attempt.
+         */
+        get: operations["listJobs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/jobs/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How far a background job is (任务进度)
+         * @description For whoever asked for the run, and for administrators everywhere.
+         */
+        get: operations["readJob"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/jobs/{id}/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Try a dead job again (重试任务)
+         * @description Duty: administrator everywhere. Jobs change nothing when they run twice.
+         */
+        post: operations["retryJob"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/journal": {
         parameters: {
             query?: never;
@@ -869,6 +1125,46 @@ export interface paths {
         get: operations["verifyLedger"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/mails": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * E-mails about alerts, newest first (预警邮件)
+         * @description Duty: administrator everywhere. state=dead lists those that were given up. Nothing is written while SMTP_URL is not set.
+         */
+        get: operations["listMails"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/mails/{id}/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Have a mail that was given up tried again (重发)
+         * @description Duty: administrator everywhere. It begins at its first attempt.
+         */
+        post: operations["retryMail"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1231,6 +1527,154 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/purchase-plans": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Purchase plans, newest first (采购计划列表)
+         * @description For purchaser, stock-controller, hq-finance, operations-supervisor, finance-supervisor and department-head of the head office, or everywhere.
+         */
+        get: operations["listPurchasePlans"];
+        put?: never;
+        /**
+         * Write the purchase plan of a month (编制采购计划)
+         * @description Duty: purchaser or stock-controller everywhere. Gathers all accepted orders of all warehouses that are in no plan yet, by supplier and part, at standard cost.
+         */
+        post: operations["createPurchasePlan"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/purchase-plans/{number}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One purchase plan with its totals by supplier (采购计划)
+         * @description For purchaser, stock-controller, hq-finance, operations-supervisor, finance-supervisor and department-head of the head office, or everywhere. By `Accept`: JSON, or all its lines as `text/csv` or as a spreadsheet.
+         */
+        get: operations["readPurchasePlan"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Change a purchase plan that is a draft (修改采购计划)
+         * @description Duty: purchaser or stock-controller everywhere. Budget, remark, and lines that are added, removed or changed; all of it or nothing. Who orders another quantity, or from another supplier, than was accepted says why.
+         */
+        patch: operations["amendPurchasePlan"];
+        trace?: never;
+    };
+    "/v1/purchase-plans/{number}/cancellation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancel a purchase plan that is not approved (作废)
+         * @description Duty: purchaser or stock-controller everywhere. Its number stays taken; its proposals wait for another plan.
+         */
+        post: operations["cancelPurchasePlan"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/purchase-plans/{number}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What happened to a purchase plan (采购计划历史)
+         * @description For purchaser, stock-controller, hq-finance, operations-supervisor, finance-supervisor and department-head of the head office, or everywhere.
+         */
+        get: operations["listPurchasePlanEvents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/purchase-plans/{number}/lines": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lines of a purchase plan, with what has arrived (采购计划明细)
+         * @description For purchaser, stock-controller, hq-finance, operations-supervisor, finance-supervisor and department-head of the head office, or everywhere. By `Accept`: JSON in pages by line, or all that the filter leaves as `text/csv` or as a spreadsheet, by supplier, part and warehouse.
+         */
+        get: operations["listPurchasePlanLines"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/purchase-plans/{number}/signatures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sign a purchase plan, or refuse it with a reason (签字)
+         * @description Finance of the head office reviews, operations confirms, the stock controller approves last; three different people, none of whom wrote on it. The last signature orders: every line is on its way to its warehouse from then on.
+         */
+        post: operations["signPurchasePlan"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/purchase-plans/{number}/submission": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Submit a purchase plan for its signatures (提交)
+         * @description Duty: purchaser or stock-controller everywhere. Every line has an authorised supplier and a price; who goes beyond the budget says why.
+         */
+        post: operations["submitPurchasePlan"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/quality-reports": {
         parameters: {
             query?: never;
@@ -1346,6 +1790,304 @@ export interface paths {
         patch: operations["updateRegion"];
         trace?: never;
     };
+    "/v1/reorder/computations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Compute demand and levels now (计算订货点)
+         * @description Duty: stock-controller everywhere. It is done every night; what nothing changed for is not computed again. Answers the job, whose progress `GET /v1/jobs/{id}` shows.
+         */
+        post: operations["computeReorderLevels"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/reorder/demand": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Demand of a part in a warehouse by month (月需求)
+         * @description Issues and sales net of returns and reversals, in the month in which the goods were issued; transfers and adjustments are no demand. As the last computation left it. Demand of parts that it replaces one way is counted in, times the factor; parts that replace each other both ways stay apart.
+         */
+        get: operations["readDemand"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/reorder/forecast-accuracy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How far forecasts of a warehouse were off (预测准确率)
+         * @description Every method forecasts each of the last twelve months from the months before it; by class of demand.
+         */
+        get: operations["readForecastAccuracy"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/reorder/forecasts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Forecast and level of any series (预测试算)
+         * @description Through the same functions as every level. Nothing is stored. Every signed-in person may ask.
+         */
+        post: operations["tryForecast"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/reorder/levels": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Levels in force, and what each comes from (订货点列表)
+         * @description Of the warehouses you see, by warehouse and part in the order in which they were entered. With what defends each figure: class of demand, method, forecast, distribution, lead time and target with their sources, what it achieves, and how the position stands against it. `Accept: text/csv` answers the whole list as a file.
+         */
+        get: operations["listReorderLevels"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/reorder/policies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Reorder policies of the warehouses you see (订货策略列表)
+         * @description Expired ones are among them until they are replaced or withdrawn. `Accept: text/csv` answers the whole list as a file.
+         */
+        get: operations["listReorderPolicies"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/reorder/policies/{warehouse}/parts/{part}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The reorder policy of a part in a warehouse (订货策略) */
+        get: operations["readReorderPolicy"];
+        /**
+         * Set how much of a part a warehouse keeps (设定订货策略)
+         * @description Duty: stock-controller, purchaser or operations-supervisor for the warehouse. Fixed: minimum and maximum with a reason and a last day, after which the computed level is in force again. Computed: with a target, lead time or pack size of its own. It replaces the policy that is there, and the level is in force at once.
+         */
+        put: operations["setReorderPolicy"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/reorder/policies/{warehouse}/parts/{part}/withdrawal": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Withdraw a reorder policy (撤销订货策略)
+         * @description Duty: stock-controller, purchaser or operations-supervisor for the warehouse. The position goes by demand and the catalogue again, at once. Answers the policy as it was.
+         */
+        post: operations["withdrawReorderPolicy"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/reorder/proposals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Proposals where stock is short, newest first (补货建议)
+         * @description Of warehouses you see, and transfers that would take from them. `Accept: text/csv` answers the whole list as a file.
+         */
+        get: operations["listProposals"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/reorder/proposals/computation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Look at every position now (生成补货建议)
+         * @description Duty: purchaser or stock-controller everywhere. Runs in the background; follow it by GET /v1/jobs/{id}. Posted slips are looked at within seconds and everything once a night anyway.
+         */
+        post: operations["requestProposals"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/reorder/proposals/{number}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One proposal with the search as proof (补货建议)
+         * @description Who was looked at before anything is ordered, what they had, what they need themselves, and why they were taken from or not. Beside it how the position stands now.
+         */
+        get: operations["readProposal"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/reorder/proposals/{number}/acceptance": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Accept a proposal, as it is or changed with a reason (采纳)
+         * @description Duty: purchaser, stock-controller or operations-supervisor of the warehouse that is short. A transfer counts as on order from then on; the keeper of the giving warehouse writes the transfer-out with the number of the proposal as its reference. An order waits for the next purchase plan. A controlled part (监控件) draws on an approval.
+         */
+        post: operations["acceptProposal"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/reorder/proposals/{number}/rejection": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Reject a proposal with a coded reason (拒绝)
+         * @description Duty: purchaser, stock-controller or operations-supervisor of the warehouse that is short. The same need is not proposed again for 14 days (`REORDER_REPEAT_DAYS`) unless the position recovers meanwhile; with other-source it is searched anew at once, without that giver.
+         */
+        post: operations["rejectProposal"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/reorder/service-targets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Service targets by criticality class (服务水平目标) */
+        get: operations["listServiceTargets"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/reorder/service-targets/{criticality}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Set the service target of a criticality class (设定服务水平目标)
+         * @description Duty: stock-controller everywhere. Levels follow with the next computation.
+         */
+        put: operations["setServiceTarget"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/signing-policies": {
         parameters: {
             query?: never;
@@ -1372,8 +2114,8 @@ export interface paths {
         };
         get?: never;
         /**
-         * Set which duties sign a kind of slip, or counts (设定签字规则)
-         * @description Duty: administrator everywhere. Three different duties are the floor; counts are signed by finance-supervisor and stock-controller whatever else. The reversal of the adjustment of a count is signed by the stock-controller, too.
+         * Set which duties sign a kind of slip, counts or purchase plans (设定签字规则)
+         * @description Duty: administrator everywhere. Three different duties are the floor; counts are signed by finance-supervisor and stock-controller whatever else, purchase plans by hq-finance and stock-controller. The reversal of the adjustment of a count is signed by the stock-controller, too.
          */
         put: operations["setSigningPolicy"];
         post?: never;
@@ -1861,6 +2603,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/warehouses/{warehouse}/expected-receipts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What is on its way to a warehouse (在途)
+         * @description For everyone who sees the warehouse: lines of approved purchase plans and accepted transfers, by part number. A line of a receipt or transfer in names one as its `expectedReceipt`, also in parts; what it brings beyond shows as `over`.
+         */
+        get: operations["listExpectedReceipts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/warehouses/{warehouse}/expected-receipts/{document}/lines/{line}/ending": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say that the rest will not come (结束在途)
+         * @description Duty: purchaser, stock-controller or operations-supervisor. What is outstanding no longer counts as on order; what has arrived stays.
+         */
+        post: operations["endExpectedReceipt"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/warehouses/{warehouse}/last-counted": {
         parameters: {
             query?: never;
@@ -2180,6 +2962,198 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/webhook-events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The events that are sent, each with an example (事件清单)
+         * @description Sent as JSON by POST with the headers of Standard Webhooks: webhook-id (the same at every attempt, so that a repeat can be dropped), webhook-timestamp, webhook-signature. Any 2xx within 15 seconds is a yes. Else it is sent again after 5 s, 30 s, 2, 10, 30 min, 1, 2, 4, 8 and 8 h, and then given up. Events of one slip, alert or warehouse arrive in the order in which they happened: a later one waits for an earlier one. A 410 disables the webhook, and so does nothing having arrived for 72 hours when a delivery is given up; redirects are not followed.
+         */
+        get: operations["listWebhookEvents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhooks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Webhooks of the places you answer for (事件推送列表)
+         * @description Duty: department-head, stock-controller or administrator for its warehouse; stock-controller or administrator for its region, or everywhere.
+         */
+        get: operations["listWebhooks"];
+        put?: never;
+        /**
+         * Enter a webhook: a system that is told what happens (登记事件推送)
+         * @description Duty: department-head, stock-controller or administrator for its warehouse; stock-controller or administrator for its region, or everywhere. A person, no API key. Neither warehouse nor region: everywhere. The secret is in this answer only; whatever is sent is signed with it by Standard Webhooks.
+         */
+        post: operations["createWebhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhooks/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A webhook, and how it fares (事件推送)
+         * @description Duty: department-head, stock-controller or administrator for its warehouse; stock-controller or administrator for its region, or everywhere. Hidden from others.
+         */
+        get: operations["readWebhook"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete a webhook with its log (删除)
+         * @description Duty: department-head, stock-controller or administrator for its warehouse; stock-controller or administrator for its region, or everywhere. A person, no API key.
+         */
+        delete: operations["deleteWebhook"];
+        options?: never;
+        head?: never;
+        /**
+         * Change, pause or switch on a webhook (修改、停用、启用)
+         * @description Duty: department-head, stock-controller or administrator for its warehouse; stock-controller or administrator for its region, or everywhere. A person, no API key. Switched on it gets what was waiting; what happened meanwhile is had by a replay.
+         */
+        patch: operations["updateWebhook"];
+        trace?: never;
+    };
+    "/v1/webhooks/{id}/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What was sent and what waits, newest first, with its attempts (推送记录、死信)
+         * @description Duty: department-head, stock-controller or administrator for its warehouse; stock-controller or administrator for its region, or everywhere. state=dead is the dead-letter list. What was delivered is kept for 30 days, what never arrived for 90.
+         */
+        get: operations["listWebhookDeliveries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhooks/{id}/deliveries/{delivery}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One delivery with what is sent (推送详情)
+         * @description Duty: department-head, stock-controller or administrator for its warehouse; stock-controller or administrator for its region, or everywhere.
+         */
+        get: operations["readWebhookDelivery"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhooks/{id}/deliveries/{delivery}/redelivery": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send one delivery again, whatever became of it (重新推送)
+         * @description Duty: department-head, stock-controller or administrator for its warehouse; stock-controller or administrator for its region, or everywhere.
+         */
+        post: operations["redeliverWebhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhooks/{id}/ping": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send a test (测试推送)
+         * @description Duty: department-head, stock-controller or administrator for its warehouse; stock-controller or administrator for its region, or everywhere. It is sent in the background; read the delivery to learn how it went.
+         */
+        post: operations["pingWebhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhooks/{id}/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send again what happened in a span of time (重放)
+         * @description Duty: department-head, stock-controller or administrator for its warehouse; stock-controller or administrator for its region, or everywhere. All that the webhook wants, in its order and under the same webhook-id, also what it missed while it was off; at most 50,000 events at once, of the last 90 days.
+         */
+        post: operations["replayWebhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhooks/{id}/secret-rotation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Give a webhook a new secret (轮换密钥)
+         * @description Duty: department-head, stock-controller or administrator for its warehouse; stock-controller or administrator for its region, or everywhere. A person, no API key. For 24 hours everything carries the signatures of both secrets.
+         */
+        post: operations["rotateWebhookSecret"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -2429,6 +3403,328 @@ export interface components {
              */
             netBookValue: string;
         };
+        /** @description Something that wants somebody to act (预警) */
+        Alert: {
+            /**
+             * @description Number of the alert
+             * @example 17
+             */
+            id: string;
+            /**
+             * @description Warehouse code (仓库代码)
+             * @example HQ
+             */
+            warehouse: string;
+            warehouseName: string;
+            warehouseNameZh: string | null;
+            /**
+             * @description Region code (区域代码)
+             * @example EAST
+             */
+            region: string;
+            /**
+             * @description Kind of alert (预警类别)
+             * @enum {string}
+             */
+            kind: "reorder-point" | "lot-aging-soon" | "lot-aged" | "late-signature" | "count-due" | "count-report-due" | "statement-due" | "ledger-fault";
+            /** @description Name of the kind in your language */
+            kindName: string;
+            /** @description Name of the kind in Chinese */
+            kindZh: string;
+            /** @description What it is about: part number, lot, slip, month or check */
+            subject: string;
+            /** @description What is the matter, in your language */
+            title: string;
+            /** @description What to do, in your language */
+            whatToDo: string;
+            /** @description Where the API tells more of it */
+            links: string[];
+            /**
+             * @description open; acknowledged by somebody; resolved: its cause is gone
+             * @enum {string}
+             */
+            state: "open" | "acknowledged" | "resolved";
+            /** @description How often it was escalated to a next duty */
+            level: number;
+            /** @description Duties whose holders are told */
+            addressedTo: components["schemas"]["Duty"][];
+            /** @description The figures of the cause, brought up to date in place; they differ by kind */
+            details: {
+                [key: string]: unknown;
+            };
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            raisedAt: string;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            updatedAt: string;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            escalatedAt: string | null;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            acknowledgedAt: string | null;
+            /** @description User name */
+            acknowledgedBy: string | null;
+            note: string | null;
+            /**
+             * Format: date
+             * @description Day in the business time zone
+             * @example 2026-11-21
+             */
+            remindedOn: string | null;
+            /** @description How often and when there was a reminder, in your language */
+            reminder: string | null;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            resolvedAt: string | null;
+        };
+        /**
+         * @example {
+         *       "note": "已从上海仓调拨,周五到货"
+         *     }
+         */
+        AlertAcknowledgement: {
+            /**
+             * @description What is being done about it
+             * @example 已从上海仓调拨,周五到货
+             */
+            note: string;
+        };
+        AlertPage: {
+            items: components["schemas"]["Alert"][];
+            nextCursor: string | null;
+        };
+        /** @description Who is told of a kind of alert, and when others are (预警规则) */
+        AlertPolicy: {
+            /**
+             * @description Kind of alert (预警类别)
+             * @enum {string}
+             */
+            kind: "reorder-point" | "lot-aging-soon" | "lot-aged" | "late-signature" | "count-due" | "count-report-due" | "statement-due" | "ledger-fault";
+            /** @description Name of the kind in Chinese */
+            kindZh: string;
+            /** @description Rungs of duties: holders of the first are told at once, those of each next one when nobody acknowledged in time */
+            ladder: components["schemas"]["Duty"][][];
+            /** @description Hours from one rung to the next; null: never */
+            escalateAfterHours: number | null;
+            /**
+             * @description By e-mail at once, in the digest of the day, or not
+             * @enum {string}
+             */
+            mail: "immediately" | "digest" | "none";
+            /** @description false: none are raised, and those that are open are resolved */
+            enabled: boolean;
+        };
+        AlertPolicyList: {
+            items: components["schemas"]["AlertPolicy"][];
+        };
+        /** @description How many alerts there are, by kind and state (预警汇总) */
+        AlertSummary: {
+            /** @description Every kind, also those without an alert */
+            items: {
+                /**
+                 * @description Kind of alert (预警类别)
+                 * @enum {string}
+                 */
+                kind: "reorder-point" | "lot-aging-soon" | "lot-aged" | "late-signature" | "count-due" | "count-report-due" | "statement-due" | "ledger-fault";
+                kindName: string;
+                kindZh: string;
+                /** @description Acknowledged by nobody yet */
+                open: number;
+                /** @description Acknowledged, and the cause is still there */
+                acknowledged: number;
+                /** @description Of both, those that were escalated */
+                escalated: number;
+                /** @description The cause is gone */
+                resolved: number;
+            }[];
+        };
+        /** @description An alert and all that happened to it (预警及其经过) */
+        AlertWithHistory: {
+            /**
+             * @description Number of the alert
+             * @example 17
+             */
+            id: string;
+            /**
+             * @description Warehouse code (仓库代码)
+             * @example HQ
+             */
+            warehouse: string;
+            warehouseName: string;
+            warehouseNameZh: string | null;
+            /**
+             * @description Region code (区域代码)
+             * @example EAST
+             */
+            region: string;
+            /**
+             * @description Kind of alert (预警类别)
+             * @enum {string}
+             */
+            kind: "reorder-point" | "lot-aging-soon" | "lot-aged" | "late-signature" | "count-due" | "count-report-due" | "statement-due" | "ledger-fault";
+            /** @description Name of the kind in your language */
+            kindName: string;
+            /** @description Name of the kind in Chinese */
+            kindZh: string;
+            /** @description What it is about: part number, lot, slip, month or check */
+            subject: string;
+            /** @description What is the matter, in your language */
+            title: string;
+            /** @description What to do, in your language */
+            whatToDo: string;
+            /** @description Where the API tells more of it */
+            links: string[];
+            /**
+             * @description open; acknowledged by somebody; resolved: its cause is gone
+             * @enum {string}
+             */
+            state: "open" | "acknowledged" | "resolved";
+            /** @description How often it was escalated to a next duty */
+            level: number;
+            /** @description Duties whose holders are told */
+            addressedTo: components["schemas"]["Duty"][];
+            /** @description The figures of the cause, brought up to date in place; they differ by kind */
+            details: {
+                [key: string]: unknown;
+            };
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            raisedAt: string;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            updatedAt: string;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            escalatedAt: string | null;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            acknowledgedAt: string | null;
+            /** @description User name */
+            acknowledgedBy: string | null;
+            note: string | null;
+            /**
+             * Format: date
+             * @description Day in the business time zone
+             * @example 2026-11-21
+             */
+            remindedOn: string | null;
+            /** @description How often and when there was a reminder, in your language */
+            reminder: string | null;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            resolvedAt: string | null;
+            /** @description Oldest first */
+            history: {
+                /**
+                 * Format: date-time
+                 * @description Instant, RFC 3339 in UTC
+                 * @example 2026-11-21T08:30:00Z
+                 */
+                at: string;
+                /**
+                 * @description What happened
+                 * @enum {string}
+                 */
+                event: "raised" | "acknowledged" | "escalated" | "reminded" | "resolved";
+                /** @description User name; null if the service did it */
+                by: string | null;
+                details: {
+                    [key: string]: unknown;
+                } | null;
+            }[];
+        };
+        /**
+         * @example {
+         *       "change": [
+         *         {
+         *           "line": 1,
+         *           "unitPrice": "12.5000"
+         *         }
+         *       ],
+         *       "note": "旺季备货"
+         *     }
+         */
+        AmendedPurchasePlan: {
+            /**
+             * @description Amount in the business currency, at least 0, a decimal string with at most two places
+             * @example 250000.00
+             */
+            budget?: string | null;
+            /** @description Budget by supplier (供应商预算); what is left away has none */
+            supplierBudgets?: {
+                /**
+                 * @description Supplier code
+                 * @example VARSITY0001
+                 */
+                supplier: string;
+                /**
+                 * @description Amount in the business currency, at least 0, a decimal string with at most two places
+                 * @example 250000.00
+                 */
+                amount: string;
+            }[];
+            /** @description Remark (备注) */
+            note?: string | null;
+            /** @description true adds every accepted order that is in no plan yet */
+            gather?: boolean;
+            /** @description Accepted orders that are in no plan yet */
+            add?: string[];
+            /** @description Lines that are taken out; their proposals wait for another plan */
+            remove?: number[];
+            change?: {
+                line: number;
+                /**
+                 * @description Quantity greater than zero, a decimal string with at most three places
+                 * @example 5
+                 * @example 0.125
+                 */
+                quantity?: string;
+                /**
+                 * @description Supplier code
+                 * @example VARSITY0001
+                 */
+                supplier?: string;
+                /**
+                 * @description Cost of one stock unit, a decimal string with at most four places
+                 * @example 12.5000
+                 */
+                unitPrice?: string;
+                /** @description Why quantity or supplier are not those that were accepted */
+                reason?: string;
+            }[];
+        };
         /**
          * @example {
          *       "reference": "RO-2026-0815",
@@ -2556,6 +3852,47 @@ export interface components {
         AuditEventPage: {
             items: components["schemas"]["AuditEvent"][];
             nextCursor: string | null;
+        };
+        /** @description Days off and make-up working days of a year (放假安排) */
+        CalendarYear: {
+            /**
+             * @description Year of the notice
+             * @example 2027
+             */
+            year: number;
+            /** @description Whether the notice of the year is known; if not, Monday to Friday count as working days */
+            isKnown: boolean;
+            /**
+             * @description shipped with the service, or entered by an administrator; null if not known
+             * @enum {string|null}
+             */
+            origin: "shipped" | "entered" | null;
+            /** @description Where the notice can be read */
+            source: string | null;
+            /** @description By date; every other day goes by its weekday */
+            days: {
+                /**
+                 * Format: date
+                 * @description Day that the notice names
+                 * @example 2026-11-21
+                 */
+                date: string;
+                /** @description true for a day off, false for a make-up working day (调休上班) */
+                isOffDay: boolean;
+                /**
+                 * @description What it is off or worked for
+                 * @example 春节
+                 */
+                name: string;
+            }[];
+            /** @description User name of who entered it */
+            setBy: string | null;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            setAt: string | null;
         };
         /**
          * @description Closing a month in many warehouses (批量月结)
@@ -3461,6 +4798,98 @@ export interface components {
         CountTolerances: {
             items: components["schemas"]["CountTolerance"][];
         };
+        /**
+         * @example {
+         *       "id": "3",
+         *       "url": "https://erp.example.com/hooks/bincard",
+         *       "description": "ERP 接口",
+         *       "events": [
+         *         "slip.posted",
+         *         "slip.reversed"
+         *       ],
+         *       "warehouse": "HQ",
+         *       "region": null,
+         *       "state": "active",
+         *       "disabledBecause": null,
+         *       "disabledAt": null,
+         *       "failingSince": null,
+         *       "restsUntil": null,
+         *       "waiting": 0,
+         *       "dead": 0,
+         *       "oldSecretValidUntil": null,
+         *       "createdBy": "admin",
+         *       "createdAt": "2026-11-20T02:00:00Z",
+         *       "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+         *     }
+         */
+        CreatedWebhook: {
+            /**
+             * @description Number of the webhook
+             * @example 3
+             */
+            id: string;
+            url: string;
+            description: string | null;
+            events: string[] | null;
+            /**
+             * @description Warehouse code (仓库代码)
+             * @example HQ
+             */
+            warehouse: string | null;
+            /**
+             * @description Region code (区域代码)
+             * @example SOUTH
+             */
+            region: string | null;
+            /**
+             * @description active; paused by a person; disabled by the service, see disabledBecause. What happens while it is not active is not sent, and can be replayed
+             * @enum {string}
+             */
+            state: "active" | "paused" | "disabled";
+            /** @description Why the service switched it off: the receiver answered 410, or a delivery was given up and nothing had arrived for 72 hours */
+            disabledBecause: string | null;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            disabledAt: string | null;
+            /**
+             * Format: date-time
+             * @description When the first attempt failed since one arrived
+             * @example 2026-11-21T08:30:00Z
+             */
+            failingSince: string | null;
+            /**
+             * Format: date-time
+             * @description Nothing is tried before, because everything fails
+             * @example 2026-11-21T08:30:00Z
+             */
+            restsUntil: string | null;
+            /** @description Deliveries on their way, counted up to 1000 */
+            waiting: number;
+            /** @description Deliveries given up, counted up to 1000 */
+            dead: number;
+            /**
+             * Format: date-time
+             * @description Until then everything carries the signature of the secret before the last rotation, too
+             * @example 2026-11-21T08:30:00Z
+             */
+            oldSecretValidUntil: string | null;
+            /** @description Username */
+            createdBy: string;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            createdAt: string;
+            /**
+             * @description Shown once. Receivers verify the header webhook-signature with it, by a library of Standard Webhooks (standardwebhooks.com)
+             * @example whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw
+             */
+            secret: string;
+        };
         /** @description Standing in during leave; duty null means all of them (岗位代理) */
         Delegation: {
             /** @example 17 */
@@ -3505,6 +4934,72 @@ export interface components {
         DelegationPage: {
             items: components["schemas"]["Delegation"][];
             nextCursor: string | null;
+        };
+        /** @description Demand by month: issues and sales, net of returns and reversals (月需求) */
+        DemandSeries: {
+            /**
+             * @description Warehouse code (仓库代码)
+             * @example HQ
+             */
+            warehouse: string;
+            /**
+             * @description Part number (货号)
+             * @example CH-0234
+             */
+            part: string;
+            unit: string;
+            /**
+             * @description Month of the first movement; before it nothing is known, which is not zero
+             * @example 2026-11
+             */
+            recordedFrom: string | null;
+            replacedBy: {
+                /**
+                 * @description Part number (货号)
+                 * @example CH-0234
+                 */
+                part: string;
+                /**
+                 * @description Quantity, a decimal string with at most three places
+                 * @example 5
+                 * @example 0.125
+                 */
+                factor: string;
+            } | null;
+            replaces: {
+                /**
+                 * @description Part number (货号)
+                 * @example CH-0234
+                 */
+                part: string;
+                /**
+                 * @description Quantity, a decimal string with at most three places
+                 * @example 5
+                 * @example 0.125
+                 */
+                factor: string;
+            }[];
+            months: {
+                /**
+                 * @description Calendar month
+                 * @example 2026-11
+                 */
+                month: string;
+                /**
+                 * @description Demand that the level goes by: own and of the parts it replaces
+                 * @example 5
+                 * @example 0.125
+                 */
+                quantity: string;
+                /**
+                 * @description Of the part itself
+                 * @example 5
+                 * @example 0.125
+                 */
+                own: string;
+                /** @description False in the current month, which no forecast takes */
+                isComplete: boolean;
+            }[];
         };
         /** @description The accounts a department books to, one per role (部门科目) */
         DepartmentAccounts: {
@@ -3781,6 +5276,181 @@ export interface components {
             reason: string;
             /** @description Who took the goods (收货人) */
             handedTo: string;
+        };
+        ExpectedReceipt: {
+            /**
+             * @description What a line of a slip names to fulfil it: document and line
+             * @example HQ-PLN-202611-00001/3
+             */
+            expectedReceipt: string;
+            /**
+             * @description Purchase plan or proposal (计划单号)
+             * @example HQ-PLN-202611-00001
+             */
+            document: string;
+            line: number;
+            /**
+             * @description It arrives by a receipt from a supplier, or by a transfer in
+             * @enum {string}
+             */
+            kind: "purchase" | "transfer";
+            /**
+             * @description Part number (货号)
+             * @example CH-0234
+             */
+            part: string;
+            name: string;
+            nameZh: string | null;
+            unit: string;
+            /**
+             * @description What was ordered or promised, in stock units
+             * @example 5
+             * @example 0.125
+             */
+            quantity: string;
+            /**
+             * @description What posted slips brought of it, reversals taken off
+             * @example 5
+             * @example 0.125
+             */
+            received: string;
+            /**
+             * @description What counts as on order (在途)
+             * @example 5
+             * @example 0.125
+             */
+            outstanding: string;
+            /**
+             * @description What was delivered beyond it (超交)
+             * @example 5
+             * @example 0.125
+             */
+            over: string;
+            /**
+             * Format: date
+             * @description Day in the business time zone
+             * @example 2026-11-21
+             */
+            expectedOn: string | null;
+            supplier: string | null;
+            fromWarehouse: string | null;
+            /**
+             * @description State
+             * @enum {string}
+             */
+            state: "open" | "received" | "ended";
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            openedAt: string;
+            /** @description User name */
+            openedBy: string;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            endedAt: string | null;
+            endedBecause: string | null;
+            slips: string[];
+        };
+        ExpectedReceiptPage: {
+            items: components["schemas"]["ExpectedReceipt"][];
+            nextCursor: string | null;
+        };
+        /** @description Forecast and level of a series that was sent (预测试算) */
+        Forecast: {
+            /**
+             * @description Quantity, a decimal string with at most three places
+             * @example 5
+             * @example 0.125
+             */
+            reorderPoint: string;
+            /**
+             * @description Quantity, a decimal string with at most three places
+             * @example 5
+             * @example 0.125
+             */
+            orderUpTo: string;
+            /**
+             * @description Nobody set it
+             * @enum {string}
+             */
+            basis: "computed";
+            /**
+             * @description Class of demand by ADI and CV² (需求分类)
+             * @enum {string}
+             */
+            demandClass: "none" | "smooth" | "erratic" | "intermittent" | "lumpy";
+            /** @description Mean interval between months with demand */
+            adi: number | null;
+            /** @description Squared coefficient of variation of the sizes */
+            cv2: number | null;
+            /**
+             * @description Forecast method (预测方法)
+             * @enum {string|null}
+             */
+            method: "ses" | "croston" | "sba" | "tsb" | null;
+            /** @description Forecast of a month */
+            monthlyMean: number;
+            /** @description Of the demand of a month */
+            monthlyVariance: number;
+            /** @description Demand expected in the lead time */
+            leadTimeMean: number;
+            /** @description Of the demand in the lead time */
+            leadTimeVariance: number;
+            /**
+             * @description Of the demand in the lead time
+             * @enum {string}
+             */
+            distribution: "none" | "poisson" | "negative-binomial" | "empirical";
+            /** @description Service at the reorder point, by the distribution */
+            achieved: number;
+            /** @description Demand of a month by every method */
+            forecasts: {
+                ses: number;
+                croston: number;
+                sba: number;
+                tsb: number;
+            };
+        };
+        /** @description How far forecasts were off lately, by class of demand and method (预测准确率) */
+        ForecastAccuracy: {
+            /**
+             * @description Warehouse code (仓库代码)
+             * @example HQ
+             */
+            warehouse: string;
+            /** @description How many of the last months are compared, each with its forecast of the month before */
+            months: number;
+            /** @description Parts without demand before these months */
+            leftOut: number;
+            rows: {
+                /**
+                 * @description Class of demand by ADI and CV² (需求分类)
+                 * @enum {string}
+                 */
+                demandClass: "none" | "smooth" | "erratic" | "intermittent" | "lumpy";
+                /**
+                 * @description Forecast method; chosen: the one that each level would have gone by before these months
+                 * @enum {string}
+                 */
+                method: "ses" | "croston" | "sba" | "tsb" | "chosen";
+                /** @description Parts of the class */
+                series: number;
+                /** @description MAE: mean distance of a month from its forecast */
+                meanAbsoluteError: number;
+                /** @description RMSE */
+                rootMeanSquaredError: number;
+                /** @description MASE: the absolute error against that of saying each month what the one before was; null where nothing ever changed */
+                meanAbsoluteScaledError: number | null;
+                /** @description (Forecast − demand) ÷ demand, all months together: above 0 if too much was forecast; null without demand */
+                bias: number | null;
+                /** @description PIS, mean of the parts: above 0 if a stock filled up by the forecasts would have grown */
+                periodsInStock: number;
+            }[];
         };
         /**
          * @example {
@@ -4122,6 +5792,101 @@ export interface components {
             key: string;
         };
         /**
+         * @description A run of a background job (后台任务)
+         * @example {
+         *       "id": "17",
+         *       "name": "replenishment.compute-levels",
+         *       "state": "running",
+         *       "progress": {
+         *         "done": 120000,
+         *         "total": 1000000
+         *       },
+         *       "attempts": 1,
+         *       "requestedBy": "controller@hq",
+         *       "requestedAt": "2026-11-20T02:00:00Z",
+         *       "startedAt": "2026-11-20T02:00:01Z",
+         *       "finishedAt": null,
+         *       "payload": null,
+         *       "result": null,
+         *       "problem": null
+         *     }
+         */
+        Job: {
+            /**
+             * @description Number of the run
+             * @example 17
+             */
+            id: string;
+            /**
+             * @description Name of the job
+             * @example ledger.verify
+             */
+            name: string;
+            /**
+             * @description queued: waits for a worker, at first or after a failed attempt, which problem then says; dead: failed for good
+             * @enum {string}
+             */
+            state: "queued" | "running" | "done" | "dead";
+            progress: {
+                done: number;
+                /** @description Null as long as it is not known */
+                total: number | null;
+            } | null;
+            /** @description How often it was begun */
+            attempts: number;
+            /** @description User name; system for what the service does by itself */
+            requestedBy: string;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            requestedAt: string;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            startedAt: string | null;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            finishedAt: string | null;
+            /** @description What it was given; null for nothing */
+            payload: unknown;
+            /** @description What it answered; null as long as it is not done */
+            result: unknown;
+            /** @description Why the last attempt failed */
+            problem: string | null;
+        };
+        JobPage: {
+            items: components["schemas"]["Job"][];
+            nextCursor: string | null;
+        };
+        /** @description When a job runs by itself (定时任务) */
+        JobSchedule: {
+            /**
+             * @description Name of the job
+             * @example ledger.verify
+             */
+            name: string;
+            /**
+             * @description Minute, hour, day, month, weekday in the business time zone
+             * @example 20 3 * * *
+             */
+            pattern: string;
+            /**
+             * Format: date-time
+             * @description Next run; null where the queue does not know the schedule, which a worker then sets again
+             */
+            nextAt: string | null;
+        };
+        JobScheduleList: {
+            items: components["schemas"]["JobSchedule"][];
+        };
+        /**
          * @description The account of a role, as it was set for a department (科目设置)
          * @example {
          *       "department": "*",
@@ -4461,6 +6226,76 @@ export interface components {
         LotList: {
             items: components["schemas"]["Lot"][];
         };
+        /**
+         * @description An e-mail about alerts (预警邮件)
+         * @example {
+         *       "id": "17",
+         *       "person": "keeper@hq",
+         *       "kind": "digest",
+         *       "to": "wang.fang@example.com",
+         *       "subject": "[备件预警] 2026-11-20 日报:未了 3 条,新增 1 条",
+         *       "language": "zh",
+         *       "state": "dead",
+         *       "attempts": 10,
+         *       "nextAttemptAt": null,
+         *       "problem": "connect ECONNREFUSED 10.0.0.25:25",
+         *       "writtenAt": "2026-11-19T23:30:00Z",
+         *       "settledAt": "2026-11-21T00:12:00Z"
+         *     }
+         */
+        Mail: {
+            /**
+             * @description Number of the mail
+             * @example 17
+             */
+            id: string;
+            /** @description Username */
+            person: string;
+            /**
+             * @description The digest of a day, or alerts that could not wait for it
+             * @enum {string}
+             */
+            kind: "digest" | "alert";
+            /** @description E-mail address */
+            to: string;
+            subject: string;
+            /**
+             * @description Language of documents and messages (语言)
+             * @example zh
+             * @enum {unknown}
+             */
+            language: "zh" | "en";
+            /**
+             * @description waiting until the server takes it; dead when it was refused, or ten times not taken in about a day
+             * @enum {string}
+             */
+            state: "waiting" | "sent" | "dead";
+            attempts: number;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            nextAttemptAt: string | null;
+            /** @description What the server said last */
+            problem: string | null;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            writtenAt: string;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            settledAt: string | null;
+        };
+        MailPage: {
+            items: components["schemas"]["Mail"][];
+            nextCursor: string | null;
+        };
         /** @description What was issued to one repair order, technician or outlet, less what came back (材料成本) */
         MaterialCost: {
             /**
@@ -4755,6 +6590,40 @@ export interface components {
         };
         /**
          * @example {
+         *       "period": "2026-12",
+         *       "budget": "250000.00",
+         *       "note": "旺季备货"
+         *     }
+         */
+        NewPurchasePlan: {
+            /**
+             * @description The month it is of: the present one or a later one
+             * @example 2026-11
+             */
+            period: string;
+            /**
+             * @description Amount in the business currency, at least 0, a decimal string with at most two places
+             * @example 250000.00
+             */
+            budget?: string;
+            /** @description Budget by supplier (供应商预算); what is left away has none */
+            supplierBudgets?: {
+                /**
+                 * @description Supplier code
+                 * @example VARSITY0001
+                 */
+                supplier: string;
+                /**
+                 * @description Amount in the business currency, at least 0, a decimal string with at most two places
+                 * @example 250000.00
+                 */
+                amount: string;
+            }[];
+            /** @description Remark (备注) */
+            note?: string;
+        };
+        /**
+         * @example {
          *       "kind": "issue",
          *       "reference": "RO-2026-0815",
          *       "lines": [
@@ -4873,6 +6742,11 @@ export interface components {
             sourceLine?: number;
             /** @description Reservation this line takes from */
             reservation?: string;
+            /**
+             * @description What was on its way and this line of a receipt or transfer in fulfils, in whole or in part: document and line (计划行), as GET /v1/warehouses/{warehouse}/expected-receipts names it
+             * @example HQ-PLN-202611-00001/3
+             */
+            expectedReceipt?: string;
             /** @description Remark (备注) */
             note?: string;
         };
@@ -5355,6 +7229,314 @@ export interface components {
         } & {
             [key: string]: unknown;
         };
+        /**
+         * @example {
+         *       "quantity": "20",
+         *       "reason": "旺季前备货"
+         *     }
+         */
+        ProposalAcceptance: {
+            /**
+             * @description Another quantity than proposed; needs a reason
+             * @example 5
+             * @example 0.125
+             */
+            quantity?: string;
+            /** @description Of an order: the supplier, where the choice is open; another one than proposed needs a reason */
+            supplier?: string;
+            /** @description Why quantity or supplier are changed */
+            reason?: string;
+        };
+        /**
+         * @example {
+         *       "rejection": "not-needed",
+         *       "note": "该机型已退市"
+         *     }
+         */
+        ProposalRejection: {
+            /**
+             * @description Why: the need is denied, or with other-source (only of a transfer) the need is there, but not from this warehouse
+             * @enum {string}
+             */
+            rejection: "not-needed" | "already-ordered" | "wrong-level" | "superseded" | "budget" | "other-source" | "other";
+            /** @description In words; needed with other and other-source */
+            note?: string;
+        };
+        PurchasePlan: {
+            /**
+             * @description Number of a purchase plan (采购计划单号)
+             * @example HQ-PLN-202611-00001
+             */
+            number: string;
+            /**
+             * @description The head office
+             * @example HQ
+             */
+            warehouse: string;
+            /**
+             * @description Calendar month
+             * @example 2026-11
+             */
+            period: string;
+            /**
+             * @description State
+             * @enum {string}
+             */
+            state: "draft" | "awaiting-signatures" | "approved" | "cancelled";
+            version: number;
+            /**
+             * @description Of the whole plan (采购预算)
+             * @example 12.50
+             */
+            budget: string | null;
+            /**
+             * @description Of all lines that have a price
+             * @example 12.50
+             */
+            amount: string;
+            /** @description As a whole, or for a supplier with a budget of its own */
+            isOverBudget: boolean;
+            lines: number;
+            note: string | null;
+            /** @description User name of who wrote on it last */
+            preparedBy: string;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            preparedAt: string;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            submittedAt: string | null;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            approvedAt: string | null;
+            /** @description Why it goes beyond the budget */
+            overBudgetBecause: string | null;
+            /** @description By supplier; null where none is chosen yet */
+            suppliers: {
+                supplier: string | null;
+                lines: number;
+                /**
+                 * @description Quantity, a decimal string with at most three places
+                 * @example 5
+                 * @example 0.125
+                 */
+                quantity: string;
+                /**
+                 * @description Amount in the business currency, a decimal string with at most two places
+                 * @example 12.50
+                 */
+                amount: string;
+                /**
+                 * @description Amount in the business currency, a decimal string with at most two places
+                 * @example 12.50
+                 */
+                budget: string | null;
+                isOverBudget: boolean;
+            }[];
+            /** @description Lines that need a supplier before it is submitted */
+            withoutSupplier: number;
+            /** @description Lines that need a price before it is submitted */
+            withoutPrice: number;
+            /** @description SHA-256 of the RFC 8785 content that was submitted; signatures bind to it */
+            contentHash: string | null;
+            duties: ("keeper" | "department-head" | "operations-supervisor" | "finance-supervisor" | "technician" | "outlet-clerk" | "stock-controller" | "hq-finance" | "purchaser" | "administrator")[];
+            signatures: components["schemas"]["Signature"][];
+            awaiting: ("keeper" | "department-head" | "operations-supervisor" | "finance-supervisor" | "technician" | "outlet-clerk" | "stock-controller" | "hq-finance" | "purchaser" | "administrator")[];
+            refusal: {
+                by: string;
+                duty: string;
+                reason: string;
+                /**
+                 * Format: date-time
+                 * @description Instant, RFC 3339 in UTC
+                 * @example 2026-11-21T08:30:00Z
+                 */
+                at: string;
+            } | null;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            cancelledAt: string | null;
+            cancelledBecause: string | null;
+        };
+        /**
+         * @example {
+         *       "duty": "hq-finance",
+         *       "decision": "approve"
+         *     }
+         */
+        PurchasePlanDecision: {
+            /**
+             * @description The duty that is signed for
+             * @enum {string}
+             */
+            duty: "keeper" | "department-head" | "operations-supervisor" | "finance-supervisor" | "technician" | "outlet-clerk" | "stock-controller" | "hq-finance" | "purchaser" | "administrator";
+            /**
+             * @description A refusal needs a comment and sends the plan back to be mended
+             * @enum {string}
+             */
+            decision: "approve" | "refuse";
+            /** @description Reason of a refusal, or a remark */
+            comment?: string;
+            /** @description Hash of the content the signer has read; another content is refused */
+            contentHash?: string;
+        };
+        PurchasePlanEvents: {
+            items: components["schemas"]["SlipEvent"][];
+        };
+        PurchasePlanLine: {
+            line: number;
+            /**
+             * @description For whom it is ordered
+             * @example HQ
+             */
+            warehouse: string;
+            region: string;
+            /**
+             * @description Number of a proposal (建议单号)
+             * @example SZ01-PRO-202611-00001
+             */
+            proposal: string;
+            /**
+             * @description Part number (货号)
+             * @example CH-0234
+             */
+            part: string;
+            name: string;
+            nameZh: string | null;
+            specification: string | null;
+            unit: string;
+            isControlled: boolean;
+            supplier: string | null;
+            /**
+             * @description What was accepted of the proposal
+             * @example 5
+             * @example 0.125
+             */
+            acceptedQuantity: string;
+            /**
+             * @description What is ordered, in stock units
+             * @example 5
+             * @example 0.125
+             */
+            quantity: string;
+            /**
+             * @description Cost of one stock unit, a decimal string with at most four places
+             * @example 12.5000
+             */
+            unitPrice: string | null;
+            /**
+             * @description Amount in the business currency, a decimal string with at most two places
+             * @example 12.50
+             */
+            amount: string | null;
+            changedBecause: string | null;
+            /** @description What a receipt names to fulfil it; once approved */
+            expectedReceipt: string | null;
+            /**
+             * Format: date
+             * @description Day in the business time zone
+             * @example 2026-11-21
+             */
+            expectedOn: string | null;
+            /**
+             * @description Received by posted slips
+             * @example 5
+             * @example 0.125
+             */
+            received: string;
+            /**
+             * @description Still on order; 0 once it was ended
+             * @example 5
+             * @example 0.125
+             */
+            outstanding: string;
+        };
+        PurchasePlanLinePage: {
+            items: components["schemas"]["PurchasePlanLine"][];
+            nextCursor: string | null;
+        };
+        /**
+         * @example {
+         *       "overBudgetBecause": "新机型上市"
+         *     }
+         */
+        PurchasePlanSubmission: {
+            /** @description Why it goes beyond the budget; needed if it does */
+            overBudgetBecause?: string;
+        };
+        PurchasePlanSummary: {
+            /**
+             * @description Number of a purchase plan (采购计划单号)
+             * @example HQ-PLN-202611-00001
+             */
+            number: string;
+            /**
+             * @description The head office
+             * @example HQ
+             */
+            warehouse: string;
+            /**
+             * @description Calendar month
+             * @example 2026-11
+             */
+            period: string;
+            /**
+             * @description State
+             * @enum {string}
+             */
+            state: "draft" | "awaiting-signatures" | "approved" | "cancelled";
+            version: number;
+            /**
+             * @description Of the whole plan (采购预算)
+             * @example 12.50
+             */
+            budget: string | null;
+            /**
+             * @description Of all lines that have a price
+             * @example 12.50
+             */
+            amount: string;
+            /** @description As a whole, or for a supplier with a budget of its own */
+            isOverBudget: boolean;
+            lines: number;
+            note: string | null;
+            /** @description User name of who wrote on it last */
+            preparedBy: string;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            preparedAt: string;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            submittedAt: string | null;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            approvedAt: string | null;
+        };
+        PurchasePlanSummaryPage: {
+            items: components["schemas"]["PurchasePlanSummary"][];
+            nextCursor: string | null;
+        };
         QualityReport: {
             /** @example HQ-QR-202611-00001 */
             number: string;
@@ -5545,6 +7727,724 @@ export interface components {
             items: components["schemas"]["Region"][];
             nextCursor: string | null;
         };
+        /** @description The level in force of a part in a warehouse, and what it comes from (订货点) */
+        ReorderLevel: {
+            /**
+             * @description Warehouse code (仓库代码)
+             * @example HQ
+             */
+            warehouse: string;
+            /**
+             * @description Part number (货号)
+             * @example CH-0234
+             */
+            part: string;
+            name: string;
+            nameZh: string | null;
+            unit: string;
+            /** @description Qualified, own and consigned, on hand less reserved */
+            available: string;
+            /**
+             * @description Quantity, a decimal string with at most three places
+             * @example 5
+             * @example 0.125
+             */
+            onOrder: string;
+            /**
+             * @description Quantity, a decimal string with at most three places
+             * @example 5
+             * @example 0.125
+             */
+            reorderPoint: string;
+            /**
+             * @description Quantity, a decimal string with at most three places
+             * @example 5
+             * @example 0.125
+             */
+            orderUpTo: string;
+            /**
+             * @description Set by a fixed policy, or computed
+             * @enum {string}
+             */
+            basis: "fixed" | "computed";
+            /** @description Available and on order have fallen to the reorder point (R-ORD-2) */
+            isShort: boolean;
+            /**
+             * @description Why nothing is kept, whatever was asked for
+             * @enum {string|null}
+             */
+            nothingBecause: "superseded" | "inactive" | "warehouse-closed" | null;
+            computed: {
+                /**
+                 * @description Quantity, a decimal string with at most three places
+                 * @example 5
+                 * @example 0.125
+                 */
+                reorderPoint: string;
+                /**
+                 * @description Quantity, a decimal string with at most three places
+                 * @example 5
+                 * @example 0.125
+                 */
+                orderUpTo: string;
+            } | null;
+            policy: {
+                /**
+                 * @description fixed: minimum and maximum as they are set, until the day of expiry (固定上下限); computed: from demand, with a target, lead time or pack size of its own (按需求计算)
+                 * @enum {string}
+                 */
+                kind: "fixed" | "computed";
+                reason: string | null;
+                /**
+                 * Format: date
+                 * @description Day in the business time zone
+                 * @example 2026-11-21
+                 */
+                expiresOn: string | null;
+                setBy: string;
+            } | null;
+            /**
+             * @description Class of demand by ADI and CV² (需求分类)
+             * @enum {string|null}
+             */
+            demandClass: "none" | "smooth" | "erratic" | "intermittent" | "lumpy" | null;
+            /** @description Mean interval between months with demand */
+            adi: number | null;
+            /** @description Squared coefficient of variation of the sizes */
+            cv2: number | null;
+            /**
+             * @description Forecast method (预测方法)
+             * @enum {string|null}
+             */
+            method: "ses" | "croston" | "sba" | "tsb" | null;
+            /** @description Forecast of a month */
+            monthlyMean: number | null;
+            /** @description Of the demand of a month */
+            monthlyVariance: number | null;
+            /** @description Demand expected in the lead time */
+            leadTimeMean: number | null;
+            /** @description Of the demand in the lead time */
+            leadTimeVariance: number | null;
+            /**
+             * @description Of the demand in the lead time
+             * @enum {string|null}
+             */
+            distribution: "none" | "poisson" | "negative-binomial" | "empirical" | null;
+            /** @description Service at the computed reorder point, by the distribution */
+            achieved: number | null;
+            target: {
+                /**
+                 * @description cycle-service: how likely stock lasts until what was ordered arrives (周期服务水平); fill-rate: the share of demand met from stock (满足率)
+                 * @enum {string}
+                 */
+                measure: "cycle-service" | "fill-rate";
+                /**
+                 * @description Above 0 and below 1, a decimal string with at most five places
+                 * @example 0.95
+                 */
+                level: string;
+                /**
+                 * @description Where it comes from
+                 * @enum {string}
+                 */
+                from: "policy" | "criticality" | "default";
+            } | null;
+            leadTime: {
+                days: number;
+                /**
+                 * @description Where it comes from
+                 * @enum {string}
+                 */
+                from: "policy" | "part" | "default";
+            } | null;
+            /**
+             * @description Quantity, a decimal string with at most three places
+             * @example 5
+             * @example 0.125
+             */
+            packSize: string | null;
+            /**
+             * @description First month of the series; null if nothing was ever recorded
+             * @example 2026-11
+             */
+            seriesFrom: string | null;
+            /**
+             * @description Last month of the series
+             * @example 2026-11
+             */
+            seriesUntil: string | null;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            computedAt: string;
+        };
+        ReorderLevelPage: {
+            items: components["schemas"]["ReorderLevel"][];
+            nextCursor: string | null;
+        };
+        /** @description How the level of a part in a warehouse is set (订货策略) */
+        ReorderPolicy: {
+            /**
+             * @description Warehouse code (仓库代码)
+             * @example HQ
+             */
+            warehouse: string;
+            /**
+             * @description Part number (货号)
+             * @example CH-0234
+             */
+            part: string;
+            /**
+             * @description fixed: minimum and maximum as they are set, until the day of expiry (固定上下限); computed: from demand, with a target, lead time or pack size of its own (按需求计算)
+             * @enum {string}
+             */
+            kind: "fixed" | "computed";
+            /**
+             * @description An expired one is kept until it is replaced or withdrawn
+             * @enum {string}
+             */
+            state: "in-force" | "expired";
+            /**
+             * @description Quantity, a decimal string with at most three places
+             * @example 5
+             * @example 0.125
+             */
+            minimum: string | null;
+            /**
+             * @description Quantity, a decimal string with at most three places
+             * @example 5
+             * @example 0.125
+             */
+            maximum: string | null;
+            target: {
+                /**
+                 * @description cycle-service: how likely stock lasts until what was ordered arrives (周期服务水平); fill-rate: the share of demand met from stock (满足率)
+                 * @enum {string}
+                 */
+                measure: "cycle-service" | "fill-rate";
+                /**
+                 * @description Above 0 and below 1, a decimal string with at most five places
+                 * @example 0.95
+                 */
+                level: string;
+            } | null;
+            leadTimeDays: number | null;
+            /**
+             * @description Quantity, a decimal string with at most three places
+             * @example 5
+             * @example 0.125
+             */
+            packSize: string | null;
+            reason: string | null;
+            /**
+             * Format: date
+             * @description Day in the business time zone
+             * @example 2026-11-21
+             */
+            expiresOn: string | null;
+            setBy: string;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            setAt: string;
+            level: {
+                /**
+                 * @description Quantity, a decimal string with at most three places
+                 * @example 5
+                 * @example 0.125
+                 */
+                reorderPoint: string;
+                /**
+                 * @description Quantity, a decimal string with at most three places
+                 * @example 5
+                 * @example 0.125
+                 */
+                orderUpTo: string;
+                /**
+                 * @description Set by a fixed policy, or computed
+                 * @enum {string}
+                 */
+                basis: "fixed" | "computed";
+            } | null;
+        };
+        ReorderPolicyPage: {
+            items: components["schemas"]["ReorderPolicy"][];
+            nextCursor: string | null;
+        };
+        ReorderProposal: {
+            /**
+             * @description Number of a proposal (建议单号)
+             * @example SZ01-PRO-202611-00001
+             */
+            number: string;
+            /**
+             * @description The warehouse that is short
+             * @example HQ
+             */
+            warehouse: string;
+            region: string;
+            /**
+             * @description Transfer from another warehouse (调拨), or order (采购)
+             * @enum {string}
+             */
+            kind: "transfer" | "order";
+            /**
+             * @description What is to be moved or ordered
+             * @example CH-0234
+             */
+            part: string;
+            name: string;
+            nameZh: string | null;
+            unit: string;
+            /** @description A controlled part (监控件): accepting draws on an approval */
+            isControlled: boolean;
+            /**
+             * @description What is short: another part where one replaces it
+             * @example CH-0234
+             */
+            shortPart: string;
+            /**
+             * @description As it was proposed, in stock units
+             * @example 5
+             * @example 0.125
+             */
+            quantity: string;
+            /** @description Who gives it (调出仓库), of a transfer */
+            fromWarehouse: string | null;
+            /** @description Of an order; null while the choice is open */
+            supplier: string | null;
+            /**
+             * @description State
+             * @enum {string}
+             */
+            state: "open" | "accepted" | "rejected" | "withdrawn";
+            version: number;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            proposedAt: string;
+            /**
+             * @description Of the position when it was proposed (可用量)
+             * @example -2
+             * @example 5
+             */
+            available: string;
+            /**
+             * @description On order then (在途)
+             * @example 5
+             * @example 0.125
+             */
+            onOrder: string;
+            /**
+             * @description Reorder point then (再订货点)
+             * @example 5
+             * @example 0.125
+             */
+            reorderPoint: string;
+            /**
+             * @description Order-up-to level then (目标库存)
+             * @example 5
+             * @example 0.125
+             */
+            orderUpTo: string;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            decidedAt: string | null;
+            /** @description User name; null where it was withdrawn by itself */
+            decidedBy: string | null;
+            /**
+             * @description What was accepted
+             * @example 5
+             * @example 0.125
+             */
+            decidedQuantity: string | null;
+            decisionReason: string | null;
+            /**
+             * @description Why it was rejected
+             * @enum {string|null}
+             */
+            rejection: "not-needed" | "already-ordered" | "wrong-level" | "superseded" | "budget" | "other-source" | "other" | null;
+            /**
+             * @description The position is no longer short, the giver can no longer give, nothing is kept there any more, or it was searched anew
+             * @enum {string|null}
+             */
+            withdrawnBecause: "recovered" | "giver-short" | "not-asked" | "searched-again" | null;
+            /** @description The purchase plan it is in (采购计划) */
+            plan: string | null;
+            /** @description What it became on its way: document and line */
+            expectedReceipt: string | null;
+            /** @description The search before anything is ordered, as proof (R-AGE-8) */
+            evidence: {
+                /** Format: date */
+                searchedOn: string;
+                /** @description Months that stock is kept free of charge; older stock is in the network */
+                holdingMonths: number;
+                /**
+                 * @description Up to the order-up-to level
+                 * @example 5
+                 * @example 0.125
+                 */
+                need: string;
+                /**
+                 * @description Taken off: what replaces it lies here or is on its way
+                 * @example 5
+                 * @example 0.125
+                 */
+                fromSubstitutesHere: string;
+                /**
+                 * @description Met by transfers
+                 * @example 5
+                 * @example 0.125
+                 */
+                fromNetwork: string;
+                /**
+                 * @description The shortfall, in whole packs, of what is ordered
+                 * @example 5
+                 * @example 0.125
+                 */
+                toOrder: string;
+                substitutesHere: {
+                    /**
+                     * @description Part number (货号)
+                     * @example CH-0234
+                     */
+                    part: string;
+                    /**
+                     * @description Quantity with sign, a decimal string with at most three places
+                     * @example -2
+                     * @example 5
+                     */
+                    available: string;
+                    /**
+                     * @description Quantity, a decimal string with at most three places
+                     * @example 5
+                     * @example 0.125
+                     */
+                    onOrder: string;
+                    /**
+                     * @description Quantity, a decimal string with at most three places
+                     * @example 5
+                     * @example 0.125
+                     */
+                    ownNeed: string;
+                    /**
+                     * @description Quantity, a decimal string with at most three places
+                     * @example 5
+                     * @example 0.125
+                     */
+                    counted: string;
+                }[];
+                /** @description Warehouses with stock past the holding period, those taken first */
+                asked: {
+                    /**
+                     * @description Warehouse code (仓库代码)
+                     * @example HQ
+                     */
+                    warehouse: string;
+                    region: string;
+                    sameRegion: boolean;
+                    /**
+                     * @description Part number (货号)
+                     * @example CH-0234
+                     */
+                    part: string;
+                    /** Format: date */
+                    oldestReceivedOn: string;
+                    /**
+                     * @description Own and qualified, past the holding period
+                     * @example 5
+                     * @example 0.125
+                     */
+                    aged: string;
+                    /**
+                     * @description Quantity with sign, a decimal string with at most three places
+                     * @example -2
+                     * @example 5
+                     */
+                    available: string;
+                    /**
+                     * @description Its own reorder point
+                     * @example 5
+                     * @example 0.125
+                     */
+                    ownNeed: string;
+                    /**
+                     * @description To others by earlier proposals
+                     * @example 5
+                     * @example 0.125
+                     */
+                    promised: string;
+                    /**
+                     * @description What it could give when its turn came
+                     * @example 5
+                     * @example 0.125
+                     */
+                    spare: string;
+                    /**
+                     * @description Quantity, a decimal string with at most three places
+                     * @example 5
+                     * @example 0.125
+                     */
+                    taken: string;
+                    /**
+                     * @description Why it was taken from, or not
+                     * @enum {string}
+                     */
+                    outcome: "taken" | "needs-it-itself" | "promised" | "rejected" | "covered-before";
+                }[];
+                /** @description Asked beyond those listed */
+                notListed: number;
+                /** @description Warehouses that hold it, but nothing past the holding period */
+                othersHolding: number;
+                /**
+                 * @description Quantity, a decimal string with at most three places
+                 * @example 5
+                 * @example 0.125
+                 */
+                packSize: string | null;
+                supplier: {
+                    chosen: string | null;
+                    /**
+                     * @description The only authorised one, the one that delivered last, or nobody yet
+                     * @enum {string}
+                     */
+                    because: "only-one" | "delivered-last" | "to-choose" | "none-authorised";
+                    authorised: string[];
+                } | null;
+            };
+            /** @description How the position stands now; null without a level */
+            present: {
+                /**
+                 * @description Quantity with sign, a decimal string with at most three places
+                 * @example -2
+                 * @example 5
+                 */
+                available: string;
+                /**
+                 * @description Quantity, a decimal string with at most three places
+                 * @example 5
+                 * @example 0.125
+                 */
+                onOrder: string;
+                /**
+                 * @description Quantity, a decimal string with at most three places
+                 * @example 5
+                 * @example 0.125
+                 */
+                reorderPoint: string;
+                isShort: boolean;
+            } | null;
+        };
+        ReorderProposalSummary: {
+            /**
+             * @description Number of a proposal (建议单号)
+             * @example SZ01-PRO-202611-00001
+             */
+            number: string;
+            /**
+             * @description The warehouse that is short
+             * @example HQ
+             */
+            warehouse: string;
+            region: string;
+            /**
+             * @description Transfer from another warehouse (调拨), or order (采购)
+             * @enum {string}
+             */
+            kind: "transfer" | "order";
+            /**
+             * @description What is to be moved or ordered
+             * @example CH-0234
+             */
+            part: string;
+            name: string;
+            nameZh: string | null;
+            unit: string;
+            /** @description A controlled part (监控件): accepting draws on an approval */
+            isControlled: boolean;
+            /**
+             * @description What is short: another part where one replaces it
+             * @example CH-0234
+             */
+            shortPart: string;
+            /**
+             * @description As it was proposed, in stock units
+             * @example 5
+             * @example 0.125
+             */
+            quantity: string;
+            /** @description Who gives it (调出仓库), of a transfer */
+            fromWarehouse: string | null;
+            /** @description Of an order; null while the choice is open */
+            supplier: string | null;
+            /**
+             * @description State
+             * @enum {string}
+             */
+            state: "open" | "accepted" | "rejected" | "withdrawn";
+            version: number;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            proposedAt: string;
+            /**
+             * @description Of the position when it was proposed (可用量)
+             * @example -2
+             * @example 5
+             */
+            available: string;
+            /**
+             * @description On order then (在途)
+             * @example 5
+             * @example 0.125
+             */
+            onOrder: string;
+            /**
+             * @description Reorder point then (再订货点)
+             * @example 5
+             * @example 0.125
+             */
+            reorderPoint: string;
+            /**
+             * @description Order-up-to level then (目标库存)
+             * @example 5
+             * @example 0.125
+             */
+            orderUpTo: string;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            decidedAt: string | null;
+            /** @description User name; null where it was withdrawn by itself */
+            decidedBy: string | null;
+            /**
+             * @description What was accepted
+             * @example 5
+             * @example 0.125
+             */
+            decidedQuantity: string | null;
+            decisionReason: string | null;
+            /**
+             * @description Why it was rejected
+             * @enum {string|null}
+             */
+            rejection: "not-needed" | "already-ordered" | "wrong-level" | "superseded" | "budget" | "other-source" | "other" | null;
+            /**
+             * @description The position is no longer short, the giver can no longer give, nothing is kept there any more, or it was searched anew
+             * @enum {string|null}
+             */
+            withdrawnBecause: "recovered" | "giver-short" | "not-asked" | "searched-again" | null;
+            /** @description The purchase plan it is in (采购计划) */
+            plan: string | null;
+            /** @description What it became on its way: document and line */
+            expectedReceipt: string | null;
+        };
+        ReorderProposalSummaryPage: {
+            items: components["schemas"]["ReorderProposalSummary"][];
+            nextCursor: string | null;
+        };
+        /**
+         * @description A job that was asked for (后台任务)
+         * @example {
+         *       "job": "17"
+         *     }
+         */
+        RequestedJob: {
+            /** @description Its progress: GET /v1/jobs/{id} */
+            job: string;
+        };
+        /**
+         * @example {
+         *       "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+         *       "oldSecretValidUntil": "2026-11-21T02:00:00Z"
+         *     }
+         */
+        RotatedWebhookSecret: {
+            /**
+             * @description Shown once. Receivers verify the header webhook-signature with it, by a library of Standard Webhooks (standardwebhooks.com)
+             * @example whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw
+             */
+            secret: string;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            oldSecretValidUntil: string;
+        };
+        /**
+         * @description What service the levels of a criticality class are computed for (服务水平目标)
+         * @example {
+         *       "criticality": "A",
+         *       "measure": "cycle-service",
+         *       "level": "0.98"
+         *     }
+         */
+        ServiceTarget: {
+            /**
+             * @description Criticality class, or * for parts without one
+             * @enum {string}
+             */
+            criticality: "*" | "A" | "B" | "C";
+            /**
+             * @description cycle-service: how likely stock lasts until what was ordered arrives (周期服务水平); fill-rate: the share of demand met from stock (满足率)
+             * @enum {string}
+             */
+            measure: "cycle-service" | "fill-rate";
+            /**
+             * @description Above 0 and below 1, a decimal string with at most five places
+             * @example 0.95
+             */
+            level: string;
+        };
+        ServiceTargetList: {
+            items: components["schemas"]["ServiceTarget"][];
+        };
+        /**
+         * @example {
+         *       "ladder": [
+         *         [
+         *           "keeper"
+         *         ],
+         *         [
+         *           "department-head",
+         *           "finance-supervisor"
+         *         ],
+         *         [
+         *           "stock-controller"
+         *         ]
+         *       ],
+         *       "escalateAfterHours": 24,
+         *       "mail": "immediately",
+         *       "enabled": true
+         *     }
+         */
+        SetAlertPolicy: {
+            /** @description Rungs of duties: holders of the first are told at once, those of each next one when nobody acknowledged in time */
+            ladder: components["schemas"]["Duty"][][];
+            /** @description Hours from one rung to the next; null: never */
+            escalateAfterHours: number | null;
+            /**
+             * @description By e-mail at once, in the digest of the day, or not
+             * @enum {string}
+             */
+            mail: "immediately" | "digest" | "none";
+            /** @description false: none are raised, and those that are open are resolved */
+            enabled: boolean;
+        };
         Signature: {
             /**
              * @description The duty that is signed for
@@ -5574,7 +8474,7 @@ export interface components {
             items: components["schemas"]["SigningPolicy"][];
         };
         SigningPolicy: {
-            /** @description Kind of slip, or * for every kind without a policy of its own */
+            /** @description Kind of slip, count, purchase-plan, or * for every kind without a policy of its own */
             documentKind: string;
             duties: ("keeper" | "department-head" | "operations-supervisor" | "finance-supervisor" | "technician" | "outlet-clerk" | "stock-controller" | "hq-finance" | "purchaser" | "administrator")[];
         };
@@ -5859,6 +8759,8 @@ export interface components {
                 [key: string]: unknown;
             } | null;
             note: string | null;
+            /** @description What was on its way and the line fulfils: document and line */
+            expectedReceipt: string | null;
             /** @description What was posted; empty before that */
             movements: {
                 /** @description Lot the goods came from or opened */
@@ -6956,6 +9858,337 @@ export interface components {
             items: components["schemas"]["Warehouse"][];
             nextCursor: string | null;
         };
+        /**
+         * @description Another system that is told what happens (事件推送)
+         * @example {
+         *       "id": "3",
+         *       "url": "https://erp.example.com/hooks/bincard",
+         *       "description": "ERP 接口",
+         *       "events": [
+         *         "slip.posted",
+         *         "slip.reversed"
+         *       ],
+         *       "warehouse": "HQ",
+         *       "region": null,
+         *       "state": "active",
+         *       "disabledBecause": null,
+         *       "disabledAt": null,
+         *       "failingSince": null,
+         *       "restsUntil": null,
+         *       "waiting": 0,
+         *       "dead": 0,
+         *       "oldSecretValidUntil": null,
+         *       "createdBy": "admin",
+         *       "createdAt": "2026-11-20T02:00:00Z"
+         *     }
+         */
+        Webhook: {
+            /**
+             * @description Number of the webhook
+             * @example 3
+             */
+            id: string;
+            url: string;
+            description: string | null;
+            events: string[] | null;
+            /**
+             * @description Warehouse code (仓库代码)
+             * @example HQ
+             */
+            warehouse: string | null;
+            /**
+             * @description Region code (区域代码)
+             * @example SOUTH
+             */
+            region: string | null;
+            /**
+             * @description active; paused by a person; disabled by the service, see disabledBecause. What happens while it is not active is not sent, and can be replayed
+             * @enum {string}
+             */
+            state: "active" | "paused" | "disabled";
+            /** @description Why the service switched it off: the receiver answered 410, or a delivery was given up and nothing had arrived for 72 hours */
+            disabledBecause: string | null;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            disabledAt: string | null;
+            /**
+             * Format: date-time
+             * @description When the first attempt failed since one arrived
+             * @example 2026-11-21T08:30:00Z
+             */
+            failingSince: string | null;
+            /**
+             * Format: date-time
+             * @description Nothing is tried before, because everything fails
+             * @example 2026-11-21T08:30:00Z
+             */
+            restsUntil: string | null;
+            /** @description Deliveries on their way, counted up to 1000 */
+            waiting: number;
+            /** @description Deliveries given up, counted up to 1000 */
+            dead: number;
+            /**
+             * Format: date-time
+             * @description Until then everything carries the signature of the secret before the last rotation, too
+             * @example 2026-11-21T08:30:00Z
+             */
+            oldSecretValidUntil: string | null;
+            /** @description Username */
+            createdBy: string;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            createdAt: string;
+        };
+        /**
+         * @description One event on its way (推送记录)
+         * @example {
+         *       "id": "4711",
+         *       "webhookId": "msg_1f0e4a7c9b8d4c6fa1e2d3c4b5a69788",
+         *       "event": "slip.posted",
+         *       "occurredAt": "2026-11-20T02:00:00Z",
+         *       "state": "waiting",
+         *       "attempts": 1,
+         *       "nextAttemptAt": "2026-11-20T02:00:05Z",
+         *       "settledAt": null,
+         *       "log": [
+         *         {
+         *           "at": "2026-11-20T02:00:00Z",
+         *           "milliseconds": 12,
+         *           "status": 500,
+         *           "problem": "the receiver answered 500",
+         *           "response": "try later"
+         *         }
+         *       ]
+         *     }
+         */
+        WebhookDelivery: {
+            /**
+             * @description Number of the message within the webhook
+             * @example 4711
+             */
+            id: string;
+            /**
+             * @description The header webhook-id; the same at every attempt
+             * @example msg_1f0e…
+             */
+            webhookId: string;
+            /**
+             * @description Name of the event
+             * @enum {string}
+             */
+            event: "slip.submitted" | "slip.signed" | "slip.refused" | "slip.posted" | "slip.reversed" | "slip.released-in-emergency" | "stock.below-reorder-point" | "lot.aged" | "period.closed" | "alert.raised" | "alert.resolved" | "ping";
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            occurredAt: string;
+            /**
+             * @description waiting until it is delivered, or dead after eleven attempts in about a day
+             * @enum {string}
+             */
+            state: "waiting" | "delivered" | "dead";
+            /** @description Since it was sent for the first time, or anew */
+            attempts: number;
+            /**
+             * Format: date-time
+             * @description At the earliest; null if it waits no more
+             * @example 2026-11-21T08:30:00Z
+             */
+            nextAttemptAt: string | null;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            settledAt: string | null;
+            /** @description The last twenty attempts, newest first */
+            log: {
+                /**
+                 * Format: date-time
+                 * @description Instant, RFC 3339 in UTC
+                 * @example 2026-11-21T08:30:00Z
+                 */
+                at: string;
+                milliseconds: number;
+                /** @description Of HTTP; null where nothing was answered */
+                status: number | null;
+                /** @description Why it did not arrive; null if it did */
+                problem: string | null;
+                /** @description The beginning of what the receiver answered, 1 kB at most */
+                response: string | null;
+            }[];
+        };
+        WebhookDeliveryPage: {
+            items: components["schemas"]["WebhookDelivery"][];
+            nextCursor: string | null;
+        };
+        /**
+         * @example {
+         *       "id": "4711",
+         *       "webhookId": "msg_1f0e4a7c9b8d4c6fa1e2d3c4b5a69788",
+         *       "event": "slip.posted",
+         *       "occurredAt": "2026-11-20T02:00:00Z",
+         *       "state": "waiting",
+         *       "attempts": 1,
+         *       "nextAttemptAt": "2026-11-20T02:00:05Z",
+         *       "settledAt": null,
+         *       "log": [
+         *         {
+         *           "at": "2026-11-20T02:00:00Z",
+         *           "milliseconds": 12,
+         *           "status": 500,
+         *           "problem": "the receiver answered 500",
+         *           "response": "try later"
+         *         }
+         *       ],
+         *       "body": "{\"type\":\"slip.posted\",…}"
+         *     }
+         */
+        WebhookDeliveryWithBody: {
+            /**
+             * @description Number of the message within the webhook
+             * @example 4711
+             */
+            id: string;
+            /**
+             * @description The header webhook-id; the same at every attempt
+             * @example msg_1f0e…
+             */
+            webhookId: string;
+            /**
+             * @description Name of the event
+             * @enum {string}
+             */
+            event: "slip.submitted" | "slip.signed" | "slip.refused" | "slip.posted" | "slip.reversed" | "slip.released-in-emergency" | "stock.below-reorder-point" | "lot.aged" | "period.closed" | "alert.raised" | "alert.resolved" | "ping";
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            occurredAt: string;
+            /**
+             * @description waiting until it is delivered, or dead after eleven attempts in about a day
+             * @enum {string}
+             */
+            state: "waiting" | "delivered" | "dead";
+            /** @description Since it was sent for the first time, or anew */
+            attempts: number;
+            /**
+             * Format: date-time
+             * @description At the earliest; null if it waits no more
+             * @example 2026-11-21T08:30:00Z
+             */
+            nextAttemptAt: string | null;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            settledAt: string | null;
+            /** @description The last twenty attempts, newest first */
+            log: {
+                /**
+                 * Format: date-time
+                 * @description Instant, RFC 3339 in UTC
+                 * @example 2026-11-21T08:30:00Z
+                 */
+                at: string;
+                milliseconds: number;
+                /** @description Of HTTP; null where nothing was answered */
+                status: number | null;
+                /** @description Why it did not arrive; null if it did */
+                problem: string | null;
+                /** @description The beginning of what the receiver answered, 1 kB at most */
+                response: string | null;
+            }[];
+            /** @description What is sent, to the byte */
+            body: string;
+        };
+        /**
+         * @example {
+         *       "event": "period.closed",
+         *       "summary": "A month was closed in a warehouse (月结)",
+         *       "example": {
+         *         "type": "period.closed",
+         *         "timestamp": "2026-11-20T02:00:00Z",
+         *         "data": {
+         *           "warehouse": "HQ",
+         *           "period": "2026-10"
+         *         }
+         *       }
+         *     }
+         */
+        WebhookEvent: {
+            /**
+             * @description Name of the event
+             * @enum {string}
+             */
+            event: "slip.submitted" | "slip.signed" | "slip.refused" | "slip.posted" | "slip.reversed" | "slip.released-in-emergency" | "stock.below-reorder-point" | "lot.aged" | "period.closed" | "alert.raised" | "alert.resolved" | "ping";
+            summary: string;
+            /** @description What is sent */
+            example: {
+                type: string;
+                /**
+                 * Format: date-time
+                 * @description Instant, RFC 3339 in UTC
+                 * @example 2026-11-21T08:30:00Z
+                 */
+                timestamp: string;
+                data: {
+                    [key: string]: unknown;
+                };
+            };
+        };
+        WebhookEventList: {
+            items: components["schemas"]["WebhookEvent"][];
+        };
+        WebhookPage: {
+            items: components["schemas"]["Webhook"][];
+            nextCursor: string | null;
+        };
+        /**
+         * @example {
+         *       "queued": 17
+         *     }
+         */
+        WebhookReplay: {
+            /** @description Deliveries that are sent, for the first time or anew */
+            queued: number;
+        };
+        /**
+         * @description Working days by the Chinese calendar (工作日)
+         * @example {
+         *       "from": "2026-06-18",
+         *       "to": "2026-06-23",
+         *       "workingDays": 2,
+         *       "unknownYears": []
+         *     }
+         */
+        WorkingDays: {
+            /**
+             * Format: date
+             * @description Day in the business time zone
+             * @example 2026-11-21
+             */
+            from: string;
+            /**
+             * Format: date
+             * @description Day in the business time zone
+             * @example 2026-11-21
+             */
+            to: string;
+            /** @description Working days after `from`, up to and including `to` */
+            workingDays: number;
+            /** @description Years between them without a notice, in which Monday to Friday were counted */
+            unknownYears: number[];
+        };
     };
     responses: {
         /** @description No credentials, or none that are good (未登录) */
@@ -7380,6 +10613,321 @@ export interface operations {
             "5XX": components["responses"]["Failed"];
         };
     };
+    listAlertPolicies: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description alert policy list */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertPolicyList"];
+                };
+            };
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    readAlertPolicy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Kind of alert (预警类别)
+                 * @example late-signature
+                 */
+                kind: "reorder-point" | "lot-aging-soon" | "lot-aged" | "late-signature" | "count-due" | "count-report-due" | "statement-due" | "ledger-fault";
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Who is told of a kind of alert, and when others are (预警规则) */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertPolicy"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    setAlertPolicy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Kind of alert (预警类别)
+                 * @example late-signature
+                 */
+                kind: "reorder-point" | "lot-aging-soon" | "lot-aged" | "late-signature" | "count-due" | "count-report-due" | "statement-due" | "ledger-fault";
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "ladder": [
+                 *         [
+                 *           "keeper"
+                 *         ],
+                 *         [
+                 *           "department-head",
+                 *           "finance-supervisor"
+                 *         ],
+                 *         [
+                 *           "stock-controller"
+                 *         ]
+                 *       ],
+                 *       "escalateAfterHours": 24,
+                 *       "mail": "immediately",
+                 *       "enabled": true
+                 *     }
+                 */
+                "application/json": components["schemas"]["SetAlertPolicy"];
+            };
+        };
+        responses: {
+            /** @description Who is told of a kind of alert, and when others are (预警规则) */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertPolicy"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    listAlerts: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                warehouse?: string;
+                /**
+                 * @description Region code (区域代码)
+                 * @example EAST
+                 */
+                region?: string;
+                /** @description Only those you are told of, by your duties of today */
+                mine?: boolean;
+                /** @description Kind of alert (预警类别) */
+                kind?: "reorder-point" | "lot-aging-soon" | "lot-aged" | "late-signature" | "count-due" | "count-report-due" | "statement-due" | "ledger-fault";
+                /** @description open; acknowledged by somebody; resolved: its cause is gone */
+                state?: "open" | "acknowledged" | "resolved";
+                /** @description Rows per page */
+                limit?: number;
+                /** @description nextCursor of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description alert page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertPage"];
+                    "text/csv": string;
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    streamAlerts: {
+        parameters: {
+            query?: {
+                /** @description Only those you are told of, by your duties of today */
+                mine?: boolean;
+            };
+            header?: {
+                /**
+                 * @description Id of the last event you have; those after it come first
+                 * @example 204
+                 */
+                "last-event-id"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Events until you leave */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example id: 204
+                     *     event: raised
+                     *     data: {"event":"raised","at":"2026-11-21T08:30:00Z","alert":{}}
+                     */
+                    "text/event-stream": string;
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    readAlertSummary: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                warehouse?: string;
+                /**
+                 * @description Region code (区域代码)
+                 * @example EAST
+                 */
+                region?: string;
+                /** @description Only those you are told of, by your duties of today */
+                mine?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How many alerts there are, by kind and state (预警汇总) */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertSummary"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    readAlert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Number of the alert
+                 * @example 17
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description An alert and all that happened to it (预警及其经过) */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertWithHistory"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    acknowledgeAlert: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Number of the alert
+                 * @example 17
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "note": "已从上海仓调拨,周五到货"
+                 *     }
+                 */
+                "application/json": components["schemas"]["AlertAcknowledgement"];
+            };
+        };
+        responses: {
+            /** @description An alert and all that happened to it (预警及其经过) */
+            200: {
+                headers: {
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertWithHistory"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
     listApiKeys: {
         parameters: {
             query?: {
@@ -7722,6 +11270,164 @@ export interface operations {
             };
             400: components["responses"]["InvalidInput"];
             401: components["responses"]["CredentialsRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    countWorkingDays: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Count the working days after this day; today
+                 * @example 2026-11-02
+                 */
+                from?: string;
+                /**
+                 * @description … up to and including this one; today
+                 * @example 2026-11-30
+                 */
+                to?: string;
+                /**
+                 * @description Find a working day after this day; today
+                 * @example 2026-11-21
+                 */
+                start?: string;
+                /**
+                 * @description … the how manieth; the first
+                 * @example 2
+                 */
+                add?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Working days by the Chinese calendar (工作日) */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WorkingDays"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    readCalendarYear: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Year of the notice
+                 * @example 2027
+                 */
+                year: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Days off and make-up working days of a year (放假安排) */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CalendarYear"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    setCalendarYear: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Year of the notice
+                 * @example 2027
+                 */
+                year: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "source": "国务院办公厅关于2027年部分节假日安排的通知",
+                 *       "days": [
+                 *         {
+                 *           "date": "2027-01-01",
+                 *           "isOffDay": true,
+                 *           "name": "元旦"
+                 *         },
+                 *         {
+                 *           "date": "2027-01-03",
+                 *           "isOffDay": false,
+                 *           "name": "元旦"
+                 *         },
+                 *         {
+                 *           "date": "2027-10-01",
+                 *           "isOffDay": true,
+                 *           "name": "国庆节"
+                 *         }
+                 *       ]
+                 *     }
+                 */
+                "application/json": {
+                    /**
+                     * @description Where the notice can be read
+                     * @example https://www.gov.cn/zhengce/zhengceku/202511/content_7047091.htm
+                     */
+                    source: string;
+                    /** @description Every day that the notice names, in the year, in December before it or in January after it; the form of github NateScarlet/holiday-cn */
+                    days: {
+                        /**
+                         * Format: date
+                         * @description Day that the notice names
+                         * @example 2026-11-21
+                         */
+                        date: string;
+                        /** @description true for a day off, false for a make-up working day (调休上班) */
+                        isOffDay: boolean;
+                        /**
+                         * @description What it is off or worked for
+                         * @example 春节
+                         */
+                        name: string;
+                    }[];
+                };
+            };
+        };
+        responses: {
+            /** @description Days off and make-up working days of a year (放假安排) */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CalendarYear"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
             "4XX": components["responses"]["Refused"];
             "5XX": components["responses"]["Failed"];
         };
@@ -9187,6 +12893,138 @@ export interface operations {
             "5XX": components["responses"]["Failed"];
         };
     };
+    listJobSchedules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description job schedule list */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobScheduleList"];
+                };
+            };
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    listJobs: {
+        parameters: {
+            query?: {
+                /** @description queued: waits for a worker, at first or after a failed attempt, which problem then says; dead: failed for good */
+                state?: "queued" | "running" | "done" | "dead";
+                /**
+                 * @description Name of the job
+                 * @example ledger.verify
+                 */
+                name?: string;
+                /** @description Rows per page */
+                limit?: number;
+                /** @description nextCursor of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description job page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobPage"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    readJob: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Number of the run
+                 * @example 17
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A run of a background job (后台任务) */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    retryJob: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Number of the run
+                 * @example 17
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A run of a background job (后台任务) */
+            202: {
+                headers: {
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
     listJournal: {
         parameters: {
             query: {
@@ -9395,6 +13233,82 @@ export interface operations {
             400: components["responses"]["InvalidInput"];
             401: components["responses"]["CredentialsRequired"];
             403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    listMails: {
+        parameters: {
+            query?: {
+                /** @description Only those in this state */
+                state?: "waiting" | "sent" | "dead";
+                /** @description Rows per page */
+                limit?: number;
+                /** @description nextCursor of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description mail page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MailPage"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    retryMail: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Number of the mail
+                 * @example 17
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /** @example {} */
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            /** @description An e-mail about alerts (预警邮件) */
+            202: {
+                headers: {
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Mail"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
             "4XX": components["responses"]["Refused"];
             "5XX": components["responses"]["Failed"];
         };
@@ -10683,6 +14597,430 @@ export interface operations {
             "5XX": components["responses"]["Failed"];
         };
     };
+    listPurchasePlans: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Only plans of this month
+                 * @example 2026-11
+                 */
+                period?: string;
+                /** @description State */
+                state?: "draft" | "awaiting-signatures" | "approved" | "cancelled";
+                /** @description Rows per page */
+                limit?: number;
+                /** @description nextCursor of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description purchase plan summary page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PurchasePlanSummaryPage"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    createPurchasePlan: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "period": "2026-12",
+                 *       "budget": "250000.00",
+                 *       "note": "旺季备货"
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewPurchasePlan"];
+            };
+        };
+        responses: {
+            /** @description purchase plan */
+            201: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    Location: components["headers"]["Location"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PurchasePlan"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    readPurchasePlan: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Number of a purchase plan (采购计划单号)
+                 * @example HQ-PLN-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description purchase plan */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PurchasePlan"];
+                    "text/csv": string;
+                    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": string;
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    amendPurchasePlan: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description ETag of the version that is changed; another one is refused with 412
+                 * @example "3"
+                 */
+                "if-match"?: string;
+            };
+            path: {
+                /**
+                 * @description Number of a purchase plan (采购计划单号)
+                 * @example HQ-PLN-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "change": [
+                 *         {
+                 *           "line": 1,
+                 *           "unitPrice": "12.5000"
+                 *         }
+                 *       ],
+                 *       "note": "旺季备货"
+                 *     }
+                 */
+                "application/json": components["schemas"]["AmendedPurchasePlan"];
+            };
+        };
+        responses: {
+            /** @description purchase plan */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PurchasePlan"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["VersionStale"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    cancelPurchasePlan: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description ETag of the version that is changed; another one is refused with 412
+                 * @example "3"
+                 */
+                "if-match"?: string;
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Number of a purchase plan (采购计划单号)
+                 * @example HQ-PLN-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "reason": "the repair order is missing"
+                 *     }
+                 */
+                "application/json": components["schemas"]["Reason"];
+            };
+        };
+        responses: {
+            /** @description purchase plan */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PurchasePlan"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["VersionStale"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    listPurchasePlanEvents: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Number of a purchase plan (采购计划单号)
+                 * @example HQ-PLN-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description purchase plan events */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PurchasePlanEvents"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    listPurchasePlanLines: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Supplier code
+                 * @example VARSITY0001
+                 */
+                supplier?: string;
+                /**
+                 * @description Only lines for this warehouse
+                 * @example HQ
+                 */
+                warehouse?: string;
+                /**
+                 * @description Part number (货号)
+                 * @example CH-0234
+                 */
+                part?: string;
+                /** @description Rows per page */
+                limit?: number;
+                /** @description nextCursor of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Number of a purchase plan (采购计划单号)
+                 * @example HQ-PLN-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description purchase plan line page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PurchasePlanLinePage"];
+                    "text/csv": string;
+                    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": string;
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    signPurchasePlan: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description ETag of the version that is changed; another one is refused with 412
+                 * @example "3"
+                 */
+                "if-match"?: string;
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Number of a purchase plan (采购计划单号)
+                 * @example HQ-PLN-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "duty": "hq-finance",
+                 *       "decision": "approve"
+                 *     }
+                 */
+                "application/json": components["schemas"]["PurchasePlanDecision"];
+            };
+        };
+        responses: {
+            /** @description purchase plan */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PurchasePlan"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["VersionStale"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    submitPurchasePlan: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description ETag of the version that is changed; another one is refused with 412
+                 * @example "3"
+                 */
+                "if-match"?: string;
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Number of a purchase plan (采购计划单号)
+                 * @example HQ-PLN-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "overBudgetBecause": "新机型上市"
+                 *     }
+                 */
+                "application/json": components["schemas"]["PurchasePlanSubmission"];
+            };
+        };
+        responses: {
+            /** @description purchase plan */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PurchasePlan"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["VersionStale"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
     listQualityReports: {
         parameters: {
             query?: {
@@ -10984,6 +15322,797 @@ export interface operations {
             "5XX": components["responses"]["Failed"];
         };
     };
+    computeReorderLevels: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "full": false
+                 *     }
+                 */
+                "application/json": {
+                    /**
+                     * @description Everything, whether or not something it depends on has changed
+                     * @default false
+                     */
+                    full?: boolean;
+                };
+            };
+        };
+        responses: {
+            /** @description A job that was asked for (后台任务) */
+            202: {
+                headers: {
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RequestedJob"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    readDemand: {
+        parameters: {
+            query: {
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                warehouse: string;
+                /**
+                 * @description Part number (货号)
+                 * @example CH-0234
+                 */
+                part: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Demand by month: issues and sales, net of returns and reversals (月需求) */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DemandSeries"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    readForecastAccuracy: {
+        parameters: {
+            query: {
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                warehouse: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How far forecasts were off lately, by class of demand and method (预测准确率) */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForecastAccuracy"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    tryForecast: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "demand": [
+                 *         "0",
+                 *         "3",
+                 *         "0",
+                 *         "0",
+                 *         "1",
+                 *         "0",
+                 *         "4",
+                 *         "0",
+                 *         "0",
+                 *         "2",
+                 *         "0",
+                 *         "0"
+                 *       ],
+                 *       "leadTimeDays": 30,
+                 *       "target": {
+                 *         "measure": "cycle-service",
+                 *         "level": "0.95"
+                 *       },
+                 *       "packSize": "1"
+                 *     }
+                 */
+                "application/json": {
+                    /** @description Demand by month, oldest first. A month of which nothing is known is null, and refused: it is no zero */
+                    demand: (string | null)[];
+                    /**
+                     * @description Forecast method (预测方法)
+                     * @enum {string}
+                     */
+                    method?: "ses" | "croston" | "sba" | "tsb";
+                    /**
+                     * @description How the method is chosen if it is not given: by the class of demand, or by which was closest lately
+                     * @enum {string}
+                     */
+                    choose?: "class" | "backtest";
+                    /**
+                     * @description Days from the order to the receipt (提前期), 1 to 730
+                     * @example 21
+                     */
+                    leadTimeDays: number;
+                    target: {
+                        /**
+                         * @description cycle-service: how likely stock lasts until what was ordered arrives (周期服务水平); fill-rate: the share of demand met from stock (满足率)
+                         * @enum {string}
+                         */
+                        measure: "cycle-service" | "fill-rate";
+                        /**
+                         * @description Above 0 and below 1, a decimal string with at most five places
+                         * @example 0.95
+                         */
+                        level: string;
+                    };
+                    /**
+                     * @description Quantity greater than zero, a decimal string with at most three places
+                     * @example 5
+                     * @example 0.125
+                     */
+                    packSize?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Forecast and level of a series that was sent (预测试算) */
+            200: {
+                headers: {
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Forecast"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    listReorderLevels: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                warehouse?: string;
+                /**
+                 * @description Region code (区域代码)
+                 * @example EAST
+                 */
+                region?: string;
+                /**
+                 * @description Part number (货号)
+                 * @example CH-0234
+                 */
+                part?: string;
+                /** @description Only positions that have fallen to their reorder point, or only those that have not */
+                short?: boolean;
+                /** @description Rows per page */
+                limit?: number;
+                /** @description nextCursor of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description reorder level page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReorderLevelPage"];
+                    "text/csv": string;
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    listReorderPolicies: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                warehouse?: string;
+                /**
+                 * @description Part number (货号)
+                 * @example CH-0234
+                 */
+                part?: string;
+                /** @description Rows per page */
+                limit?: number;
+                /** @description nextCursor of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description reorder policy page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReorderPolicyPage"];
+                    "text/csv": string;
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    readReorderPolicy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                warehouse: string;
+                /**
+                 * @description Part number (货号)
+                 * @example CH-0234
+                 */
+                part: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How the level of a part in a warehouse is set (订货策略) */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReorderPolicy"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    setReorderPolicy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                warehouse: string;
+                /**
+                 * @description Part number (货号)
+                 * @example CH-0234
+                 */
+                part: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "kind": "fixed",
+                 *       "minimum": "4",
+                 *       "maximum": "10",
+                 *       "reason": "检修季备货",
+                 *       "expiresOn": "2027-03-31"
+                 *     }
+                 */
+                "application/json": {
+                    /**
+                     * @description fixed: minimum and maximum as they are set, until the day of expiry (固定上下限); computed: from demand, with a target, lead time or pack size of its own (按需求计算)
+                     * @enum {string}
+                     */
+                    kind: "fixed" | "computed";
+                    /**
+                     * @description Of a fixed policy: order when available and on order have fallen to it
+                     * @example 5
+                     * @example 0.125
+                     */
+                    minimum?: string;
+                    /**
+                     * @description Of a fixed policy: order up to it; whole packs above the minimum
+                     * @example 5
+                     * @example 0.125
+                     */
+                    maximum?: string;
+                    target?: {
+                        /**
+                         * @description cycle-service: how likely stock lasts until what was ordered arrives (周期服务水平); fill-rate: the share of demand met from stock (满足率)
+                         * @enum {string}
+                         */
+                        measure: "cycle-service" | "fill-rate";
+                        /**
+                         * @description Above 0 and below 1, a decimal string with at most five places
+                         * @example 0.95
+                         */
+                        level: string;
+                    };
+                    /**
+                     * @description Days from the order to the receipt (提前期), 1 to 730
+                     * @example 21
+                     */
+                    leadTimeDays?: number;
+                    /**
+                     * @description Quantity greater than zero, a decimal string with at most three places
+                     * @example 5
+                     * @example 0.125
+                     */
+                    packSize?: string;
+                    /** @example 检修季备货 */
+                    reason?: string;
+                    /**
+                     * Format: date
+                     * @description Last day on which it is in force; a fixed one has one
+                     * @example 2026-11-21
+                     */
+                    expiresOn?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description How the level of a part in a warehouse is set (订货策略) */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReorderPolicy"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    withdrawReorderPolicy: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                warehouse: string;
+                /**
+                 * @description Part number (货号)
+                 * @example CH-0234
+                 */
+                part: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "reason": "检修季结束"
+                 *     }
+                 */
+                "application/json": {
+                    /** @example 检修季备货 */
+                    reason: string;
+                };
+            };
+        };
+        responses: {
+            /** @description How the level of a part in a warehouse is set (订货策略) */
+            200: {
+                headers: {
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReorderPolicy"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    listProposals: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Only of this warehouse that is short
+                 * @example HQ
+                 */
+                warehouse?: string;
+                /**
+                 * @description Only of warehouses in this region
+                 * @example EAST
+                 */
+                region?: string;
+                /**
+                 * @description Part number (货号)
+                 * @example CH-0234
+                 */
+                part?: string;
+                /** @description Transfer from another warehouse, or order */
+                kind?: "transfer" | "order";
+                /** @description State */
+                state?: "open" | "accepted" | "rejected" | "withdrawn";
+                /** @description Rows per page */
+                limit?: number;
+                /** @description nextCursor of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description reorder proposal summary page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReorderProposalSummaryPage"];
+                    "text/csv": string;
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    requestProposals: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A job that was asked for (后台任务) */
+            202: {
+                headers: {
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RequestedJob"];
+                };
+            };
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    readProposal: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Number of a proposal (建议单号)
+                 * @example SZ01-PRO-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description reorder proposal */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReorderProposal"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    acceptProposal: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description ETag of the version that is changed; another one is refused with 412
+                 * @example "3"
+                 */
+                "if-match"?: string;
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Number of a proposal (建议单号)
+                 * @example SZ01-PRO-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "quantity": "20",
+                 *       "reason": "旺季前备货"
+                 *     }
+                 */
+                "application/json": components["schemas"]["ProposalAcceptance"];
+            };
+        };
+        responses: {
+            /** @description reorder proposal */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReorderProposal"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["VersionStale"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    rejectProposal: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description ETag of the version that is changed; another one is refused with 412
+                 * @example "3"
+                 */
+                "if-match"?: string;
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Number of a proposal (建议单号)
+                 * @example SZ01-PRO-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "rejection": "not-needed",
+                 *       "note": "该机型已退市"
+                 *     }
+                 */
+                "application/json": components["schemas"]["ProposalRejection"];
+            };
+        };
+        responses: {
+            /** @description reorder proposal */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReorderProposal"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["VersionStale"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    listServiceTargets: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description service target list */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServiceTargetList"];
+                };
+            };
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    setServiceTarget: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Criticality class, or * for parts without one */
+                criticality: "*" | "A" | "B" | "C";
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "measure": "fill-rate",
+                 *       "level": "0.96"
+                 *     }
+                 */
+                "application/json": {
+                    /**
+                     * @description cycle-service: how likely stock lasts until what was ordered arrives (周期服务水平); fill-rate: the share of demand met from stock (满足率)
+                     * @enum {string}
+                     */
+                    measure: "cycle-service" | "fill-rate";
+                    /**
+                     * @description Above 0 and below 1, a decimal string with at most five places
+                     * @example 0.95
+                     */
+                    level: string;
+                };
+            };
+        };
+        responses: {
+            /** @description What service the levels of a criticality class are computed for (服务水平目标) */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServiceTarget"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
     listSigningPolicies: {
         parameters: {
             query?: never;
@@ -11013,7 +16142,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                documentKind: "receipt" | "return" | "issue" | "sale" | "transfer-out" | "transfer-in" | "supplier-return" | "scrap" | "loan-out" | "loan-in" | "adjustment" | "opening" | "reversal" | "count" | "*";
+                documentKind: "receipt" | "return" | "issue" | "sale" | "transfer-out" | "transfer-in" | "supplier-return" | "scrap" | "loan-out" | "loan-in" | "adjustment" | "opening" | "reversal" | "count" | "purchase-plan" | "*";
             };
             cookie?: never;
         };
@@ -12594,6 +17723,108 @@ export interface operations {
             "5XX": components["responses"]["Failed"];
         };
     };
+    listExpectedReceipts: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Part number (货号)
+                 * @example CH-0234
+                 */
+                part?: string;
+                /** @description Still outstanding, arrived in full, or ended by somebody */
+                state?: "open" | "received" | "ended";
+                /** @description Rows per page */
+                limit?: number;
+                /** @description nextCursor of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                warehouse: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description expected receipt page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExpectedReceiptPage"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    endExpectedReceipt: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                warehouse: string;
+                /**
+                 * @description Purchase plan or proposal (计划单号)
+                 * @example HQ-PLN-202611-00001
+                 */
+                document: string;
+                /**
+                 * @description Line of the document (行)
+                 * @example 1
+                 */
+                line: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "reason": "the repair order is missing"
+                 *     }
+                 */
+                "application/json": components["schemas"]["Reason"];
+            };
+        };
+        responses: {
+            /** @description expected receipt */
+            200: {
+                headers: {
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExpectedReceipt"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
     listLastCounted: {
         parameters: {
             query?: {
@@ -13460,6 +18691,532 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["StockPage"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    listWebhookEvents: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description webhook event list */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookEventList"];
+                };
+            };
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    listWebhooks: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Only those of this warehouse
+                 * @example HQ
+                 */
+                warehouse?: string;
+                /** @description Only those in this state */
+                state?: "active" | "paused" | "disabled";
+                /** @description Rows per page */
+                limit?: number;
+                /** @description nextCursor of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description webhook page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookPage"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    createWebhook: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "url": "https://erp.example.com/hooks/bincard",
+                 *       "description": "ERP 接口",
+                 *       "events": [
+                 *         "slip.posted",
+                 *         "slip.reversed"
+                 *       ],
+                 *       "warehouse": "HQ"
+                 *     }
+                 */
+                "application/json": {
+                    /**
+                     * @description Where events are sent (接收地址): https to a public address; private addresses, and http, only in networks that WEBHOOK_ALLOWED_NETWORKS names. Without user name, password or fragment
+                     * @example https://erp.example.com/hooks/bincard
+                     */
+                    url: string;
+                    /** @example ERP 接口 */
+                    description?: string;
+                    events?: ("slip.submitted" | "slip.signed" | "slip.refused" | "slip.posted" | "slip.reversed" | "slip.released-in-emergency" | "stock.below-reorder-point" | "lot.aged" | "period.closed" | "alert.raised" | "alert.resolved")[] | null;
+                    /**
+                     * @description Only what happens in this warehouse
+                     * @example HQ
+                     */
+                    warehouse?: string;
+                    /**
+                     * @description Only what happens in warehouses of this region
+                     * @example SOUTH
+                     */
+                    region?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description created webhook */
+            201: {
+                headers: {
+                    Location: components["headers"]["Location"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CreatedWebhook"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    readWebhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Number of the webhook
+                 * @example 3
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Another system that is told what happens (事件推送) */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Webhook"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    deleteWebhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Number of the webhook
+                 * @example 3
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Deleted */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    updateWebhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Number of the webhook
+                 * @example 3
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "events": [
+                 *         "slip.posted"
+                 *       ],
+                 *       "active": true
+                 *     }
+                 */
+                "application/json": {
+                    /**
+                     * @description Where events are sent (接收地址): https to a public address; private addresses, and http, only in networks that WEBHOOK_ALLOWED_NETWORKS names. Without user name, password or fragment
+                     * @example https://erp.example.com/hooks/bincard
+                     */
+                    url?: string;
+                    /** @example ERP 接口 */
+                    description?: string | null;
+                    events?: ("slip.submitted" | "slip.signed" | "slip.refused" | "slip.posted" | "slip.reversed" | "slip.released-in-emergency" | "stock.below-reorder-point" | "lot.aged" | "period.closed" | "alert.raised" | "alert.resolved")[] | null;
+                    /** @description false pauses it; true switches it on, also after the service disabled it */
+                    active?: boolean;
+                };
+            };
+        };
+        responses: {
+            /** @description Another system that is told what happens (事件推送) */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Webhook"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    listWebhookDeliveries: {
+        parameters: {
+            query?: {
+                /** @description Only those in this state; dead is the dead-letter list */
+                state?: "waiting" | "delivered" | "dead";
+                /** @description Only those of this event */
+                event?: "slip.submitted" | "slip.signed" | "slip.refused" | "slip.posted" | "slip.reversed" | "slip.released-in-emergency" | "stock.below-reorder-point" | "lot.aged" | "period.closed" | "alert.raised" | "alert.resolved" | "ping";
+                /** @description Rows per page */
+                limit?: number;
+                /** @description nextCursor of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Number of the webhook
+                 * @example 3
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description webhook delivery page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookDeliveryPage"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    readWebhookDelivery: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Number of the webhook
+                 * @example 3
+                 */
+                id: string;
+                /**
+                 * @description Number of the message within the webhook
+                 * @example 4711
+                 */
+                delivery: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description webhook delivery with body */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookDeliveryWithBody"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    redeliverWebhook: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Number of the webhook
+                 * @example 3
+                 */
+                id: string;
+                /**
+                 * @description Number of the message within the webhook
+                 * @example 4711
+                 */
+                delivery: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /** @example {} */
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            /** @description webhook delivery with body */
+            202: {
+                headers: {
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookDeliveryWithBody"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    pingWebhook: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Number of the webhook
+                 * @example 3
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /** @example {} */
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            /** @description webhook delivery with body */
+            202: {
+                headers: {
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookDeliveryWithBody"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    replayWebhook: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Number of the webhook
+                 * @example 3
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "from": "2026-11-19T00:00:00Z",
+                 *       "onlyFailed": true
+                 *     }
+                 */
+                "application/json": {
+                    /**
+                     * Format: date-time
+                     * @description Events that happened then or later
+                     * @example 2026-11-21T08:30:00Z
+                     */
+                    from: string;
+                    /**
+                     * Format: date-time
+                     * @description And before; until now if left away
+                     * @example 2026-11-21T08:30:00Z
+                     */
+                    to?: string;
+                    /** @description Only these of those it wants */
+                    events?: ("slip.submitted" | "slip.signed" | "slip.refused" | "slip.posted" | "slip.reversed" | "slip.released-in-emergency" | "stock.below-reorder-point" | "lot.aged" | "period.closed" | "alert.raised" | "alert.resolved")[];
+                    /** @description Leaves away what has arrived */
+                    onlyFailed?: boolean;
+                };
+            };
+        };
+        responses: {
+            /** @description webhook replay */
+            202: {
+                headers: {
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookReplay"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    rotateWebhookSecret: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Number of the webhook
+                 * @example 3
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /** @example {} */
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            /** @description rotated webhook secret */
+            200: {
+                headers: {
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RotatedWebhookSecret"];
                 };
             };
             400: components["responses"]["InvalidInput"];
