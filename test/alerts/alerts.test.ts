@@ -218,10 +218,7 @@ describe('acknowledging', () => {
     expect(await take(shop.keeper, {})).toMatchObject({ status: 400 })
     expect(await take(shop.keeper, { note: ' ' })).toMatchObject({ status: 400 })
     const { body } = await shop.keeper.post('/v1/api-keys', { name: 'till', expiresOn: '2027-01-01', access: 'write' })
-    const byKey = await h.api
-      .post(`/v1/alerts/${alert}/acknowledgement`)
-      .set('x-api-key', body.key)
-      .send({ note: 'x' })
+    const byKey = await h.api.post(`/v1/alerts/${alert}/acknowledgement`).set('x-api-key', body.key).send({ note: 'x' })
     expect(byKey).toMatchObject({ status: 403, body: { code: 'PersonRequired' } })
     expect(await shop.keeper.post('/v1/alerts/999999/acknowledgement', { note: 'x' })).toMatchObject({ status: 404 })
   })
