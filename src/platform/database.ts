@@ -49,12 +49,19 @@ export interface DatabaseOptions {
   log?: (message: string) => void
   /** How long the server works on one statement before it breaks it off with SQLSTATE 57014; without limit if left away. */
   statementTimeoutMs?: number
+  /** Only for tests: how long a transaction may wait for its process. */
+  idleTransactionMs?: number
   /** Only for tests: how often `cutHung` looks. */
   hungCheckMs?: number
 }
 
 const CONNECTION_LIMIT_MS = 5_000
 const HUNG_CHECK_MS = 5_000
+/**
+ * A process that is frozen in the middle of a transaction (stopped, cut off from the network) would hold its locks against all others
+ * for as long as its connection stands. Shorter than a lease of the outbox; longer than a download waits for whoever reads it.
+ */
+const IDLE_TRANSACTION_MS = 45_000
 
 /** The pool of each configuration, for statements that are in no transaction. */
 const pools = new WeakMap<object, Pool>()
@@ -70,6 +77,7 @@ export interface Database {
 /** Connects to PostgreSQL. Nothing is queried yet. */
 export async function openDatabase(given: DatabaseOptions): Promise<Database> {
   const { url, entities, poolSize, pgOptions, log = () => undefined, statementTimeoutMs = 0, hungCheckMs } = given
+  const { idleTransactionMs = IDLE_TRANSACTION_MS } = given
   let pool: Pool | undefined
   const options: Options = {
     clientUrl: url,
@@ -82,6 +90,7 @@ export async function openDatabase(given: DatabaseOptions): Promise<Database> {
       options: ['-c TimeZone=UTC', pgOptions ?? ''].join(' ').trim(),
       connectionTimeoutMillis: CONNECTION_LIMIT_MS,
       ...(statementTimeoutMs > 0 && { statement_timeout: statementTimeoutMs }),
+      idle_in_transaction_session_timeout: idleTransactionMs,
       keepAlive: true,
       keepAliveInitialDelayMillis: 10_000,
       application_name: 'bincard',

@@ -36,6 +36,21 @@ test('a statement that takes long on a server that answers is left alone', async
   await drop()
 })
 
+test('what a process holds that is frozen in the middle of a transaction is free again after a while, and the process lives on', async () => {
+  const { url, drop } = await cloneDatabase()
+  const database = await openDatabase({ url, entities, poolSize: 2, idleTransactionMs: 300 })
+  const frozen = await database.pool.connect()
+  await frozen.query('begin')
+  await frozen.query('lock table outbox in access exclusive mode')
+
+  expect((await database.pool.query('select count(*)::int as events from outbox')).rows).toEqual([{ events: 0 }])
+  await expect(frozen.query('commit')).rejects.toThrow('not queryable')
+
+  frozen.release(true)
+  await database.close()
+  await drop()
+})
+
 test(
   'on a database that hangs nobody waits for ever, and all works again when it goes on',
   { timeout: 90_000 },
