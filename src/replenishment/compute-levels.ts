@@ -268,11 +268,17 @@ function rowOf(inputs: PositionInputs, level: typeof levelOf = levelOf): LevelRo
   }
 }
 
+/** Quantities have up to twelve digits; one level with more would stop all that are written with it. */
+const TOO_LARGE = 1e12
+
 /** The levels of what was read; a position that cannot be computed is logged and keeps the level it has. */
 function rowsComputed(ctx: Context, read: readonly PositionInputs[], level: typeof levelOf): LevelRow[] {
   return read.flatMap((position) => {
     try {
-      return [rowOf(position, level)]
+      const row = rowOf(position, level)
+      if (!(Number(row.order_up_to) < TOO_LARGE && Number(row.computed_order_up_to) < TOO_LARGE))
+        throw new Error(`an order-up-to level of ${row.computed_order_up_to} is larger than any quantity`)
+      return [row]
     } catch (error) {
       const { warehouseId, partId } = position
       ctx.log.error({ err: error, warehouseId, partId }, 'the reorder level of a position could not be computed')

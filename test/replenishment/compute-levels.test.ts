@@ -252,6 +252,17 @@ test('a position that cannot be computed is counted and logged, and stops no oth
   await h.sql('delete from reorder_policy where part_id = $1', [bad.id])
 })
 
+test('nor does one whose level is larger than any quantity: a barcode that was typed as a pack size', async () => {
+  const [bad, good] = [await askedFor([2, 3, 2, 4, 2, 3]), await counter.stocked()]
+  await h.sql('update part set pack_size = 999999999999 where id = $1', [bad.id])
+
+  const { failed } = await compute({ full: true })
+
+  expect(failed).toBe(1)
+  expect(await levelAt(good)).toBeDefined()
+  await h.sql('update part set pack_size = null where id = $1', [bad.id])
+})
+
 test('whoever controls the stock everywhere has levels computed at once, and sees how far it is', async () => {
   const part = await askedFor([2, 3, 2, 4, 2, 3])
   const controller = callerFor(h, await h.make.person({ grants: [{ duty: 'stock-controller' }] }))
