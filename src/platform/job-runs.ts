@@ -1,6 +1,7 @@
 // Runs of jobs that somebody may ask about, in PostgreSQL: what the queue forgets is known here. A run is begun anew if and only if it
-// is not finished and nothing was heard of it for a minute: its job was lost with the queue's store, or its worker died. Jobs are safe
-// to run twice, so a worker that was only slow does no harm.
+// is not finished and nothing was heard of it for a minute: its job was lost with the queue's store, or its worker died. What only waited
+// for a worker all that time is in the queue more than once then, so a run that another worker is at is left to it. Jobs are safe to run
+// twice, so a worker that was only slow does no harm.
 import { setInterval } from 'node:timers'
 import type { Context } from './context.ts'
 import { run, statement } from './database.ts'
@@ -37,14 +38,20 @@ export async function requestJob(ctx: Context<{ personId: number }>, job: Job, p
   return requested.id
 }
 
+const HEARTBEAT_MS = 15_000
+const PROGRESS_MS = 500
+/** A worker that was heard of within this is at it: a little more than a heartbeat, and less than it takes the queue to give up a dead one. */
+const ALIVE_SECONDS = 20
+
 // A slot that was run to its end is not run again, and neither is a run.
+const IS_FREE = `(r.state = 'queued' or (r.state = 'running' and r.seen_at < clock_timestamp() - interval '${ALIVE_SECONDS} seconds'))`
 const BEGIN_RUN = statement<{ id: string }>(`
-update job_run set state = 'running', started_at = coalesce(started_at, $2), attempts = attempts + 1, seen_at = clock_timestamp(), problem = null
- where id = $1::bigint and state in ('queued', 'running') returning id::text as id`)
+update job_run r set state = 'running', started_at = coalesce(started_at, $2), attempts = attempts + 1, seen_at = clock_timestamp(), problem = null
+ where id = $1::bigint and ${IS_FREE} returning id::text as id`)
 const BEGIN_SLOT = statement<{ id: string }>(`
 insert into job_run as r (name, payload, state, requested_by, requested_at, started_at, attempts, slot)
 values ($1, $2::jsonb, 'running', $3, $4, $4, 1, $5)
-on conflict (slot) do update set state = 'running', attempts = r.attempts + 1, seen_at = clock_timestamp(), problem = null where r.state in ('queued', 'running')
+on conflict (slot) do update set state = 'running', attempts = r.attempts + 1, seen_at = clock_timestamp(), problem = null where ${IS_FREE}
 returning id::text as id`)
 const SEEN = statement<never>(
   `update job_run set seen_at = clock_timestamp() where id = $1::bigint and state = 'running'`
@@ -59,16 +66,13 @@ const FAIL = statement<never>(`
 update job_run set state = $2, finished_at = case when $2 = 'dead' then $3::timestamptz end, problem = $4, seen_at = clock_timestamp()
  where id = $1::bigint and state in ('queued', 'running')`)
 
-const HEARTBEAT_MS = 15_000
-const PROGRESS_MS = 500
-
 /** Tells how far a job is, of how much; written down twice a second at most. */
 export type Progress = (done: number, total?: number) => Promise<void>
 
 /**
  * Runs a tracked job under its row: `running` with a heartbeat, then `done` with what it answered.
  * @param run the row, where somebody asked for it; else `slot` names the run of a schedule
- * @returns what the job answered; undefined where the run had ended already
+ * @returns what the job answered; undefined where the run had ended already, or another worker is at it
  */
 export async function runTracked<Result>(
   ctx: Context<{ personId: number }>,

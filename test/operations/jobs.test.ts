@@ -81,10 +81,11 @@ describe('a background job', () => {
       problem: null
     })
 
-    // A worker has begun it.
-    await h.sql(`update job_run set state = 'running', started_at = $1, attempts = 1, done = 2, total = 3`, [
-      '2026-11-20T02:00:00Z'
-    ])
+    // A worker has begun it and was not heard of since.
+    await h.sql(
+      `update job_run set state = 'running', started_at = $1, seen_at = now() - interval '1 minute', attempts = 1, done = 2, total = 3`,
+      ['2026-11-20T02:00:00Z']
+    )
     expect(await read(id)).toMatchObject({
       state: 'running',
       progress: { done: 2, total: 3 },

@@ -251,3 +251,31 @@ test('a requested run starts after the commit, tells how far it is and what came
   expect(ran).toEqual(['to 3'])
   expect(await state()).toEqual({ state: 'done', done: 3, total: 3, result: { counted: 3 }, attempts: 1 })
 })
+
+test('a run that is in the queue twice, because it waited long, is left to the worker that is at it; one that is not heard of is begun anew', async () => {
+  const ran: string[] = []
+  const ends = Promise.withResolvers<void>()
+  const slow = defineJob({
+    name: 'test.slow',
+    isTracked: true,
+    run: async () => {
+      ran.push('begun')
+      await ends.promise
+    }
+  })
+  const id = await inTransaction(ctx(), (inner) => requestJob(inner, slow))
+  const first = runJob(h, slow, undefined, { run: id })
+  await expect.poll(() => ran).toEqual(['begun'])
+
+  await runJob(h, slow, undefined, { run: id })
+  expect(ran).toEqual(['begun'])
+
+  await h.sql(`update job_run set seen_at = now() - interval '30 seconds' where id = $1`, [id])
+  const second = runJob(h, slow, undefined, { run: id })
+  await expect.poll(() => ran).toEqual(['begun', 'begun'])
+  ends.resolve()
+  await Promise.all([first, second])
+  expect(await h.sql('select state, attempts from job_run where id = $1', [id])).toEqual([
+    { state: 'done', attempts: 2 }
+  ])
+})
