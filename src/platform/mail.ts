@@ -25,6 +25,9 @@ export interface Mailer {
 
 const LIMIT_MS = 10_000
 
+/** What nodemailer throws: its own code, the status of SMTP, and the command that it answered. */
+type SmtpError = Error & { code?: string; responseCode?: number; command?: string }
+
 /** Sends by SMTP_URL, over connections that are kept open. Undefined where none is configured. */
 export function openMailer({
   SMTP_URL: url,
@@ -60,8 +63,10 @@ export function openMailer({
         })
         return null
       } catch (error) {
-        const { code, responseCode = 0, message } = error as Error & { code?: string; responseCode?: number }
-        const isOfMail = code === 'EENVELOPE' || code === 'EMESSAGE'
+        const { code, responseCode = 0, message, command } = error as SmtpError
+        // Who will not have the sender, wants a password first or is about to close says so to every mail.
+        const isOfServer = command === 'MAIL FROM' || responseCode === 421 || responseCode === 530
+        const isOfMail = !isOfServer && (code === 'EENVELOPE' || code === 'EMESSAGE')
         return {
           problem: message.slice(0, 500),
           fault: !isOfMail ? 'server' : responseCode >= 500 ? 'mail' : 'now'

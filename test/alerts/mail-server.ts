@@ -18,17 +18,22 @@ export interface MailServer {
   mails: ReceivedMail[]
   /** Refuses recipients from now on with this status; 0 takes them. */
   refuseWith(status: number): void
+  /** Refuses the sender from now on with this status; 0 takes it. */
+  refuseSenderWith(status: number): void
   close(): Promise<void>
 }
 
 export async function openMailServer(port = 0): Promise<MailServer> {
   const mails: ReceivedMail[] = []
   let status = 0
+  let senderStatus = 0
   const server = new SMTPServer({
     authOptional: true,
     disabledCommands: ['STARTTLS', 'AUTH'],
     logger: false,
     closeTimeout: 100,
+    onMailFrom: (_address, _session, done) =>
+      done(senderStatus === 0 ? null : Object.assign(new Error('not for you'), { responseCode: senderStatus })),
     onRcptTo: (_address, _session, done) =>
       done(status === 0 ? null : Object.assign(new Error('mailbox is not here'), { responseCode: status })),
     onData: (stream, session, done) => {
@@ -48,6 +53,9 @@ export async function openMailServer(port = 0): Promise<MailServer> {
     mails,
     refuseWith: (next) => {
       status = next
+    },
+    refuseSenderWith: (next) => {
+      senderStatus = next
     },
     close: () => new Promise((closed) => server.close(() => closed()))
   }

@@ -35,6 +35,7 @@ afterAll(async () => {
 beforeEach(() => {
   h.clock.set(DEFAULT_TIME)
   server.refuseWith(0)
+  server.refuseSenderWith(0)
   server.mails.length = 0
 })
 afterEach(async () => {
@@ -333,6 +334,34 @@ describe('sending', () => {
     h.clock.advance({ minutes: 2 })
     await runJob(h, sendMailsDue)
     expect(server.mails).toHaveLength(2)
+  })
+
+  test.each([550, 530, 421])(
+    'a server that refuses the sender with %i takes no mail: all wait as if it were away, none is given up',
+    async (status) => {
+      await waiting(3)
+      server.refuseSenderWith(status)
+      await runJob(h, sendMailsDue)
+      expect((await stored()).map(({ state, attempts }) => [state, attempts])).toEqual([
+        ['waiting', 1],
+        ['waiting', 0],
+        ['waiting', 0]
+      ])
+      server.refuseSenderWith(0)
+      h.clock.advance({ minutes: 2 })
+      await runJob(h, sendMailsDue)
+      expect(server.mails).toHaveLength(3)
+    }
+  )
+
+  test('a server that closes while it refuses a recipient (421) is away for all', async () => {
+    await waiting(2)
+    server.refuseWith(421)
+    await runJob(h, sendMailsDue)
+    expect((await stored()).map(({ state, attempts }) => [state, attempts])).toEqual([
+      ['waiting', 1],
+      ['waiting', 0]
+    ])
   })
 
   test('two workers at once send each mail once, and what a killed one had claimed is sent when its lease is over', async () => {
