@@ -19159,7 +19159,7 @@ export interface operations {
                     to?: string;
                     /** @description Only these of those it wants */
                     events?: ("slip.submitted" | "slip.signed" | "slip.refused" | "slip.posted" | "slip.reversed" | "slip.released-in-emergency" | "stock.below-reorder-point" | "lot.aged" | "period.closed" | "alert.raised" | "alert.resolved")[];
-                    /** @description Leaves away what has arrived */
+                    /** @description Leaves away what has arrived, and of events of more than 30 days ago what the log has no more */
                     onlyFailed?: boolean;
                 };
             };

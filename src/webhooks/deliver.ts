@@ -84,7 +84,8 @@ select e.url, e.secret, e.old_secret as "oldSecret", e.failures, e.failing_since
   left join webhook_message m on m.id = d.message_id
  order by d.message_id`)
 
-// The delivery is what it was when it was taken, or it was sent anew meanwhile and waits for that.
+// The delivery is what it was when it was taken, or it was sent anew meanwhile and waits for that. What an endpoint is judged by was said
+// at its URL: one that was sent elsewhere meanwhile begins anew.
 const RECORD = statement<never>(`
 with done as (
   select * from unnest($2::bigint[], $3::timestamptz[], $4::int[], $5::int[], $6::text[], $7::text[], $8::text[], $9::timestamptz[])
@@ -102,7 +103,7 @@ with done as (
 update webhook_endpoint e
    set failures = $10, failing_since = $11, rest_until = $12, active = e.active and $13::text is null,
        disabled_because = coalesce($13::text, e.disabled_because), disabled_at = case when $13::text is null then e.disabled_at else $14::timestamptz end
- where e.id = $1::bigint and ((e.failures, e.failing_since, e.rest_until) is distinct from ($10::int, $11::timestamptz, $12::timestamptz) or $13::text is not null)`)
+ where e.id = $1::bigint and e.url = $15 and ((e.failures, e.failing_since, e.rest_until) is distinct from ($10::int, $11::timestamptz, $12::timestamptz) or $13::text is not null)`)
 
 interface Sent {
   delivery: Due & { message: string }
@@ -201,7 +202,8 @@ async function deliverBatch(
     health.failingSince,
     restUntil?.toString() ?? null,
     disabledBecause(outcomes, health.failingSince, now),
-    now.toString()
+    now.toString(),
+    first.url
   ])
   const failed = outcomes.filter(({ state }) => state !== 'delivered').length
   const retries = outcomes.flatMap(({ state, nextAt }) => (state === 'waiting' ? [nextAt] : []))

@@ -1,7 +1,7 @@
 import type { Context } from '../identity/actor.ts'
 import { run, statement } from '../platform/database.ts'
 
-const KEPT_DAYS = { delivered: 30, dead: 90 }
+export const KEPT_DAYS = { delivered: 30, dead: 90 }
 
 // With its attempts. Batches keep the transactions short.
 const PURGE = statement<{ purged: number }>(`

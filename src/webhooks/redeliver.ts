@@ -5,6 +5,7 @@ import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
 import { notFound, Refusal } from '../platform/errors.ts'
 import { WANTS } from './fan-out.ts'
+import { KEPT_DAYS } from './purge-deliveries.ts'
 import { endpointsDue } from './webhook-due.ts'
 import { requireWriting } from './webhook-rights.ts'
 import { deliveryView, readWebhook } from './webhooks.queries.ts'
@@ -56,7 +57,8 @@ export async function redeliverWebhook(
 /** More is asked for in several times. */
 export const MOST_REPLAYED = 50_000
 
-// One statement: what is there of the endpoint's events and place, whether it was ever sent there or not.
+// One statement: what is there of the endpoint's events and place, whether it was ever sent there or not. The log forgets what arrived
+// before the messages themselves go, so of those ($8 and earlier) only what it still has is known not to have arrived.
 const REPLAY = statement<{ queued: number }>(`
 with replayed as (
   insert into webhook_delivery (endpoint_id, message_id, subject, next_attempt_at)
@@ -65,7 +67,7 @@ with replayed as (
     join webhook_message m on m.occurred_at >= $2 and m.occurred_at < $3 and m.type <> 'ping'
     left join warehouse w on w.id = m.warehouse_id
    where e.id = $1::bigint and ${WANTS} and ($4::text[] is null or m.type = any ($4))
-     and not ($5 and exists (select 1 from webhook_delivery d where d.endpoint_id = e.id and d.message_id = m.id and d.state = 'delivered'))
+     and (not $5 or coalesce((select d.state <> 'delivered' from webhook_delivery d where d.endpoint_id = e.id and d.message_id = m.id), m.occurred_at > $8))
    order by m.id limit $7
   on conflict (endpoint_id, message_id) do update set ${ANEW}
   returning 1
@@ -101,7 +103,11 @@ export async function replayWebhook(
       events ?? null,
       onlyFailed,
       ctx.clock.now().toString(),
-      MOST_REPLAYED + 1
+      MOST_REPLAYED + 1,
+      ctx.clock
+        .now()
+        .subtract({ hours: 24 * KEPT_DAYS.delivered })
+        .toString()
     ])
     if (queued > MOST_REPLAYED) {
       throw new Refusal(

@@ -38,7 +38,7 @@ export const WEBHOOK_EVENTS = {
     data: { warehouse: 'HQ', part: 'CH-0234', available: '3', onOrder: '0', reorderPoint: '5' }
   },
   'lot.aged': {
-    summary: 'A lot entered its fourth month, or will in a month (超保管期)',
+    summary: 'A lot entered its fourth month (超保管期)',
     data: { warehouse: 'HQ', part: 'CH-0234', lot: '4711', receivedOn: '2026-08-03', onHand: '12' }
   },
   'period.closed': {

@@ -291,7 +291,11 @@ export const ReplayBody = Type.Object(
         description: 'Only these of those it wants'
       })
     ),
-    onlyFailed: Type.Optional(Type.Boolean({ description: 'Leaves away what has arrived' }))
+    onlyFailed: Type.Optional(
+      Type.Boolean({
+        description: 'Leaves away what has arrived, and of events of more than 30 days ago what the log has no more'
+      })
+    )
   },
   { ...closed, examples: [{ from: '2026-11-19T00:00:00Z', onlyFailed: true }] }
 )

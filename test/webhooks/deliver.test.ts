@@ -329,6 +329,23 @@ describe('what goes wrong', () => {
     expect(body).toMatchObject({ code: 'WebhookInactive', detail: expect.stringContaining('410') })
   })
 
+  test('what the old URL still answers says nothing about the new one', async () => {
+    const { id } = await entered()
+    const elsewhere = await openReceiver()
+    receiver.answer(async (response) => {
+      await admin.patch(`/v1/webhooks/${id}`, { url: elsewhere.url })
+      response.writeHead(410).end()
+    })
+    await happens('lot:1')
+    await relayed(h, { runsJobs: false })
+    await deliverDue(system(), { endpoint: id })
+    expect(await state(id)).toMatchObject({ state: 'active', failingSince: null, restsUntil: null })
+    await happens('lot:2')
+    await relayed(h)
+    expect(elsewhere.received).toHaveLength(1)
+    await elsewhere.close()
+  })
+
   test('a receiver that answers slowly is given up on, whatever trickles', async () => {
     const { id } = await entered()
     const sender = openSender(allowed(), { limits: { connectMs: 500, wholeMs: 400 } })
@@ -603,6 +620,23 @@ describe('by hand', () => {
     await relayed(h)
     expect(numbers()).toEqual([1, 2, 3, 1])
     expect(receiver.received[3].headers['webhook-id']).toBe(receiver.received[0].headers['webhook-id'])
+  })
+
+  test('what arrived is not sent again by a replay of what failed, also when the log has forgotten it', async () => {
+    const { id } = await entered()
+    await happens('lot:1')
+    await relayed(h)
+    receiver.answer(answering(410))
+    await happens('lot:2')
+    await relayed(h)
+    await admin.patch(`/v1/webhooks/${id}`, { active: true })
+    h.clock.advance({ days: 31 })
+    await purgeDeliveries(system())
+    expect(await deliveries(id)).toMatchObject([{ state: 'dead' }])
+    const replay = async (onlyFailed: boolean) =>
+      (await admin.post(`/v1/webhooks/${id}/replay`, { from: '2026-11-20T00:00:00Z', onlyFailed })).body
+    expect(await replay(true)).toEqual({ queued: 1 })
+    expect(await replay(false)).toEqual({ queued: 2 })
   })
 
   test('deliveries are listed newest first, page by page, by state and event', async () => {
