@@ -1,12 +1,12 @@
 import { requireDuty, type Context } from '../identity/actor.ts'
 import { requirePerson } from '../identity/require-person.ts'
-import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
 import { Refusal } from '../platform/errors.ts'
 import { alertById, readAlert } from './alerts.queries.ts'
 import type { AlertWithHistory } from './alerts.schemas.ts'
 import { instantOrNull } from '../platform/clock.ts'
-import { lockAlerts } from './reconcile.ts'
+import type { AlertRow } from './alert-view.ts'
+import { writingAlerts } from './reconcile.ts'
 
 const ACKNOWLEDGE = statement<never>(`
 with acknowledged as (
@@ -20,17 +20,16 @@ select warehouse_id, id, 'acknowledged', $4, $3, jsonb_build_object('note', $5::
 /**
  * Takes an alert on: it is not escalated any more, and stays until its cause is gone (R-ALR-1). A person does, not a key: whoever
  * acknowledges answers for it.
- * @throws Refusal 404, 403 `DutyRequired` or `PersonRequired`, 409 `AlertNotOpen`
+ * @throws Refusal 404, 403 `DutyRequired` or `PersonRequired`, 409 `AlertNotOpen`, 503 `AlertsBusy`
  */
 export async function acknowledgeAlert(
   ctx: Context,
   { id, note }: { id: string; note: string }
 ): Promise<AlertWithHistory> {
-  return inTransaction(ctx, async (inner) => {
-    await lockAlerts(inner)
-    const alert = await alertById(inner, id)
-    requireDuty(inner, alert.addressedTo, { id: alert.warehouseId, code: alert.warehouse, regionId: alert.regionId })
-    requirePerson(inner)
+  // Whoever may not does not wait for those who write alerts.
+  await requireAddressee(ctx, id)
+  return writingAlerts(ctx, async (inner) => {
+    const alert = await requireAddressee(inner, id)
     if (alert.state !== 'open') {
       const acknowledgedAt = instantOrNull(alert.acknowledgedAt)
       throw new Refusal(
@@ -51,4 +50,11 @@ export async function acknowledgeAlert(
     ])
     return readAlert(inner, { id })
   })
+}
+
+async function requireAddressee(ctx: Context, id: string): Promise<AlertRow> {
+  const alert = await alertById(ctx, id)
+  requireDuty(ctx, alert.addressedTo, { id: alert.warehouseId, code: alert.warehouse, regionId: alert.regionId })
+  requirePerson(ctx)
+  return alert
 }

@@ -1,12 +1,11 @@
 import { requireDutyEverywhere, type Context, type Duty } from '../identity/actor.ts'
 import { recordAudit } from '../identity/audit.ts'
-import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
 import { notFound, Refusal } from '../platform/errors.ts'
 import { publish } from '../platform/outbox.ts'
 import { ALERT_KIND_NAMES, ALERT_KINDS, type AlertKind } from './alert-kinds.ts'
 import type { AlertPolicyView, SetAlertPolicyBody } from './alerts.schemas.ts'
-import { lockAlerts } from './reconcile.ts'
+import { writingAlerts } from './reconcile.ts'
 
 const LIST = statement<Omit<AlertPolicyView, 'kindZh'>>(`
 select kind, ladder, escalate_after_hours as "escalateAfterHours", mail, enabled from alert_policy`)
@@ -40,8 +39,7 @@ export async function setAlertPolicy(
 ): Promise<AlertPolicyView> {
   requireDutyEverywhere(ctx, 'administrator')
   requireEachDutyOnce(ladder)
-  return inTransaction(ctx, async (inner) => {
-    await lockAlerts(inner)
+  return writingAlerts(ctx, async (inner) => {
     const before = await readAlertPolicy(inner, { kind })
     await run(inner, SET, [kind, JSON.stringify(ladder), escalateAfterHours, mail, enabled])
     await recordAudit(inner, 'alert-policy.set', `alert-policy:${kind}`, { ladder, escalateAfterHours, mail, enabled })

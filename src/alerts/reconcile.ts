@@ -5,19 +5,73 @@
 // Whoever writes alerts does so one after the other (`lockAlerts`). So each looks at what is true after the one before has committed, and
 // none resolves by an older look what another has just raised; and alert_event.id grows in the order of commits, which the stream
 // goes by.
+import { setTimeout as sleep } from 'node:timers/promises'
 import { IsolationLevel } from '@mikro-orm/postgresql'
 import type { Context } from '../identity/actor.ts'
-import { within } from '../platform/context.ts'
-import { NO_TIME_LIMIT, run, statement, type Statement } from '../platform/database.ts'
+import { inTransaction, within } from '../platform/context.ts'
+import { NO_TIME_LIMIT, run, statement, type Database, type Statement } from '../platform/database.ts'
+import { Refusal } from '../platform/errors.ts'
 import { ALERT_KINDS, type AlertKind } from './alert-kinds.ts'
 import { ALERT_RULES, type AlertRule } from './alert-rules.ts'
 
 // Locking a table takes no snapshot: in a repeatable-read transaction that begins with it, all that follows sees what is there once the
 // lock is held.
+const WAIT_MS = 5_000
 const LOCK = statement<never>(`lock table alert_policy in share row exclusive mode`)
 
 /** Called by everything that writes alerts, before it looks. Held until the transaction ends. */
 export const lockAlerts = (ctx: Context): Promise<never[]> => run(ctx, LOCK, [])
+
+const BRIEFLY = statement<never>(`set local lock_timeout = '${WAIT_MS}'`)
+const AS_EVER = statement<never>(`set local lock_timeout to default`)
+/** By database: the last of the requests of this process that write alerts. */
+const turns = new WeakMap<Database, Promise<void>>()
+
+/**
+ * For requests: a transaction that writes alerts. They wait a few seconds for a sweep or each other, and all of a process together hold one
+ * connection while they do: however many there are, what has nothing to do with alerts is answered.
+ * @throws Refusal 503 `AlertsBusy`; an error of SQLSTATE 55P03 that is answered 503
+ */
+export async function writingAlerts<C extends Context, Result>(
+  ctx: C,
+  work: (ctx: C) => Promise<Result>
+): Promise<Result> {
+  const locked = () =>
+    inTransaction(ctx, async (inner) => {
+      await run(inner, BRIEFLY, [])
+      await lockAlerts(inner)
+      await run(inner, AS_EVER, [])
+      return work(inner)
+    })
+  // Inside a transaction already, it holds a connection whatever it waits for.
+  if (ctx.pool === undefined) return locked()
+  const before = turns.get(ctx.database) ?? Promise.resolve()
+  const { promise: isOver, resolve: pass } = Promise.withResolvers<void>()
+  turns.set(
+    ctx.database,
+    before.then(() => isOver)
+  )
+  const waited = new AbortController()
+  try {
+    const isMyTurn = await Promise.race([
+      before.then(() => true),
+      sleep(WAIT_MS, false, { signal: waited.signal, ref: false })
+    ])
+    if (!isMyTurn)
+      throw new Refusal(
+        'AlertsBusy',
+        503,
+        'alerts are being gone through; nothing was changed, try again in a moment',
+        {
+          retryAfterSeconds: 5
+        }
+      )
+    return await locked()
+  } finally {
+    waited.abort()
+    pass()
+  }
+}
 
 /** Only of these: warehouses, or the parts, lots or slips of `ids` in the warehouses at the same places, as the rule is about. */
 export interface Asked {

@@ -223,6 +223,29 @@ describe('acknowledging', () => {
     expect(await shop.keeper.post('/v1/alerts/999999/acknowledgement', { note: 'x' })).toMatchObject({ status: 404 })
   })
 
+  test('while a sweep goes on whoever may not is refused at once, those who may wait a little, and everything else is answered', async () => {
+    const { shop, alert } = await shortShop()
+    const [stranger, reader] = [(await openCounter(h)).keeper, await caller('keeper', { warehouse: shop.warehouse })]
+    const sweep = await h.runtime.database.pool.connect()
+    try {
+      await sweep.query('begin; lock table alert_policy in share row exclusive mode')
+      const take = (by: Caller) => by.post(`/v1/alerts/${alert}/acknowledgement`, { note: 'x' })
+      const waiting = Array.from({ length: h.runtime.config.DATABASE_POOL_SIZE + 5 }, () => take(shop.keeper))
+      expect((await take(stranger)).status).toBe(404)
+      const started = performance.now()
+      expect((await reader.get(`/v1/alerts/${alert}`)).body.state).toBe('open')
+      expect(performance.now() - started).toBeLessThan(2_000)
+      const answers = await Promise.all(waiting)
+      expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([503]))
+      expect(answers.map(({ body }) => body.code)).toContain('AlertsBusy')
+      const last = take(shop.keeper)
+      await sweep.query('commit')
+      expect((await last).status).toBe(200)
+    } finally {
+      sweep.release()
+    }
+  })
+
   test('of two at once one takes it on', async () => {
     const { shop, alert } = await shortShop()
     const second = await caller('keeper', { warehouse: shop.warehouse })
