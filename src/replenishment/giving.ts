@@ -2,7 +2,7 @@
 
 /**
  * What is promised of a transfer proposal `p`: all of an open one; of an accepted one what has neither left nor arrived yet. It has
- * left by a posted transfer-out that names the proposal as its reference.
+ * left by a posted transfer-out that names the proposal as its reference and was not reversed.
  */
 export const PROMISE = `
   case when p.state = 'open' then p.quantity else coalesce((
@@ -10,7 +10,8 @@ export const PROMISE = `
              coalesce((select sum(l.quantity) from slip_line l join slip s on s.warehouse_id = l.warehouse_id and s.id = l.slip_id and s.state = 'posted'
                         where l.warehouse_id = e.warehouse_id and l.expected_receipt_id = e.id), 0),
              coalesce((select -sum(l.quantity) from slip s join slip_line l on l.warehouse_id = s.warehouse_id and l.slip_id = s.id and l.part_id = p.part_id
-                        where s.reference = p.number and s.warehouse_id = p.from_warehouse_id and s.kind = 'transfer-out' and s.state = 'posted'), 0)))
+                        where s.reference = p.number and s.warehouse_id = p.from_warehouse_id and s.kind = 'transfer-out' and s.state = 'posted'
+                          and not exists (select 1 from slip r where r.warehouse_id = s.warehouse_id and r.source_slip_id = s.id and r.kind = 'reversal' and r.state = 'posted')), 0)))
       from expected_receipt e where e.warehouse_id = p.warehouse_id and e.id = p.expected_receipt_id and e.ended_at is null), 0) end`
 
 /** What is promised of a part by a warehouse, both as SQL. */

@@ -236,6 +236,8 @@ with promised as (
 )
 update reorder_proposal p set state = 'withdrawn', version = version + 1, decided_at = $1::timestamptz, withdrawn_because = gone.because
   from gone where gone.because is not null and p.warehouse_id = gone.warehouse_id and p.id = gone.id
+   -- Said of the row itself, so that it is asked again of one that was waited for: what somebody accepted meanwhile stays accepted.
+   and p.state = 'open'
 returning p.id::text as id`
 )
 

@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { inTransaction } from '../../src/platform/context.ts'
+import { acceptProposal } from '../../src/replenishment/decide-proposal.ts'
 import { callerFor, type Caller } from '../support/counter.ts'
 import { cells, download } from '../support/downloads.ts'
 import { DEFAULT_TIME, openHarness, type Harness } from '../support/harness.ts'
@@ -137,6 +139,28 @@ test('an accepted transfer is on its way, and what the keepers write fulfils it 
   ])
 })
 
+test('a transfer that left by mistake and came back by a reversal is promised again (R-STK-2)', async () => {
+  const { number: part } = await h.make.part()
+  const other = await openShelf(h)
+  await giver.aged(part, '5', '2026-01-10')
+  await here.level(part, '2', '5')
+  await propose(h)
+  const [proposal] = await here.proposals()
+  expect((await accept(proposal.number)).status).toBe(200)
+  const leave = {
+    kind: 'transfer-out',
+    reference: proposal.number,
+    counterparty: here.warehouse,
+    lines: [{ part, quantity: '5' }]
+  }
+  const { number: mistaken } = await giver.posted(leave)
+  const { body: reversal } = await giver.keeper.post(`/v1/slips/${mistaken}/reversal`, { reason: '写错' })
+  await giver.signAndPost(reversal.number)
+  await other.level(part, '1', '4')
+  await propose(h)
+  expect((await other.proposals()).map(gist)).toEqual([['order', part, '4', null, 'open']])
+})
+
 test('a transfer is accepted up to what the giver can still give, also when two ask for more at once', async () => {
   const { number: part } = await h.make.part()
   const other = await openShelf(h)
@@ -169,6 +193,24 @@ test('two acceptances at once: one counts', async () => {
   const { number } = await ordered()
   const answers = await Promise.all([1, 2, 3].map(() => accept(number)))
   expect(answers.map(({ status }) => status).toSorted()).toEqual([200, 409, 409])
+})
+
+test('what is accepted while a run looks at it stays accepted, whatever the run was about to withdraw', async () => {
+  const { part, number } = await ordered()
+  // Its cause is gone: the run would withdraw it.
+  await h.sql('delete from reorder_level')
+  let run: ReturnType<typeof propose> | undefined
+  await inTransaction(h.contextOf(here.purchaser.person.actor), async (inner) => {
+    await acceptProposal(inner, { number })
+    run = propose(h)
+    await expect
+      .poll(async () => (await h.sql(`select 1 from pg_locks where not granted and locktype = 'transactionid'`)).length)
+      .toBeGreaterThan(0)
+  })
+  expect(await run).toEqual({ proposed: 0, withdrawn: 0 })
+  expect((await here.proposals(`&part=${part}`)).map(({ state, decidedQuantity }) => [state, decidedQuantity])).toEqual([
+    ['accepted', '10']
+  ])
 })
 
 test('a controlled part draws on an approval of the warehouse, and says what to do without one (R-CAT-2)', async () => {
