@@ -143,11 +143,10 @@ const text = (quantity: bigint): string => decimal(quantity, 3)
 const least = (a: bigint, b: bigint): bigint => (a < b ? a : b)
 const upTo = (quantity: bigint, step: bigint): bigint => ((quantity + step - 1n) / step) * step
 
-/** How many of an option stand for a quantity, rounded up: to whole units where the quantity is whole. */
-function inOption(quantity: bigint, { successors, replaced, steps }: Option): bigint {
-  if (steps === 0) return quantity
+/** How many of an option stand for a quantity, rounded up: to whole units where what was needed is whole. */
+function inOption(quantity: bigint, { successors, replaced }: Option, isWhole: boolean): bigint {
   const exact = (quantity * successors + replaced - 1n) / replaced
-  return quantity % UNIT === 0n ? upTo(exact, UNIT) : exact
+  return isWhole ? upTo(exact, UNIT) : exact
 }
 
 /** The quantity that so many of an option stand for. */
@@ -211,13 +210,15 @@ function byUrgency(a: Need, b: Need): number {
 
 function proposalsFor(need: Need, offers: Offers, search: Search): FoundProposal[] {
   const wanted = need.orderUpTo - need.available - need.onOrder
+  // What is counted in pieces stays so, also where part of it is met by what stands for a fraction of one.
+  const isWhole = wanted % UNIT === 0n
   let remaining = wanted
   const substitutesHere: Evidence['substitutesHere'] = []
   for (const option of search.optionsOf(need.partId)) {
     const here = option.steps === 0 ? undefined : search.hereOf(need.warehouseId, option.partId)
     if (here === undefined || here.available + here.onOrder <= 0n) continue
     const counted = least(remaining, ofOption(here.left, option))
-    here.left -= least(here.left, inOption(counted, option))
+    here.left -= least(here.left, inOption(counted, option, false))
     remaining -= counted
     substitutesHere.push({
       part: option.part,
@@ -239,7 +240,7 @@ function proposalsFor(need: Need, offers: Offers, search: Search): FoundProposal
       const { stock, lot, option } = offer
       if (isUsedUp(offer)) usedUp++
       else if (stock.warehouseId !== need.warehouseId && !need.notFrom.includes(stock.warehouseId)) {
-        const take = least(inOption(remaining, option), least(lot.left, stock.left))
+        const take = least(inOption(remaining, option, isWhole), least(lot.left, stock.left))
         const stands = least(remaining, ofOption(take, option))
         // Less than one of it would help nobody.
         if (stands <= 0n) continue
@@ -255,7 +256,7 @@ function proposalsFor(need: Need, offers: Offers, search: Search): FoundProposal
 
   const order = search.orderOf(need.partId)
   const terms = search.termsOf(need.warehouseId, order.partId)
-  const shortfall = remaining === 0n ? 0n : inOption(remaining, order)
+  const shortfall = remaining === 0n ? 0n : inOption(remaining, order, isWhole)
   const toOrder = shortfall === 0n || terms.packSize === null ? shortfall : upTo(shortfall, terms.packSize)
   const supplier = supplierOf(terms)
   const asked = askedOf(need, offers, taken)

@@ -144,6 +144,8 @@ select b.warehouse_id as "warehouseId", w.code as warehouse, w.region_id as "reg
   join region on region.id = w.region_id
  where part.id = any ($1::int[])`)
 
+// What is proposed for the part itself and not on its way yet meets its own need. Else that need would take up what is on its way
+// for the part that is short, which would be ordered again.
 const HERE = statement<{
   warehouseId: number
   partId: number
@@ -151,12 +153,14 @@ const HERE = statement<{
   onOrder: string
   reorderPoint: string
 }>(`
-select n.warehouse_id as "warehouseId", n.part_id as "partId", stock.quantity::text as available, ordered.quantity::text as "onOrder",
+select n.warehouse_id as "warehouseId", n.part_id as "partId", stock.quantity::text as available, (ordered.quantity + proposed.quantity)::text as "onOrder",
        ${ownNeedOf('n.warehouse_id', 'n.part_id')}::text as "reorderPoint"
   from unnest($1::int[], $2::int[]) as n (warehouse_id, part_id)
  cross join lateral (select coalesce(sum(b.on_hand - b.reserved), 0) as quantity from balance b
                       where b.warehouse_id = n.warehouse_id and b.part_id = n.part_id and b.condition = 'qualified') stock
- cross join lateral (select coalesce(sum(o.quantity), 0) as quantity from on_order o where o.warehouse_id = n.warehouse_id and o.part_id = n.part_id) ordered`)
+ cross join lateral (select coalesce(sum(o.quantity), 0) as quantity from on_order o where o.warehouse_id = n.warehouse_id and o.part_id = n.part_id) ordered
+ cross join lateral (select coalesce(sum(coalesce(p.decided_quantity, p.quantity)), 0) as quantity from reorder_proposal p
+                      where p.warehouse_id = n.warehouse_id and p.short_part_id = n.part_id and p.part_id = n.part_id and ${IS_PENDING}) proposed`)
 
 const TERMS = statement<{
   warehouseId: number

@@ -208,9 +208,9 @@ test('what is accepted while a run looks at it stays accepted, whatever the run 
       .toBeGreaterThan(0)
   })
   expect(await run).toEqual({ proposed: 0, withdrawn: 0 })
-  expect((await here.proposals(`&part=${part}`)).map(({ state, decidedQuantity }) => [state, decidedQuantity])).toEqual([
-    ['accepted', '10']
-  ])
+  expect((await here.proposals(`&part=${part}`)).map(({ state, decidedQuantity }) => [state, decidedQuantity])).toEqual(
+    [['accepted', '10']]
+  )
 })
 
 test('a controlled part draws on an approval of the warehouse, and says what to do without one (R-CAT-2)', async () => {

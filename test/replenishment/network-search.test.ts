@@ -102,6 +102,29 @@ describe('the search before anything is ordered (R-AGE-8)', () => {
     expect(found.map(gist)).toEqual([[1, 'transfer', 9, 7]])
   })
 
+  test('what is counted in pieces is moved and ordered in pieces, also beside a substitute that stands for a fraction', () => {
+    const threeForOne: Option = { partId: 2, part: 'P2', successors: 3n, replaced: 1n, steps: 1 }
+    const found = search(
+      [needAt(1)],
+      [stockAt(8, [['2026-01-01', 5]], { partId: 2 }), stockAt(9, [['2026-02-01', 4]])],
+      { options: [itself, threeForOne] }
+    )
+    expect(found.map(gist)).toEqual([
+      [1, 'transfer', 8, 5],
+      [1, 'transfer', 9, 4],
+      [1, 'order', null, 5]
+    ])
+    const little = search(
+      [needAt(1, { orderUpTo: 2 })],
+      [stockAt(8, [['2026-01-01', 1]], { partId: 2 }), stockAt(9, [['2026-02-01', 9]])],
+      { options: [itself, threeForOne] }
+    )
+    expect(little.map(gist)).toEqual([
+      [1, 'transfer', 8, 1],
+      [1, 'transfer', 9, 2]
+    ])
+  })
+
   test('whatever lies where: nobody gives more than is spare, no lot twice, and what is missing is ordered in whole packs', () => {
     const stock = fc.record({
       warehouseId: fc.integer({ min: 100, max: 130 }),

@@ -223,6 +223,31 @@ test('what replaces it both ways counts where it lies: here, and in the network 
   })
 })
 
+test('what is on its way of a partner is not ordered again while the own order of the partner waits for a plan (R-CAT-4)', async () => {
+  const [{ id, number: part }, { id: otherId, number: partner }] = [await h.make.part(), await h.make.part()]
+  await h.sql(
+    `insert into supersession (part_id, successor_id, factor, both_ways, valid_from) values ($1, $2, 1, true, '2026-01-01')`,
+    [id, otherId]
+  )
+  const giver = await openShelf(h)
+  const accept = async ({ number }: any) =>
+    expect((await here.purchaser.post(`/v1/reorder/proposals/${number}/acceptance`)).status).toBe(200)
+  await here.level(partner, '5', '8')
+  await propose(h)
+  const [own] = await here.proposals()
+  expect(gist(own)).toEqual(['order', partner, '8', null, 'open'])
+  await accept(own)
+
+  // Eight of the partner will come, three of them beyond its own need; the network has the other seven.
+  await giver.aged(partner, '10', '2026-01-10')
+  await here.level(part, '6', '10')
+  await propose(h)
+  const [, moved, ...others] = await here.proposals()
+  expect([gist(moved), others]).toEqual([['transfer', partner, '7', giver.warehouse, 'open'], []])
+  await accept(moved)
+  expect(await propose(h)).toEqual({ proposed: 0, withdrawn: 0 })
+})
+
 test('nothing is proposed for a closed warehouse or a part that is no longer bought, nor taken from a closed warehouse', async () => {
   const [{ number: part }, { number: gone }] = [await h.make.part(), await h.make.part({ active: false })]
   const closed = await openShelf(h)
