@@ -2,6 +2,7 @@ import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { DUTIES } from '../../src/identity/actor.ts'
 import { callerFor, openCounter, type Caller, type Counter } from '../support/counter.ts'
+import { firstOfStream } from '../support/streams.ts'
 import { openHarness, type Harness } from '../support/harness.ts'
 
 // What goes wrong at a counter, and what comes in from clients that mean harm: each is refused with a problem document that says
@@ -602,7 +603,12 @@ describe('whatever is sent to whatever operation', () => {
             ...(place === 'query' && { [name]: value })
           }).toString()
           const path = fill(place === 'path' ? url.replace(`{${name}}`, encodeURIComponent(value)) : url)
-          await neverFails(`${operationId} ${name} = ${value.slice(0, 60)}`, get(`${path}?${query}`))
+          await neverFails(
+            `${operationId} ${name} = ${value.slice(0, 60)}`,
+            operationId === 'streamAlerts'
+              ? firstOfStream(h, `${path}?${query}`, anybody.person.token)
+              : get(`${path}?${query}`)
+          )
         }
       }
     }

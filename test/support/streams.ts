@@ -69,18 +69,20 @@ export async function firstOfStream(
   h: Pick<Harness, 'app'>,
   path: string,
   token?: string
-): Promise<{ status: number; text: string; body: any }> {
+): Promise<{ status: number; text: string; body: any; headers: Record<string, string> }> {
   const leaving = new AbortController()
   const { port } = h.app.server.address() as AddressInfo
   const answer = await fetch(`http://127.0.0.1:${port}${path}`, {
     headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
     signal: leaving.signal
   })
-  if (answer.status >= 300) {
+  const { status } = answer
+  const answered = Object.fromEntries(answer.headers)
+  if (status >= 300) {
     const text = await answer.text()
-    return { status: answer.status, text, body: JSON.parse(text) }
+    return { status, text, body: JSON.parse(text), headers: answered }
   }
   const first = await answer.body?.getReader().read()
   leaving.abort()
-  return { status: answer.status, text: new TextDecoder().decode(first?.value), body: {} }
+  return { status, text: new TextDecoder().decode(first?.value), body: {}, headers: answered }
 }
