@@ -8172,7 +8172,7 @@ export interface components {
                      */
                     available: string;
                     /**
-                     * @description Its own reorder point
+                     * @description What it keeps: its own order-up-to level
                      * @example 5
                      * @example 0.125
                      */

@@ -28,12 +28,19 @@ export const agedLots = (warehouse: string, part: string, today: string): string
 export const holdingMonths = (today: string): string => `
   (select d.grace_months from depreciation_policy d where d.effective_from <= ${today} and (d.effective_until is null or d.effective_until > ${today}))`
 
-/** The reorder point of a part in a warehouse: what it needs itself. */
-export const ownNeedOf = (warehouse: string, part: string): string => `
+/** The reorder point of a part in a warehouse, as SQL. */
+export const reorderPointOf = (warehouse: string, part: string): string => `
   coalesce((select level.reorder_point from reorder_level level where level.warehouse_id = ${warehouse} and level.part_id = ${part}), 0)`
 
 /**
- * What a warehouse can give of a part, promised or not: past the holding period, not reserved, and beyond its own reorder point (R-AGE-8).
+ * What a warehouse needs itself of a part: what it would order up to. Who gave all beyond the reorder point would be short by giving, and
+ * two warehouses would move the same goods to and fro for ever.
+ */
+export const ownNeedOf = (warehouse: string, part: string): string => `
+  coalesce((select level.order_up_to from reorder_level level where level.warehouse_id = ${warehouse} and level.part_id = ${part}), 0)`
+
+/**
+ * What a warehouse can give of a part, promised or not: past the holding period, not reserved, and beyond its own need (R-AGE-8).
  * Consigned goods serve its own need as well, and are never given.
  */
 export const ableToGive = (warehouse: string, part: string, today: string): string => `

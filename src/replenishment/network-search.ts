@@ -4,7 +4,7 @@
 // What it does, for the positions that are furthest below their point first:
 // 1. what lies or is on its way in the same warehouse of parts that replace the one that is short, beyond their own reorder point, is taken off;
 // 2. lots past the holding period in other warehouses are taken, of the part itself or what replaces it: same region first, oldest lots first;
-//    never more than a warehouse has beyond its own reorder point and what it promised to others;
+//    never more than a warehouse has beyond its own order-up-to level and what it promised to others;
 // 3. the shortfall is ordered, in whole packs, of the part that replaces it one way where there is one (R-CAT-4).
 import { decimal } from '../platform/decimal.ts'
 
@@ -42,7 +42,7 @@ export interface Stock {
   partId: number
   part: string
   available: bigint
-  /** What it needs itself: its reorder point. */
+  /** What it needs itself: its order-up-to level. */
   ownNeed: bigint
   promised: bigint
   /** What it could give: beyond its own need, past the holding period, not promised. */

@@ -117,7 +117,7 @@ const EvidenceView = Type.Object(
         oldestReceivedOn: Type.String({ format: 'date' }),
         aged: Type.String({ ...Quantity, description: 'Own and qualified, past the holding period' }),
         available: SignedQuantity,
-        ownNeed: Type.String({ ...Quantity, description: 'Its own reorder point' }),
+        ownNeed: Type.String({ ...Quantity, description: 'What it keeps: its own order-up-to level' }),
         promised: Type.String({ ...Quantity, description: 'To others by earlier proposals' }),
         spare: Type.String({ ...Quantity, description: 'What it could give when its turn came' }),
         taken: Quantity,

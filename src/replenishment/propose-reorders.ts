@@ -13,7 +13,7 @@ import { inTransaction } from '../platform/context.ts'
 import { NO_TIME_LIMIT, run, statement } from '../platform/database.ts'
 import { decimal, thousandths } from '../platform/decimal.ts'
 import type { Progress } from '../platform/job-runs.ts'
-import { ableToGive, agedLots, holdingMonths, ownNeedOf, promisedBy, PROMISE } from './giving.ts'
+import { ableToGive, agedLots, holdingMonths, ownNeedOf, promisedBy, PROMISE, reorderPointOf } from './giving.ts'
 import {
   searchNetwork,
   type FoundProposal,
@@ -154,7 +154,7 @@ const HERE = statement<{
   reorderPoint: string
 }>(`
 select n.warehouse_id as "warehouseId", n.part_id as "partId", stock.quantity::text as available, (ordered.quantity + proposed.quantity)::text as "onOrder",
-       ${ownNeedOf('n.warehouse_id', 'n.part_id')}::text as "reorderPoint"
+       ${reorderPointOf('n.warehouse_id', 'n.part_id')}::text as "reorderPoint"
   from unnest($1::int[], $2::int[]) as n (warehouse_id, part_id)
  cross join lateral (select coalesce(sum(b.on_hand - b.reserved), 0) as quantity from balance b
                       where b.warehouse_id = n.warehouse_id and b.part_id = n.part_id and b.condition = 'qualified') stock

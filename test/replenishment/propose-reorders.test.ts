@@ -95,7 +95,7 @@ test('the network is searched first: same region, then oldest lots, never below 
   await old.aged(part, '4', '2026-02-10')
   await old.aged(part, '9', '2026-07-10')
   await older.aged(part, '6', '2025-12-01')
-  await older.level(part, '2', '3')
+  await older.level(part, '1', '2')
   await needy.aged(part, '5', '2025-01-01')
   // All that this one has it needs itself.
   await needy.level(part, '5', '5')
@@ -125,6 +125,36 @@ test('the network is searched first: same region, then oldest lots, never below 
     [old.warehouse]: [false, '13', '13', 'taken'],
     [needy.warehouse]: [false, '0', '0', 'needs-it-itself']
   })
+})
+
+test('giving makes nobody short, so goods are not moved to and fro (R-AGE-8)', async () => {
+  const { number: part } = await h.make.part()
+  const giver = await openShelf(h)
+  await giver.aged(part, '14', '2026-01-10')
+  await giver.level(part, '4', '10')
+  await here.level(part, '4', '10')
+  await propose(h)
+
+  const [moved, ordered, ...others] = await here.proposals()
+  expect([gist(moved), gist(ordered), others]).toEqual([
+    ['transfer', part, '4', giver.warehouse, 'open'],
+    ['order', part, '6', null, 'open'],
+    []
+  ])
+  expect((await detail(here, moved.number)).evidence.asked).toMatchObject([{ ownNeed: '10', spare: '4', taken: '4' }])
+  await here.purchaser.post(`/v1/reorder/proposals/${moved.number}/acceptance`)
+  await giver.posted({
+    kind: 'transfer-out',
+    reference: moved.number,
+    counterparty: here.warehouse,
+    lines: [{ part, quantity: '4' }]
+  })
+  await here.posted({
+    kind: 'transfer-in',
+    lines: [{ part, quantity: '4', unitCost: '2', receivedOn: '2026-01-10', expectedReceipt: `${moved.number}/1` }]
+  })
+  await propose(h)
+  expect(await giver.proposals()).toEqual([])
 })
 
 test('only the shortfall is ordered, and what is promised to one is not promised to another', async () => {
