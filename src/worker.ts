@@ -8,7 +8,7 @@ import type { Job } from './platform/queue.ts'
 import { runProcess } from './process.ts'
 import type { Service } from './service.ts'
 
-/** Some thirty jobs run at once at most, most of them waiting for receivers; closing a month in many warehouses takes three connections. */
+/** Some hundred jobs run at once at most, nearly all of them waiting for receivers; closing a month in many warehouses takes three connections. */
 const POOL_SIZE = 12
 
 /** Starts relaying events and taking jobs, and keeps their schedules. Closing lets running jobs finish. */

@@ -32,7 +32,7 @@ export type Lane = (typeof LANES)[number]
 const LANE: Record<Lane, { queue: string; concurrency: number }> = {
   short: { queue: 'bincard', concurrency: 4 },
   long: { queue: 'bincard-long', concurrency: 2 },
-  deliveries: { queue: 'bincard-deliveries', concurrency: 24 }
+  deliveries: { queue: 'bincard-deliveries', concurrency: 100 }
 }
 
 /** A thin edge over a verb, like a route. */

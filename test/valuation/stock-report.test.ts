@@ -246,6 +246,7 @@ test('whatever moved and was closed in whatever order of days, reports add up, f
         slip: Awaited<ReturnType<typeof k.postSlip>>
         shelf: (typeof shelves)[number]
         quantity: string
+        on: string
       }[] = []
       for (const [index, acts] of months.entries()) {
         for (const { kind, part, quantity: amount, unitCost, day, late, age } of acts) {
@@ -259,11 +260,12 @@ test('whatever moved and was closed in whatever order of days, reports add up, f
           else if (kind === 'issue')
             await accepted(async () => {
               const slip = await k.postSlip([k.entry(shelf, `-${amount}`)], { on })
-              issued.push({ slip, shelf, quantity: amount })
+              issued.push({ slip, shelf, quantity: amount, on })
             })
           else {
             const source = issued.pop()
-            if (source !== undefined)
+            // Slips refuse to be dated before the slip that their goods left by.
+            if (source !== undefined && source.on <= on)
               await accepted(() =>
                 k.undo(source.slip, [k.entry(source.shelf, source.quantity, { sourceLine: 1 })], { on })
               )
