@@ -3,7 +3,7 @@ import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
 import { requireMatch } from '../platform/etag.ts'
 import { Refusal } from '../platform/errors.ts'
-import { dutiesAwaited, requireSigner, signingRefusal } from '../signing/sign.ts'
+import { othersAwaited, requireSigner, requireSubmittedContent, signingRefusal } from '../signing/sign.ts'
 import { adjustStock } from './adjust-stock.ts'
 import { countHash, loadCount, lockCount, viewOfCount } from './count.ts'
 import type { CountState, CountView } from './counts.schemas.ts'
@@ -65,7 +65,8 @@ export function signCount(
     await lockCount(inner, number, { mayWrite: () => undefined })
     const { count, warehouse } = await loadCount(inner, number)
     const preparers = (await run(inner, PREPARERS, [warehouse.id, count.id, count.submittedById])).map(({ id }) => id)
-    const signer = requireSigner(inner, { ...count, preparers }, { duty, warehouse })
+    const document = { ...count, preparers }
+    const signer = requireSigner(inner, document, { duty, warehouse })
     requireMatch(ifMatch, count.version)
     if (count.state !== 'awaiting-signatures') {
       throw new Refusal(
@@ -74,43 +75,10 @@ export function signCount(
         `count ${number} is ${count.state}; ${count.state === 'counting' ? 'it is signed when the keeper has submitted it' : 'only submitted counts are signed'}`
       )
     }
-    const others = dutiesAwaited(count).filter((awaited) => awaited !== duty)
-    if (duty === 'stock-controller' && decision === 'approve' && others.length > 0) {
-      throw new Refusal(
-        'HeadOfficeSignsLast',
-        422,
-        `head office approves what the warehouse has signed; ${number} still awaits ${others.join(', ')}`,
-        { extra: { awaiting: others } }
-      )
-    }
-    if (decision === 'refuse' && comment === undefined) {
-      throw new Refusal('ReasonMissing', 422, 'a refusal says why; the keeper has to know what to mend', {
-        errors: [{ pointer: '/comment', detail: 'is missing' }]
-      })
-    }
+    const given = { duty, decision, comment, contentHash }
+    const others = othersAwaited(document, given)
     const hash = await countHash(inner, count, warehouse)
-    if (contentHash !== undefined && contentHash !== hash) {
-      throw new Refusal(
-        'ContentChanged',
-        409,
-        `count ${number} has changed since you read it; read it before you sign`,
-        {
-          extra: { contentHash: hash }
-        }
-      )
-    }
-    // Its lines stand still while it awaits signatures: another content was written behind the service's back.
-    if (
-      decision === 'approve' &&
-      [count.contentHash, ...count.signatures.map((given) => given.contentHash)].some((signed) => signed !== hash)
-    ) {
-      throw new Refusal(
-        'SignatureOfOtherContent',
-        409,
-        `the lines of ${number} are not those that were submitted; refuse it, so that it is checked and submitted anew`,
-        { extra: { contentHash: hash } }
-      )
-    }
+    requireSubmittedContent(document, given, hash)
     const state: CountState =
       decision === 'refuse' ? 'counting' : others.length === 0 ? 'approved' : 'awaiting-signatures'
     await run(inner, SIGN, [

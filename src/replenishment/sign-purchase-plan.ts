@@ -3,7 +3,7 @@ import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
 import { requireMatch } from '../platform/etag.ts'
 import { Refusal } from '../platform/errors.ts'
-import { dutiesAwaited, requireSigner, signingRefusal } from '../signing/sign.ts'
+import { othersAwaited, requireSigner, requireSubmittedContent, signingRefusal } from '../signing/sign.ts'
 import { lockPlan, planHash, readPurchasePlan } from './purchase-plan.ts'
 import { SOLE } from './propose-reorders.ts'
 import type { PlanState, PlanView, SignPlan } from './purchase-plans.schemas.ts'
@@ -74,41 +74,10 @@ export function signPurchasePlan(
         `plan ${number} is ${plan.state}; ${plan.state === 'draft' ? 'it is signed when it has been submitted' : 'only submitted plans are signed'}`
       )
     }
-    const others = dutiesAwaited(plan).filter((awaited) => awaited !== duty)
-    if (duty === 'stock-controller' && decision === 'approve' && others.length > 0) {
-      throw new Refusal(
-        'HeadOfficeSignsLast',
-        422,
-        `head office approves what the others have signed; ${number} still awaits ${others.join(', ')}`,
-        { extra: { awaiting: others } }
-      )
-    }
-    if (decision === 'refuse' && comment === undefined) {
-      throw new Refusal('ReasonMissing', 422, 'a refusal says why; whoever planned has to know what to mend', {
-        errors: [{ pointer: '/comment', detail: 'is missing' }]
-      })
-    }
+    const given = { duty, decision, comment, contentHash }
+    const others = othersAwaited(plan, given)
     const hash = await planHash(inner, plan, warehouse)
-    if (contentHash !== undefined && contentHash !== hash) {
-      throw new Refusal(
-        'ContentChanged',
-        409,
-        `plan ${number} has changed since you read it; read it again before you sign`,
-        { extra: { contentHash: hash } }
-      )
-    }
-    // Its lines stand still while it awaits signatures: another content was written behind the service's back.
-    if (
-      decision === 'approve' &&
-      [plan.contentHash, ...plan.signatures.map((given) => given.contentHash)].some((signed) => signed !== hash)
-    ) {
-      throw new Refusal(
-        'SignatureOfOtherContent',
-        409,
-        `the lines of ${number} are not those that were submitted; refuse it, so that it is checked and submitted anew`,
-        { extra: { contentHash: hash } }
-      )
-    }
+    requireSubmittedContent(plan, given, hash)
     const state: PlanState = decision === 'refuse' ? 'draft' : others.length === 0 ? 'approved' : 'awaiting-signatures'
     const at = inner.clock.now().toString()
     await run(inner, SIGN, [

@@ -103,3 +103,62 @@ export function signingRefusal(error: unknown, number: string): unknown {
       return error
   }
 }
+
+interface Decision {
+  duty: Duty
+  decision: 'approve' | 'refuse'
+  comment?: string | undefined
+  /** What the signer has read. */
+  contentHash?: string | undefined
+}
+
+/**
+ * For documents on which head office has the last word: the duties that are awaited besides the one that signs.
+ * @throws Refusal 422 `HeadOfficeSignsLast`, `ReasonMissing`
+ */
+export function othersAwaited(document: Signable, { duty, decision, comment }: Decision): Duty[] {
+  const others = dutiesAwaited(document).filter((awaited) => awaited !== duty)
+  if (duty === 'stock-controller' && decision === 'approve' && others.length > 0) {
+    throw new Refusal(
+      'HeadOfficeSignsLast',
+      422,
+      `head office approves what the others have signed; ${document.number} still awaits ${others.join(', ')}`,
+      { extra: { awaiting: others } }
+    )
+  }
+  if (decision === 'refuse' && comment === undefined) {
+    throw new Refusal('ReasonMissing', 422, 'a refusal says why; the preparer has to know what to mend', {
+      errors: [{ pointer: '/comment', detail: 'is missing' }]
+    })
+  }
+  return others
+}
+
+/**
+ * For documents whose lines stand still while they await signatures: what is signed is what the signer has read, and what was submitted.
+ * Another content was written behind the service's back, and can only be refused (R-SIG-2).
+ * @param hash of the content as it is now
+ * @throws Refusal 409 `ContentChanged`, `SignatureOfOtherContent`
+ */
+export function requireSubmittedContent(
+  { number, contentHash: submitted, signatures }: Signable & { contentHash: string | null },
+  { decision, contentHash: read }: Decision,
+  hash: string
+): void {
+  if (read !== undefined && read !== hash) {
+    throw new Refusal('ContentChanged', 409, `${number} has changed since you read it; read it again before you sign`, {
+      extra: { contentHash: hash }
+    })
+  }
+  if (
+    decision === 'approve' &&
+    [submitted, ...signatures.map(({ contentHash }) => contentHash)].some((one) => one !== hash)
+  ) {
+    throw new Refusal(
+      'SignatureOfOtherContent',
+      409,
+      `the lines of ${number} are not those that were submitted; refuse it, so that it is checked and submitted anew`,
+      { extra: { contentHash: hash } }
+    )
+  }
+}
