@@ -7,6 +7,7 @@
 import { readFile } from 'node:fs/promises'
 import { parse } from 'csv-parse/sync'
 import type { FastifyBaseLogger } from 'fastify'
+import { sweepAlertsNightly } from '../alerts/alerts.jobs.ts'
 import { addSupersession } from '../catalogue/add-supersession.ts'
 import { approveControlledPart } from '../catalogue/approve-controlled-part.ts'
 import { authoriseSupplier } from '../catalogue/authorise-supplier.ts'
@@ -73,8 +74,11 @@ export async function loadSample(runtime: Runtime, { password, log }: LoadSample
     await endMonths(openLane, { warehouses, months })
     await run(system, MONTHS_ENDED, [])
   }
-  // What is worth ordering is worked out by the first worker, like every night.
-  if (isNew) await requestJob(system, computeReorderLevels, { full: false })
+  // What is worth ordering, and what is due, is worked out by the first worker, like every night.
+  if (isNew) {
+    await requestJob(system, computeReorderLevels, { full: false })
+    await requestJob(system, sweepAlertsNightly)
+  }
   return isNew
 }
 
