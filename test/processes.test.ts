@@ -327,3 +327,37 @@ test('the command line prints the OpenAPI document without any database', async 
   expect(cli.errors()).toBe('')
   expect(JSON.parse(cli.output())).toMatchObject({ openapi: '3.1.0', info: { title: 'bincard' } })
 })
+
+test('the command line runs a job under a row that can be asked about, and refuses one that is not there', async () => {
+  const database = await cloneDatabase()
+  const env = { DATABASE_URL: database.url, JWT_SECRET: SECRET }
+  const command = async (...args: string[]) => {
+    const cli = run('cli.ts', env, args)
+    await once(cli.child, 'close')
+    return { code: cli.child.exitCode, output: cli.output(), errors: cli.errors() }
+  }
+  try {
+    expect(await command('run-job', 'replenishment.compute-levels', '--payload', '{"full":true}')).toMatchObject({
+      code: 0,
+      output: expect.stringContaining('replenishment.compute-levels: {"')
+    })
+    expect(await command('run-job', 'replenishment.compute-levels', '--payload', '{"full":1}')).toMatchObject({
+      code: 1,
+      output: '',
+      errors: expect.stringContaining('the payload of job replenishment.compute-levels is wrong')
+    })
+    expect(await command('run-job', 'replenishment.dance')).toMatchObject({
+      code: 1,
+      errors: expect.stringContaining('there is no job replenishment.dance; there are platform.purge, ')
+    })
+    const listed = await command('jobs', '--state', 'done')
+    expect(listed.output).toMatch(/^[0-9]+ replenishment\.compute-levels done/)
+    const [id = ''] = listed.output.split(' ')
+    expect(await command('watch-job', id)).toMatchObject({
+      code: 0,
+      output: expect.stringContaining('replenishment.compute-levels done: {"')
+    })
+  } finally {
+    await database.drop()
+  }
+})
