@@ -20,10 +20,12 @@ const PARTS_MOVED = statement<{ warehouseId: number; id: string }>(`
 select distinct l.warehouse_id as "warehouseId", l.part_id::text as id
   from unnest($1::int[], $2::bigint[]) as d (warehouse_id, id)
   join slip_line l on l.warehouse_id = d.warehouse_id and l.slip_id = d.id`)
+// By the day of the slip, so that only the movements of its month are looked through.
 const LOTS_MOVED = statement<{ warehouseId: number; id: string }>(`
 select distinct m.warehouse_id as "warehouseId", m.lot_id::text as id
   from unnest($1::int[], $2::bigint[]) as d (warehouse_id, id)
-  join movement m on m.warehouse_id = d.warehouse_id and m.slip_id = d.id`)
+  join slip s on s.warehouse_id = d.warehouse_id and s.id = d.id
+  join movement m on m.warehouse_id = s.warehouse_id and m.slip_id = s.id and m.occurred_on = s.occurred_on`)
 const COUNTED = statement<{ warehouseId: number }>(`
 select distinct c.warehouse_id as "warehouseId"
   from unnest($1::int[], $2::bigint[]) as d (warehouse_id, id)

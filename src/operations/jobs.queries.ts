@@ -1,5 +1,5 @@
-import { grantsToday, type Context } from '../identity/actor.ts'
-import { requireAdministratorToRead } from '../identity/identity.queries.ts'
+import type { Context } from '../identity/actor.ts'
+import { isAdministrator, requireAdministratorToRead } from '../identity/identity.queries.ts'
 import { instant, instantOrNull } from '../platform/clock.ts'
 import { pageFrom, readCursor } from '../platform/cursor.ts'
 import { run, statement } from '../platform/database.ts'
@@ -35,11 +35,6 @@ const viewOf = (row: Row): JobView => ({
   result: row.result,
   problem: row.problem
 })
-
-const isAdministrator = (ctx: Context): boolean =>
-  grantsToday(ctx).some(
-    ({ duty, warehouseId, regionId }) => duty === 'administrator' && warehouseId === null && regionId === null
-  )
 
 /**
  * How far a run is, for whoever asked for it and for administrators.

@@ -13,13 +13,17 @@ export type RunState = (typeof RUN_STATES)[number]
 /** The event that starts a run; its consumer hands it to the queue. */
 export const RUN_REQUESTED = 'job.requested'
 
+/** The event that starts each of some rows `r` of `job_run`, written in the statement that queues them. */
+const announced = (rows: string, at: string): string => `
+  insert into outbox (subject, event, payload, occurred_at)
+  select 'job:' || r.id, '${RUN_REQUESTED}', jsonb_strip_nulls(jsonb_build_object('job', r.name, 'run', r.id::text, 'payload', r.payload)), ${at}::timestamptz
+    from ${rows} order by r.id`
+
 // Both in one statement, in the transaction of whoever asks.
 const REQUEST = statement<{ id: string }>(`
 with requested as (
-  insert into job_run (name, payload, state, requested_by, requested_at) values ($1, $2::jsonb, 'queued', $3, $4) returning id
-), published as (
-  insert into outbox (subject, event, payload, occurred_at)
-  select 'job:' || id, '${RUN_REQUESTED}', jsonb_strip_nulls(jsonb_build_object('job', $1::text, 'run', id::text, 'payload', $2::jsonb)), $4 from requested
+  insert into job_run (name, payload, state, requested_by, requested_at) values ($1, $2::jsonb, 'queued', $3, $4) returning id, name, payload
+), published as (${announced('requested r', '$4')}
 )
 select id::text as id from requested`)
 
@@ -153,10 +157,7 @@ with silent as (
          problem = case when s.attempts >= ${MOST_BEGINNINGS} then coalesce(r.problem, 'its worker died each time') else r.problem end
     from silent s where r.id = s.id
   returning r.id, r.state
-), published as (
-  insert into outbox (subject, event, payload, occurred_at)
-  select 'job:' || s.id, '${RUN_REQUESTED}', jsonb_strip_nulls(jsonb_build_object('job', s.name, 'run', s.id::text, 'payload', s.payload)), $1::timestamptz
-    from silent s where s.attempts < ${MOST_BEGINNINGS} order by s.id
+), published as (${announced(`silent r where r.attempts < ${MOST_BEGINNINGS}`, '$1')}
 )
 select count(*) filter (where state = 'queued')::int as resumed, count(*) filter (where state = 'dead')::int as dead from noted`)
 
@@ -170,9 +171,7 @@ const REQUEUE = statement<{ id: string }>(`
 with requeued as (
   update job_run set state = 'queued', attempts = 0, finished_at = null, problem = null, seen_at = clock_timestamp(), slot = null
    where id = $1::bigint and state = 'dead' returning id, name, payload
-), published as (
-  insert into outbox (subject, event, payload, occurred_at)
-  select 'job:' || id, '${RUN_REQUESTED}', jsonb_strip_nulls(jsonb_build_object('job', name, 'run', id::text, 'payload', payload)), $2 from requeued
+), published as (${announced('requeued r', '$2')}
 )
 select id::text as id from requeued`)
 
