@@ -171,6 +171,18 @@ interface Play {
 /** Months that the stock is played before it is measured, as many as leave enough to compute a level from. */
 const warmUpOf = (before: number, months: number): number => Math.max(0, Math.min(months, before - LEAST_BEFORE))
 
+const nothingPlayed = (): Play => ({
+  promised: 0,
+  covered: 0,
+  coverable: 0,
+  deliveries: 0,
+  goodDeliveries: 0,
+  demand: 0,
+  met: 0,
+  onHand: 0,
+  months: 0
+})
+
 /** Plays the stock of one part through the months of the test. */
 function play(
   { demand }: DemandSeries,
@@ -180,17 +192,7 @@ function play(
   levels: { count: number; microseconds: number }
 ): Play {
   const leadTime = leadTimeDays / DAYS_PER_MONTH
-  const result: Play = {
-    promised: 0,
-    covered: 0,
-    coverable: 0,
-    deliveries: 0,
-    goodDeliveries: 0,
-    demand: 0,
-    met: 0,
-    onHand: 0,
-    months: 0
-  }
+  const result = nothingPlayed()
   // On hand less what waits, and what is on its way: when, counted in months, and how much.
   let net: number | undefined
   let onTheWay: { at: number; quantity: number }[] = []
@@ -311,18 +313,7 @@ const accuracyRow = (sum: AccuracySum): Omit<AccuracyRow, 'candidate' | 'demandC
 
 type ServiceSum = Play & { series: number }
 
-const newServiceSum = (): ServiceSum => ({
-  series: 0,
-  promised: 0,
-  covered: 0,
-  coverable: 0,
-  deliveries: 0,
-  goodDeliveries: 0,
-  demand: 0,
-  met: 0,
-  onHand: 0,
-  months: 0
-})
+const newServiceSum = (): ServiceSum => ({ series: 0, ...nothingPlayed() })
 
 function addService(sum: ServiceSum, one: Play): void {
   sum.series++
