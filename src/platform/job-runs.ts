@@ -148,7 +148,8 @@ const MOST_BEGINNINGS = 6
 const RESUME = statement<{ resumed: number; dead: number }>(`
 with silent as (
   select id, name, payload, attempts from job_run
-   where state in ('queued', 'running') and seen_at < clock_timestamp() - make_interval(secs => $2)
+   where state in ('queued', 'running')
+     and seen_at < clock_timestamp() - make_interval(secs => case when state = 'running' then greatest($2, ${ALIVE_SECONDS}) else $2 end)
    order by id for update skip locked
 ), noted as (
   update job_run r
@@ -161,7 +162,7 @@ with silent as (
 )
 select count(*) filter (where state = 'queued')::int as resumed, count(*) filter (where state = 'dead')::int as dead from noted`)
 
-/** Has runs begun anew of which nothing was heard; `silentSeconds` 0 takes all that are not finished. */
+/** Has runs begun anew of which nothing was heard; `silentSeconds` 0 takes all that no worker is at. */
 export async function resumeRuns(ctx: Context, { silentSeconds = 60 }: { silentSeconds?: number } = {}) {
   const [resumed] = await run(ctx, RESUME, [ctx.clock.now().toString(), silentSeconds])
   return resumed ?? { resumed: 0, dead: 0 }

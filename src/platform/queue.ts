@@ -340,7 +340,8 @@ function inRedis(url: string): Store {
 /**
  * Makes the schedules in the store those of `jobs`. Writing one again drops its job that is due and waits for a worker, so where one is
  * due, because none ran at its time, it is left to be done.
- * @param onlyMissing leaves all alone that are there
+ * @param onlyMissing leaves all alone that are there, also those that this version does not know: a newer one may have set them, while
+ *   workers are replaced one after the other
  * @returns the names of those that were written
  */
 async function setSchedules(
@@ -367,6 +368,7 @@ async function setSchedules(
     )
     written.push(name)
   }
+  if (onlyMissing) return written
   const scheduled = new Set(jobs.filter(({ schedule }) => schedule !== undefined).map(({ name }) => name))
   for (const { key } of await queue.getJobSchedulers()) {
     if (!scheduled.has(key)) await queue.removeJobScheduler(key)

@@ -5,7 +5,7 @@ import { jobs as allJobs } from '../../src/jobs.ts'
 import { systemActor } from '../../src/identity/directory.ts'
 import { listJobSchedules } from '../../src/operations/jobs.queries.ts'
 import { inTransaction } from '../../src/platform/context.ts'
-import { noteDeadRun, noteFailedRun, requestJob, runTracked } from '../../src/platform/job-runs.ts'
+import { noteDeadRun, noteFailedRun, requestJob, resumeRuns, runTracked } from '../../src/platform/job-runs.ts'
 import { claimOutbox, DISPATCH, dispatch, dispatchOutbox, startRequestedJobs } from '../../src/platform/outbox.ts'
 import { defineJob, migrateQueue, openQueue, type Job } from '../../src/platform/queue.ts'
 import { callerFor, type Caller } from '../support/counter.ts'
@@ -102,6 +102,22 @@ describe('a background job', () => {
     })
     // A second hand-over changes nothing (R-ALR-2).
     expect(await worked()).toBe(0)
+  })
+
+  test('is begun anew where its worker fell silent, and left alone where one is at it, also when the queue’s store was lost (R-ALR-2)', async () => {
+    const [alive, silent, waiting] = [await ask(), await ask(), await ask()]
+    await h.sql('truncate outbox')
+    await h.sql(
+      `update job_run set state = 'running', seen_at = now() - make_interval(secs => case when id = $1::bigint then 5 else 30 end) where id = any ($2::bigint[])`,
+      [alive, [alive, silent]]
+    )
+
+    expect(await resumeRuns(h.contextOf(systemActor), { silentSeconds: 0 })).toEqual({ resumed: 2, dead: 0 })
+
+    expect(await read(alive)).toMatchObject({ state: 'running' })
+    expect(await read(silent)).toMatchObject({ state: 'queued' })
+    expect(await worked()).toBe(2)
+    expect(await read(waiting)).toMatchObject({ state: 'done' })
   })
 
   test('is hidden from everybody else but administrators', async () => {

@@ -144,6 +144,28 @@ describe.for([
   })
 
   test.runIf(isHere)(
+    'while workers are replaced, one of the old version leaves alone what only the new one has a schedule for',
+    async () => {
+      const daily = defineJob({ name: 'test.daily', schedule: { pattern: '0 6 * * *' }, run: async () => undefined })
+      const added = defineJob({ name: 'test.added', schedule: { pattern: '0 7 * * *' }, run: async () => undefined })
+      await queue.close()
+      const old = open({ schedulesCheckedMs: 50 })
+      queue = open()
+      try {
+        await old.work([daily], () => openContext(h.runtime, systemActor, log))
+        await work([daily, added])
+
+        // The old worker looks for what is missing, and finds nothing to do, many times over.
+        await new Promise((resolve) => setTimeout(resolve, 1000))
+
+        expect((await queue.schedules()).map(({ name }) => name).sort()).toEqual(['test.added', 'test.daily'])
+      } finally {
+        await old.close()
+      }
+    }
+  )
+
+  test.runIf(isHere)(
     'with the store wiped under a running worker, it has every schedule again and still takes jobs',
     async () => {
       await queue.close()
