@@ -13,6 +13,8 @@ import { ProposalsAndPlans } from './0011-proposals-and-plans.ts'
 import { Alerts } from './0012-alerts.ts'
 import { Webhooks } from './0013-webhooks.ts'
 import { Mail } from './0014-mail.ts'
+import { Deposits } from './0017-deposits.ts'
+import { Backorders } from './0019-backorders.ts'
 
 /** Every migration in the order it is applied. Append only. */
 export const migrations: MigrationObject[] = [
@@ -29,5 +31,7 @@ export const migrations: MigrationObject[] = [
   { name: '0011-proposals-and-plans', class: ProposalsAndPlans },
   { name: '0012-alerts', class: Alerts },
   { name: '0013-webhooks', class: Webhooks },
-  { name: '0014-mail', class: Mail }
+  { name: '0014-mail', class: Mail },
+  { name: '0017-deposits', class: Deposits },
+  { name: '0019-backorders', class: Backorders }
 ]

@@ -13,6 +13,8 @@ const SETTING = 'a handful of rows of settings, read and replaced whole'
 const REORDER = 'computed for a million positions at once by set-based statements, or read together with them'
 const ALERTS = 'raised, escalated and resolved by single statements on many rows at once'
 const WEBHOOKS = 'written for many events and endpoints at once by single statements'
+const DEPOSITS = 'summed by single statements under the lock of the account'
+const QUEUED = 'registered, asked, timed and served by single statements on all lines of a request at once'
 const PLATFORM = 'the platform writes it by prepared statements and knows no entities'
 
 /** Tables that SQL alone writes and reads, and why. Every other table has an entity that equals it. */
@@ -66,6 +68,14 @@ const SQL_ONLY: Record<string, string> = {
   reorder_policy: REORDER,
   reorder_level: REORDER,
   expected_receipt: HOT,
+  backorder: QUEUED,
+  request_clock: QUEUED,
+  request_clock_pause: QUEUED,
+  deposit_account: DEPOSITS,
+  deposit_entry: DEPOSITS,
+  deposit_hold: DEPOSITS,
+  deposit_waiver: DEPOSITS,
+  deposit_waiver_use: DEPOSITS,
   mail: ALERTS,
   webhook_endpoint: WEBHOOKS,
   webhook_message: WEBHOOKS,
