@@ -15,6 +15,7 @@ import { Webhooks } from './0013-webhooks.ts'
 import { Mail } from './0014-mail.ts'
 import { Deposits } from './0017-deposits.ts'
 import { Backorders } from './0019-backorders.ts'
+import { Recalls } from './0021-recalls.ts'
 
 /** Every migration in the order it is applied. Append only. */
 export const migrations: MigrationObject[] = [
@@ -33,5 +34,6 @@ export const migrations: MigrationObject[] = [
   { name: '0013-webhooks', class: Webhooks },
   { name: '0014-mail', class: Mail },
   { name: '0017-deposits', class: Deposits },
-  { name: '0019-backorders', class: Backorders }
+  { name: '0019-backorders', class: Backorders },
+  { name: '0021-recalls', class: Recalls }
 ]
