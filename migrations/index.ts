@@ -14,6 +14,7 @@ import { Alerts } from './0012-alerts.ts'
 import { Webhooks } from './0013-webhooks.ts'
 import { Mail } from './0014-mail.ts'
 import { Deposits } from './0017-deposits.ts'
+import { Requests } from './0018-requests.ts'
 import { Backorders } from './0019-backorders.ts'
 import { Recalls } from './0021-recalls.ts'
 
@@ -34,6 +35,7 @@ export const migrations: MigrationObject[] = [
   { name: '0013-webhooks', class: Webhooks },
   { name: '0014-mail', class: Mail },
   { name: '0017-deposits', class: Deposits },
+  { name: '0018-requests', class: Requests },
   { name: '0019-backorders', class: Backorders },
   { name: '0021-recalls', class: Recalls }
 ]

@@ -15,6 +15,7 @@ const ALERTS = 'raised, escalated and resolved by single statements on many rows
 const WEBHOOKS = 'written for many events and endpoints at once by single statements'
 const DEPOSITS = 'summed by single statements under the lock of the account'
 const QUEUED = 'registered, asked, timed and served by single statements on all lines of a request at once'
+const RECALLED = 'written for every warehouse at once, signed and listed by single statements'
 const PLATFORM = 'the platform writes it by prepared statements and knows no entities'
 
 /** Tables that SQL alone writes and reads, and why. Every other table has an entity that equals it. */
@@ -77,6 +78,12 @@ const SQL_ONLY: Record<string, string> = {
   deposit_waiver: DEPOSITS,
   deposit_waiver_use: DEPOSITS,
   mail: ALERTS,
+  recall: RECALLED,
+  recall_line: RECALLED,
+  recall_broken: RECALLED,
+  recall_warehouse: RECALLED,
+  recall_answer: RECALLED,
+  recall_ending: RECALLED,
   webhook_endpoint: WEBHOOKS,
   webhook_message: WEBHOOKS,
   webhook_delivery: WEBHOOKS,
