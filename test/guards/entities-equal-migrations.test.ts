@@ -16,6 +16,7 @@ const WEBHOOKS = 'written for many events and endpoints at once by single statem
 const DEPOSITS = 'summed by single statements under the lock of the account'
 const QUEUED = 'registered, asked, timed and served by single statements on all lines of a request at once'
 const RECALLED = 'written for every warehouse at once, signed and listed by single statements'
+const REQUESTED = 'allocated, displaced and issued by single statements on many lines at once'
 const PLATFORM = 'the platform writes it by prepared statements and knows no entities'
 
 /** Tables that SQL alone writes and reads, and why. Every other table has an entity that equals it. */
@@ -87,10 +88,14 @@ const SQL_ONLY: Record<string, string> = {
   webhook_endpoint: WEBHOOKS,
   webhook_message: WEBHOOKS,
   webhook_delivery: WEBHOOKS,
+  request: REQUESTED,
+  request_line: REQUESTED,
+  request_allocation: REQUESTED,
+  order_restriction: SETTING,
   webhook_attempt: WEBHOOKS
 }
 /** Views that lists and jobs read; they hold nothing. */
-const SQL_ONLY_VIEWS = ['duty_holder', 'on_order', 'reorder_position']
+const SQL_ONLY_VIEWS = ['duty_holder', 'on_order', 'reorder_position', 'request_line_position']
 /** Whole schemas that belong to somebody else. */
 const FOREIGN_SCHEMAS = { bullmq: 'made and migrated by BullMQ' }
 
