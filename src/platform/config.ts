@@ -60,6 +60,30 @@ const Settings = Type.Object({
     default: 14,
     description: '1 to 365 days for which a need that somebody rejected is not proposed again'
   }),
+  REQUEST_DAYS_IN_STOCK: Type.Integer({
+    minimum: 1,
+    maximum: 100,
+    default: 2,
+    description: '1 to 100 working days within which what was in stock is issued to an outlet'
+  }),
+  REQUEST_DAYS_BACKORDERED: Type.Integer({
+    minimum: 1,
+    maximum: 250,
+    default: 15,
+    description: '1 to 250 working days within which what was not in stock is issued to an outlet'
+  }),
+  BACKORDER_ANSWER_DAYS: Type.Integer({
+    minimum: 1,
+    maximum: 90,
+    default: 7,
+    description: '1 to 90 days within which a backorder is answered'
+  }),
+  CONFIRMATION_DAYS: Type.Integer({
+    minimum: 1,
+    maximum: 100,
+    default: 5,
+    description: '1 to 100 working days for which goods that came for a backorder wait for the outlet to confirm its need'
+  }),
   BUSINESS_TIME_ZONE: Type.String({ default: 'Asia/Shanghai', description: 'an IANA time zone such as Asia/Shanghai' }),
   JWT_SECRET: Type.Optional(Type.String({ minLength: 32, description: 'at least 32 characters' })),
   ACCESS_TOKEN_MINUTES: Type.Integer({ minimum: 1, maximum: 1440, default: 60, description: '1 to 1440 minutes' }),
