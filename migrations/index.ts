@@ -13,9 +13,11 @@ import { ProposalsAndPlans } from './0011-proposals-and-plans.ts'
 import { Alerts } from './0012-alerts.ts'
 import { Webhooks } from './0013-webhooks.ts'
 import { Mail } from './0014-mail.ts'
+import { BlocksAndTransit } from './0015-blocks-and-transit.ts'
 import { Deposits } from './0017-deposits.ts'
 import { Requests } from './0018-requests.ts'
 import { Backorders } from './0019-backorders.ts'
+import { OldParts } from './0020-old-parts.ts'
 import { Recalls } from './0021-recalls.ts'
 
 /** Every migration in the order it is applied. Append only. */
@@ -34,8 +36,10 @@ export const migrations: MigrationObject[] = [
   { name: '0012-alerts', class: Alerts },
   { name: '0013-webhooks', class: Webhooks },
   { name: '0014-mail', class: Mail },
+  { name: '0015-blocks-and-transit', class: BlocksAndTransit },
   { name: '0017-deposits', class: Deposits },
   { name: '0018-requests', class: Requests },
   { name: '0019-backorders', class: Backorders },
+  { name: '0020-old-parts', class: OldParts },
   { name: '0021-recalls', class: Recalls }
 ]

@@ -26,7 +26,17 @@ export const Part = defineEntity({
     { name: 'part_standard_cost_negative', expression: 'standard_cost >= (0)::numeric' },
     { name: 'part_list_price_negative', expression: 'list_price >= (0)::numeric' },
     { name: 'part_lead_time_negative', expression: 'lead_time_days >= 0' },
-    { name: 'part_pack_size_not_positive', expression: 'pack_size > (0)::numeric' }
+    { name: 'part_pack_size_not_positive', expression: 'pack_size > (0)::numeric' },
+    { name: 'part_exchange_due_days_not_positive', expression: 'exchange_due_days > 0' },
+    { name: 'part_old_part_value_negative', expression: 'old_part_value >= (0)::numeric' },
+    {
+      name: 'part_old_part_of_exchange_part',
+      expression: 'exchange_due_days IS NOT NULL OR old_part_value IS NULL AND NOT serialised'
+    },
+    {
+      name: 'part_exchange_says_since_when',
+      expression: '(exchange_due_days IS NULL) = (exchange_since IS NULL)'
+    }
   ],
   properties: {
     id: p.integer().primary().generated('by default as identity'),
@@ -49,6 +59,14 @@ export const Part = defineEntity({
     controlled: p.boolean().default(false),
     active: p.boolean().default(true),
     version: p.integer().default(1),
+    /** An exchange part (R-REQ-6): its old part is due back so many days after the issue. */
+    exchangeDueDays: p.integer().nullable(),
+    /** Compensation for an old part that never comes back; list price, else standard cost, unless given. */
+    oldPartValue: p.decimal('string').precision(18).scale(2).nullable(),
+    /** Old parts come back by serial number. */
+    serialised: p.boolean().default(false),
+    /** Since when it is an exchange part. */
+    exchangeSince: p.datetime().nullable(),
     /** Number, names and specification in one, folded for searching; the database makes it. */
     searchText: p.text().generated('(part_search_text(number, name, name_zh, specification)) stored').lazy().hidden()
   }

@@ -17,6 +17,7 @@ const DEPOSITS = 'summed by single statements under the lock of the account'
 const QUEUED = 'registered, asked, timed and served by single statements on all lines of a request at once'
 const RECALLED = 'written for every warehouse at once, signed and listed by single statements'
 const REQUESTED = 'allocated, displaced and issued by single statements on many lines at once'
+const OLD_PARTS = 'opened, settled and added up by single statements on many slip lines at once'
 const PLATFORM = 'the platform writes it by prepared statements and knows no entities'
 
 /** Tables that SQL alone writes and reads, and why. Every other table has an entity that equals it. */
@@ -36,6 +37,8 @@ const SQL_ONLY: Record<string, string> = {
   lot: KERNEL,
   movement: KERNEL,
   reservation: KERNEL,
+  recall_scope: KERNEL,
+  lot_block: KERNEL,
   stock_period: KERNEL,
   depreciation_policy: KERNEL,
   slip: HOT,
@@ -78,6 +81,9 @@ const SQL_ONLY: Record<string, string> = {
   deposit_hold: DEPOSITS,
   deposit_waiver: DEPOSITS,
   deposit_waiver_use: DEPOSITS,
+  old_part: OLD_PARTS,
+  old_part_return: OLD_PARTS,
+  old_part_write_off: OLD_PARTS,
   mail: ALERTS,
   recall: RECALLED,
   recall_line: RECALLED,
@@ -95,7 +101,7 @@ const SQL_ONLY: Record<string, string> = {
   webhook_attempt: WEBHOOKS
 }
 /** Views that lists and jobs read; they hold nothing. */
-const SQL_ONLY_VIEWS = ['duty_holder', 'on_order', 'reorder_position', 'request_line_position']
+const SQL_ONLY_VIEWS = ['duty_holder', 'old_part_outstanding', 'old_part_position', 'on_order', 'reorder_position', 'request_line_position']
 /** Whole schemas that belong to somebody else. */
 const FOREIGN_SCHEMAS = { bullmq: 'made and migrated by BullMQ' }
 
