@@ -54,18 +54,6 @@ create table recall_line (
   constraint recall_line_names_a_lot_whole check ((origin_warehouse_id is null) = (origin_lot_id is null))
 );
 
--- A promise that a recall broke. warehouse_id is where the goods lie.
-create table recall_broken (
-  warehouse_id int not null references warehouse (id),
-  recall_id bigint not null,
-  reservation_id bigint not null,
-  part_id int not null references part (id),
-  quantity numeric(15,3) not null,
-  reserved_for text not null,
-  constraint recall_broken_pkey primary key (warehouse_id, recall_id, reservation_id)
-);
-create index recall_broken_by_recall on recall_broken (recall_id, warehouse_id);
-
 -- Who has to answer a recall: where its goods lay when it began, from where they had gone, and to which outlets. warehouse_id is theirs.
 create table recall_warehouse (
   warehouse_id int not null references warehouse (id),
@@ -124,6 +112,8 @@ create table recall_ending (
 );
 create unique index recall_ending_one_at_a_time on recall_ending (warehouse_id, recall_id) where state = 'awaiting-signatures';
 
+-- Promises that a recall broke.
+create index reservation_broken on reservation (broken_by, warehouse_id, id) where broken_by is not null;
 -- Every lot of a part wherever it is, also those of which nothing is left: a recall asks where they went.
 create index lot_by_part on lot (part_id, warehouse_id);
 

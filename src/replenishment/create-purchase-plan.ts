@@ -3,18 +3,10 @@ import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
 import { Refusal } from '../platform/errors.ts'
 import { dutiesFor } from '../slips/create-slip.ts'
+import { requireHeadOffice } from '../warehouses/head-office.ts'
 import { gatherLines, setSupplierBudgets } from './plan-lines.ts'
 import { PLANNING_DUTIES, readPurchasePlan } from './purchase-plan.ts'
 import type { CreatePlan, PlanView } from './purchase-plans.schemas.ts'
-
-const HEAD_OFFICE = statement<{ id: number; code: string }>(`
-select id, code from warehouse where kind = 'head-office' and (closed_on is null or closed_on > $1::date) order by id limit 1`)
-
-/** The warehouse that purchase plans belong to: the top of the tree (R-ORG-1). */
-export async function headOffice(ctx: Context): Promise<{ id: number; code: string } | undefined> {
-  const [found] = await run(ctx, HEAD_OFFICE, [ctx.clock.today()])
-  return found
-}
 
 // The row of the counter is held until the commit, as for every document, so that numbers have no gap.
 const CREATE = statement<{ id: string; number: string }>(`
@@ -51,13 +43,7 @@ export async function createPurchasePlan(
       errors: [{ pointer: '/period', detail: 'is over', sent: period, accepted: `${today.slice(0, 7)} or later` }]
     })
   return inTransaction(ctx, async (inner) => {
-    const office = await headOffice(inner)
-    if (office === undefined)
-      throw new Refusal(
-        'HeadOfficeMissing',
-        409,
-        'purchase plans belong to the head office, and there is no open warehouse of kind head-office; create it first'
-      )
+    const office = await requireHeadOffice(inner, 'purchase plans')
     const [created] = await run(inner, CREATE, [
       office.id,
       office.code,

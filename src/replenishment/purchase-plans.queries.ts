@@ -6,7 +6,7 @@ import { rowsOf, type CsvColumns } from '../platform/csv.ts'
 import { pageFrom, readCursor } from '../platform/cursor.ts'
 import { run, statement } from '../platform/database.ts'
 import { warehouseByCode } from '../warehouses/directory.ts'
-import { headOffice } from './create-purchase-plan.ts'
+import { headOffice } from '../warehouses/head-office.ts'
 import { IS_OVER, loadPlan, PLAN_READERS, PLAN_TOTALS } from './purchase-plan.ts'
 import type { PlanLineFilter, PlanLineView, PlanState, PlanSummary } from './purchase-plans.schemas.ts'
 
@@ -41,7 +41,7 @@ export async function listPurchasePlans(
 ) {
   const office = await headOffice(ctx)
   if (office === undefined) return { items: [], nextCursor: null }
-  requireDutyToRead(ctx, PLAN_READERS, await warehouseByCode(ctx, office.code))
+  requireDutyToRead(ctx, PLAN_READERS, office)
   const [before] = readCursor(cursor, ['id']) ?? [null]
   const rows = await run(ctx, PAGE, [
     office.id,

@@ -87,7 +87,6 @@ const SQL_ONLY: Record<string, string> = {
   mail: ALERTS,
   recall: RECALLED,
   recall_line: RECALLED,
-  recall_broken: RECALLED,
   recall_warehouse: RECALLED,
   recall_answer: RECALLED,
   recall_ending: RECALLED,
