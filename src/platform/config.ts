@@ -82,7 +82,8 @@ const Settings = Type.Object({
     minimum: 1,
     maximum: 100,
     default: 5,
-    description: '1 to 100 working days for which goods that came for a backorder wait for the outlet to confirm its need'
+    description:
+      '1 to 100 working days for which goods that came for a backorder wait for the outlet to confirm its need'
   }),
   BUSINESS_TIME_ZONE: Type.String({ default: 'Asia/Shanghai', description: 'an IANA time zone such as Asia/Shanghai' }),
   JWT_SECRET: Type.Optional(Type.String({ minLength: 32, description: 'at least 32 characters' })),
