@@ -71,6 +71,20 @@ export const SupplierCode = Type.String({
   examples: ['VARSITY0001']
 })
 
+export const ExchangeDueDays = Type.Integer({
+  minimum: 1,
+  maximum: 3650,
+  description:
+    'An exchange part (换件): the old part (旧件) is due back so many days after the issue. Counts for what is posted from now on; null: nothing is due back',
+  examples: [30]
+})
+export const OldPartValue = Type.String({
+  pattern: '^(0|[1-9][0-9]{0,15})([.][0-9]{1,2})?$',
+  description:
+    'Compensation for one old part that never comes back (旧件赔偿价), a decimal string; the list price, else the standard cost, unless given',
+  examples: ['35.00']
+})
+
 const UnitFactor = Type.Object(
   {
     unit: Unit,
@@ -95,7 +109,12 @@ const partProperties = {
   leadTimeDays: nullable(LeadTimeDays),
   packSize: nullable(PositiveQuantity),
   controlled: Type.Boolean({ description: 'Controlled part (监控件): ordering or requesting it needs an approval' }),
-  active: Type.Boolean({ description: 'false: no longer bought, still issued while there is stock' })
+  active: Type.Boolean({ description: 'false: no longer bought, still issued while there is stock' }),
+  exchangeDueDays: nullable(ExchangeDueDays),
+  oldPartValue: nullable(OldPartValue),
+  serialised: Type.Boolean({
+    description: 'Old parts of it come back one by one, each with its serial number (序列号)'
+  })
 }
 
 export const PartView = named(
@@ -126,6 +145,9 @@ export const PartView = named(
           packSize: '12.000',
           controlled: false,
           active: true,
+          exchangeDueDays: null,
+          oldPartValue: null,
+          serialised: false,
           unit: 'piece',
           units: [{ unit: 'box', factor: '12.000' }],
           version: 1
@@ -183,6 +205,9 @@ export const PartQuery = Type.Object(
     category: Type.Optional(Category),
     controlled: Type.Optional(Type.Boolean({ description: 'Only controlled parts, or only others' })),
     active: Type.Optional(Type.Boolean({ description: 'Only active parts, or only others' })),
+    exchange: Type.Optional(
+      Type.Boolean({ description: 'Only exchange parts, whose old part is due back, or only others' })
+    ),
     ...limitAndCursor
   },
   closed

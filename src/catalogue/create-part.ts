@@ -6,11 +6,13 @@ import { run, statement } from '../platform/database.ts'
 import { Refusal } from '../platform/errors.ts'
 import { CATALOGUE_DUTIES } from './catalogue.rights.ts'
 import type { CreatePart, PartView } from './catalogue.schemas.ts'
+import { requireExchange } from './exchange-part.ts'
 import { readPart } from './parts.queries.ts'
 
 const INSERT = statement<{ id: number }>(`
-insert into part (number, name, name_zh, specification, colour, unit, category, standard_cost, list_price, criticality, lead_time_days, pack_size, controlled, active)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+insert into part (number, name, name_zh, specification, colour, unit, category, standard_cost, list_price, criticality, lead_time_days, pack_size, controlled, active, exchange_due_days, old_part_value,
+                  serialised, exchange_since)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, case when $15::int is not null then $18::timestamptz end)
 on conflict do nothing
 returning id`)
 
@@ -18,10 +20,16 @@ const TAKEN = statement<{ number: string }>(`select number from part where upper
 
 /**
  * Adds a part to the catalogue (R-CAT-1).
- * @throws Refusal 409 `PartNumberTaken`
+ * @throws Refusal 409 `PartNumberTaken`, 422 `NotAnExchangePart`
  */
 export async function createPart(ctx: Context, part: CreatePart): Promise<PartView> {
   requireDutyEverywhere(ctx, CATALOGUE_DUTIES)
+  const exchange = {
+    exchangeDueDays: part.exchangeDueDays ?? null,
+    oldPartValue: part.oldPartValue ?? null,
+    serialised: part.serialised ?? false
+  }
+  requireExchange(part.number, exchange)
   return inTransaction(ctx, async (ctx) => {
     const [created] = await run(ctx.em, INSERT, [
       part.number,
@@ -37,7 +45,11 @@ export async function createPart(ctx: Context, part: CreatePart): Promise<PartVi
       part.leadTimeDays ?? null,
       part.packSize ?? null,
       part.controlled ?? false,
-      part.active ?? true
+      part.active ?? true,
+      exchange.exchangeDueDays,
+      exchange.oldPartValue,
+      exchange.serialised,
+      ctx.clock.now().toString()
     ])
     if (created === undefined) {
       const [taken] = await run(ctx.em, TAKEN, [part.number])

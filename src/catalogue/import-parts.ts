@@ -18,14 +18,17 @@ import {
 import { run, statement } from '../platform/database.ts'
 import { PartNumber, PositiveQuantity, UnitCost } from '../platform/schemas.ts'
 import { CATALOGUE_DUTIES } from './catalogue.rights.ts'
+import { exchangeFaults } from './exchange-part.ts'
 import {
   Category,
   Colour,
   Criticality,
+  ExchangeDueDays,
   LeadTimeDays,
   ListPrice,
   Name,
   NameZh,
+  OldPartValue,
   Specification,
   Unit
 } from './catalogue.schemas.ts'
@@ -45,7 +48,10 @@ export const PART_COLUMNS = {
   leadTimeDays: { schema: LeadTimeDays, headings: ['lead time', '采购提前期', '提前期'] },
   packSize: { schema: PositiveQuantity, headings: ['pack', '包装数量', '装箱数'] },
   controlled: { schema: Type.Boolean({ description: 'true or false (是/否)' }), headings: ['监控件', '监控'] },
-  active: { schema: Type.Boolean({ description: 'true or false (是/否)' }), headings: ['启用', '有效'] }
+  active: { schema: Type.Boolean({ description: 'true or false (是/否)' }), headings: ['启用', '有效'] },
+  exchangeDueDays: { schema: ExchangeDueDays, headings: ['exchange due days', '旧件返还天数', '返件天数'] },
+  oldPartValue: { schema: OldPartValue, headings: ['old part value', '旧件赔偿价', '旧件价值'] },
+  serialised: { schema: Type.Boolean({ description: 'true or false (是/否)' }), headings: ['序列号管理'] }
 } as const satisfies Record<string, ImportColumn>
 type PartRow = RowOf<typeof PART_COLUMNS>
 
@@ -65,6 +71,9 @@ interface Stored {
   packSize: string | null
   controlled: boolean
   active: boolean
+  exchangeDueDays: number | null
+  oldPartValue: string | null
+  serialised: boolean
 }
 
 const FRESH: Omit<Stored, 'number' | 'name'> = {
@@ -79,17 +88,21 @@ const FRESH: Omit<Stored, 'number' | 'name'> = {
   leadTimeDays: null,
   packSize: null,
   controlled: false,
-  active: true
+  active: true,
+  exchangeDueDays: null,
+  oldPartValue: null,
+  serialised: false
 }
 
-const DECIMALS = new Set<keyof Stored>(['standardCost', 'listPrice', 'packSize'])
+const DECIMALS = new Set<keyof Stored>(['standardCost', 'listPrice', 'packSize', 'oldPartValue'])
 
 // Readers and slips go on; other writers of parts wait, so that what was judged is what is written.
 const LOCK = statement<never>(`lock table part in share row exclusive mode`)
 
 const STORED = statement<Stored>(`
 select number, name, name_zh as "nameZh", specification, colour, unit, category, standard_cost::text as "standardCost", list_price::text as "listPrice", criticality,
-       lead_time_days as "leadTimeDays", pack_size::text as "packSize", controlled, active
+       lead_time_days as "leadTimeDays", pack_size::text as "packSize", controlled, active,
+       exchange_due_days as "exchangeDueDays", old_part_value::text as "oldPartValue", serialised
   from unnest($1::text[]) as wanted (number)
   join part using (number)`)
 
@@ -105,12 +118,15 @@ const NO_NESTED_LOOPS = statement<never>(`set local enable_nestloop = off`)
 
 const GIVEN = `
   from jsonb_to_recordset($1::jsonb) as given (number text, name text, "nameZh" text, specification text, colour text, unit text, category text, "standardCost" numeric,
-       "listPrice" numeric, criticality text, "leadTimeDays" int, "packSize" numeric, controlled boolean, active boolean)`
+       "listPrice" numeric, criticality text, "leadTimeDays" int, "packSize" numeric, controlled boolean, active boolean,
+       "exchangeDueDays" int, "oldPartValue" numeric, serialised boolean)`
 
 // In the order of the numbers, whatever order the file has: neighbours in the index are written together.
 const INSERT = statement<never>(`
-insert into part (number, name, name_zh, specification, colour, unit, category, standard_cost, list_price, criticality, lead_time_days, pack_size, controlled, active)
-select number, name, "nameZh", specification, colour, unit, category, "standardCost", "listPrice", criticality, "leadTimeDays", "packSize", controlled, active
+insert into part (number, name, name_zh, specification, colour, unit, category, standard_cost, list_price, criticality, lead_time_days, pack_size, controlled, active,
+                  exchange_due_days, old_part_value, serialised, exchange_since)
+select number, name, "nameZh", specification, colour, unit, category, "standardCost", "listPrice", criticality, "leadTimeDays", "packSize", controlled, active,
+       "exchangeDueDays", "oldPartValue", serialised, case when "exchangeDueDays" is not null then $2::timestamptz end
 ${GIVEN}
  order by number`)
 
@@ -118,7 +134,8 @@ const UPDATE = statement<never>(`
 update part
    set name = given.name, name_zh = given."nameZh", specification = given.specification, colour = given.colour, category = given.category, standard_cost = given."standardCost",
        list_price = given."listPrice", criticality = given.criticality, lead_time_days = given."leadTimeDays", pack_size = given."packSize", controlled = given.controlled,
-       active = given.active, version = version + 1
+       active = given.active, exchange_due_days = given."exchangeDueDays", old_part_value = given."oldPartValue", serialised = given.serialised,
+       exchange_since = case when given."exchangeDueDays" is not null then coalesce(part.exchange_since, $2::timestamptz) end, version = version + 1
 ${GIVEN}
  where part.number = given.number`)
 
@@ -145,8 +162,9 @@ export async function importParts(
     await run(ctx.em, NO_NESTED_LOOPS, [])
     const { outcomes, created, updated } = await judge(ctx.em, rows)
     const result = importResult(outcomes, true)
-    for (const chunk of chunks(created)) await run(ctx.em, INSERT, [JSON.stringify(chunk)])
-    for (const chunk of chunks(updated)) await run(ctx.em, UPDATE, [JSON.stringify(chunk)])
+    const at = ctx.clock.now().toString()
+    for (const chunk of chunks(created)) await run(ctx.em, INSERT, [JSON.stringify(chunk), at])
+    for (const chunk of chunks(updated)) await run(ctx.em, UPDATE, [JSON.stringify(chunk), at])
     if (created.length + updated.length >= 1_000) await run(ctx.em, ANALYSE, [])
     await recordAudit(ctx, 'parts.imported', 'parts', result.counts)
     return result
@@ -183,6 +201,7 @@ async function judge(
     const other = inAnotherCase.get(key)
     if (other !== undefined)
       faults.push(`part ${other} is there, and numbers differ by more than upper and lower case; write it ${other}`)
+    faults.push(...exchangeFaults(key, after).map(({ detail }) => detail))
     if (faults.length > 0) return { line, key, outcome: 'refused', problems: faults }
     if (before === undefined) created.push(after)
     else if (differs(before, after)) updated.push(after)
@@ -196,7 +215,9 @@ async function judge(
 function merged(before: Stored, row: PartRow): Stored {
   const said = Object.entries(row).filter(
     ([member, value]) =>
-      value !== undefined && (value !== null || !(member === 'unit' || member === 'controlled' || member === 'active'))
+      value !== undefined &&
+      (value !== null ||
+        !(member === 'unit' || member === 'controlled' || member === 'active' || member === 'serialised'))
   )
   return { ...before, ...Object.fromEntries(said) }
 }

@@ -7,7 +7,8 @@ import type { PartUnits } from './units.ts'
 
 const PART_VIEW = `
        number, name, name_zh as "nameZh", specification, colour, category, standard_cost::text as "standardCost", list_price::text as "listPrice",
-       criticality, lead_time_days as "leadTimeDays", pack_size::text as "packSize", controlled, active, unit, version,
+       criticality, lead_time_days as "leadTimeDays", pack_size::text as "packSize", controlled, active, exchange_due_days as "exchangeDueDays",
+       old_part_value::text as "oldPartValue", serialised, unit, version,
        coalesce((select json_agg(json_build_object('unit', part_unit.unit, 'factor', part_unit.factor::text) order by part_unit.factor, part_unit.unit)
                    from part_unit where part_unit.part_id = part.id), '[]') as units`
 
@@ -24,7 +25,10 @@ export async function readPart({ em }: Pick<Context, 'em'>, { number }: { number
 }
 
 /** Parts whose number, names or specification hold every word of `q`, by number (R-CAT-1). */
-export async function listParts(ctx: Context, { q, category, controlled, active, limit = 50, cursor }: PartQuery) {
+export async function listParts(
+  ctx: Context,
+  { q, category, controlled, active, exchange, limit = 50, cursor }: PartQuery
+) {
   const after = readCursor(cursor, 1)
   const values: unknown[] = []
   const value = (given: unknown) => `$${values.push(given)}`
@@ -33,6 +37,7 @@ export async function listParts(ctx: Context, { q, category, controlled, active,
     ...(category === undefined ? [] : [`category = ${value(category)}`]),
     ...(controlled === undefined ? [] : [`controlled = ${value(controlled)}`]),
     ...(active === undefined ? [] : [`active = ${value(active)}`]),
+    ...(exchange === undefined ? [] : [`(exchange_due_days is not null) = ${value(exchange)}`]),
     ...(after === null ? [] : [`number > ${value(after[0])}`])
   ]
   // Not a declared statement on purpose: a prepared plan would not know how rare the words are, and whether to go by the

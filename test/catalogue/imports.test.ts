@@ -48,6 +48,26 @@ describe('parts from CSV', () => {
     expect((await controller.get('/v1/parts?q=小阀')).body.items).toHaveLength(1)
   })
 
+  test('exchange parts are imported with the days, value and serials of their old parts (R-REQ-6)', async () => {
+    await h.make.part({ number: 'IMP-X-OLD', name: 'was none' })
+    const csv = [
+      '货号,货名,旧件返还天数,旧件赔偿价,序列号管理',
+      'IMP-X-NEW,Motor,30,120,是',
+      'IMP-X-OLD,was none,14,,否',
+      'IMP-X-BAD,Pump,,35,否'
+    ].join('\n')
+    const refused = await importParts(csv, true)
+    expect([refused.status, refused.body.rows[2].problems[0]]).toEqual([
+      422,
+      expect.stringContaining('oldPartValue is of an exchange part')
+    ])
+    const good = csv.split('\n').slice(0, 3).join('\n')
+    expect((await importParts(good, true)).body.counts).toEqual({ create: 1, update: 1, unchanged: 0, refused: 0 })
+    expect(await part('IMP-X-NEW')).toMatchObject({ exchangeDueDays: 30, oldPartValue: '120.00', serialised: true })
+    expect(await part('IMP-X-OLD')).toMatchObject({ exchangeDueDays: 14, oldPartValue: null, serialised: false })
+    expect((await importParts(good, true)).body.counts).toEqual({ create: 0, update: 0, unchanged: 2, refused: 0 })
+  })
+
   test('one refused row keeps all others out, and every row says why', async () => {
     await h.make.part({ number: 'IMP-UNIT', unit: 'piece' })
     const csv = [

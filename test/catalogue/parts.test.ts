@@ -49,6 +49,9 @@ describe('parts (R-CAT-1)', () => {
       listPrice: '59.00',
       packSize: '4.000',
       active: true,
+      exchangeDueDays: null,
+      oldPartValue: null,
+      serialised: false,
       units: [],
       version: 1
     }
@@ -56,6 +59,47 @@ describe('parts (R-CAT-1)', () => {
 
     const read = await keeper.get(created.headers['location'])
     expect([read.status, read.body]).toEqual([200, view])
+  })
+
+  test('an exchange part says when its old part is due back and what it is worth; nothing else does (R-REQ-6)', async () => {
+    const { number } = await h.make.part()
+    const value = await controller.patch(`/v1/parts/${number}`, { oldPartValue: '35', serialised: true })
+    expect([value.status, value.body.code, value.body.errors]).toEqual([
+      422,
+      'NotAnExchangePart',
+      [
+        expect.objectContaining({ pointer: '/oldPartValue', sent: '35' }),
+        expect.objectContaining({ pointer: '/serialised', sent: true })
+      ]
+    ])
+    const made = await controller.patch(`/v1/parts/${number}`, {
+      exchangeDueDays: 30,
+      oldPartValue: '35',
+      serialised: true
+    })
+    expect(made.body).toMatchObject({ exchangeDueDays: 30, oldPartValue: '35.00', serialised: true })
+    const since = async () =>
+      (await h.sql<{ since: Date | null }>('select exchange_since as since from part where number = $1', [number]))[0]
+        .since
+    const first = await since()
+    h.clock.advance({ hours: 1 })
+    await controller.patch(`/v1/parts/${number}`, { exchangeDueDays: 14 })
+    expect(await since()).toEqual(first)
+
+    const half = await controller.patch(`/v1/parts/${number}`, { exchangeDueDays: null })
+    expect([half.status, half.body.code]).toEqual([422, 'NotAnExchangePart'])
+    const ended = await controller.patch(`/v1/parts/${number}`, {
+      exchangeDueDays: null,
+      oldPartValue: null,
+      serialised: false
+    })
+    expect([ended.status, ended.body.exchangeDueDays, await since()]).toEqual([200, null, null])
+    const none = await controller.post('/v1/parts', { number: `${number}-X`, name: 'exchange', oldPartValue: '1' })
+    expect([none.status, none.body.code]).toEqual([422, 'NotAnExchangePart'])
+    const listed = await controller.post('/v1/parts', { number: `${number}-Y`, name: 'exchange', exchangeDueDays: 7 })
+    expect(listed.status).toBe(201)
+    const { items } = (await controller.get(`/v1/parts?exchange=true&q=${number}`)).body
+    expect(items.map((part: { number: string }) => part.number)).toEqual([`${number}-Y`])
   })
 
   test('a number of sixty Chinese characters is still a path', async () => {

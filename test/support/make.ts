@@ -141,7 +141,10 @@ export const makers = ({ runtime, clock, sql }: Pick<Harness, 'runtime' | 'clock
     category = null,
     standardCost = null,
     controlled = false,
-    active = true
+    active = true,
+    exchangeDueDays = null,
+    oldPartValue = null,
+    serialised = false
   }: {
     number?: string
     name?: string
@@ -155,11 +158,30 @@ export const makers = ({ runtime, clock, sql }: Pick<Harness, 'runtime' | 'clock
     standardCost?: string | null
     controlled?: boolean
     active?: boolean
+    /** An exchange part since ever, whose old part is due back so many days after the issue. */
+    exchangeDueDays?: number | null
+    oldPartValue?: string | null
+    serialised?: boolean
   } = {}): Promise<MadePart> => {
     const [part] = await sql<{ id: number }>(
-      `insert into part (number, name, name_zh, specification, colour, unit, category, standard_cost, controlled, active)
-       values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) returning id`,
-      [number, name, nameZh, specification, colour, unit, category, standardCost, controlled, active]
+      `insert into part (number, name, name_zh, specification, colour, unit, category, standard_cost, controlled, active,
+                         exchange_due_days, old_part_value, serialised, exchange_since)
+       values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, case when $11::int is not null then '2000-01-01'::timestamptz end) returning id`,
+      [
+        number,
+        name,
+        nameZh,
+        specification,
+        colour,
+        unit,
+        category,
+        standardCost,
+        controlled,
+        active,
+        exchangeDueDays,
+        oldPartValue,
+        serialised
+      ]
     )
     for (const [further, factor] of Object.entries(units))
       await sql('insert into part_unit (part_id, unit, factor) values ($1, $2, $3)', [part.id, further, factor])
