@@ -321,6 +321,8 @@ const approved = (known: Pick<Slip, 'id' | 'number' | 'occurredOn'>, shelves: Sh
     sourceLine: null,
     reservation: null,
     lot: null,
+    reserveFor: null,
+    carried: null,
     difference: null,
     note: null,
     expectedReceipt: null,

@@ -14,6 +14,7 @@ import { Alerts } from './0012-alerts.ts'
 import { Webhooks } from './0013-webhooks.ts'
 import { Mail } from './0014-mail.ts'
 import { BlocksAndTransit } from './0015-blocks-and-transit.ts'
+import { Transfers } from './0016-transfers.ts'
 import { Deposits } from './0017-deposits.ts'
 import { Requests } from './0018-requests.ts'
 import { Backorders } from './0019-backorders.ts'
@@ -37,6 +38,7 @@ export const migrations: MigrationObject[] = [
   { name: '0013-webhooks', class: Webhooks },
   { name: '0014-mail', class: Mail },
   { name: '0015-blocks-and-transit', class: BlocksAndTransit },
+  { name: '0016-transfers', class: Transfers },
   { name: '0017-deposits', class: Deposits },
   { name: '0018-requests', class: Requests },
   { name: '0019-backorders', class: Backorders },

@@ -41,7 +41,8 @@ const VALUE = (today: string) => `
   ) v on true`
 
 const STOCK_COLUMNS = `b.part_number as part, part.name, part.name_zh as "nameZh", part.unit, b.ownership, b.condition,
-       trim_scale(b.on_hand)::text as "onHand", trim_scale(b.reserved)::text as reserved, trim_scale(b.on_hand - b.reserved)::text as available,
+       trim_scale(b.on_hand)::text as "onHand", trim_scale(b.reserved)::text as reserved, trim_scale(b.blocked)::text as blocked,
+       trim_scale(b.on_hand - b.reserved - b.blocked)::text as available,
        coalesce(v.cost, 0)::numeric(18,2)::text as cost, coalesce(v.charge, 0)::numeric(18,2)::text as "accumulatedDepreciation",
        (coalesce(v.cost, 0) - coalesce(v.charge, 0))::numeric(18,2)::text as value`
 
@@ -126,7 +127,8 @@ select w.code as warehouse, w.name as "warehouseName", w.name_zh as "warehouseNa
 const AGED_NETWORK = statement<NetworkRow>(`
 select w.code as warehouse, w.name as "warehouseName", w.name_zh as "warehouseNameZh", region.code as region, a.warehouse_id as "warehouseId",
        part.number as part, part.name, part.name_zh as "nameZh", part.unit, a.ownership, a.condition,
-       trim_scale(a.on_hand)::text as "onHand", trim_scale(b.reserved)::text as reserved, trim_scale(least(a.on_hand, b.on_hand - b.reserved))::text as available,
+       trim_scale(a.on_hand)::text as "onHand", trim_scale(b.reserved)::text as reserved, trim_scale(b.blocked)::text as blocked,
+       trim_scale(least(a.on_hand, b.on_hand - b.reserved - b.blocked))::text as available,
        a.cost::numeric(18,2)::text as cost, a.charge::numeric(18,2)::text as "accumulatedDepreciation", (a.cost - a.charge)::numeric(18,2)::text as value, a.received_on as "oldestReceivedOn"
   from (select l.warehouse_id, l.part_id, l.ownership, l.condition, sum(l.on_hand) as on_hand, min(l.received_on) as received_on,
                sum(${COST_ON_HAND}) as cost,
@@ -288,7 +290,8 @@ const LOTS = statement<LotView>(`
 select l.id::text as lot, part.number as part, l.ownership, l.condition, l.received_on as "receivedOn", l.opened_on as "openedOn",
        month_index($3::date) - month_index(l.aged_from) + 1 as "ageMonths", l.unit_cost::text as "unitCost", trim_scale(l.quantity_in)::text as "quantityIn", trim_scale(l.on_hand)::text as "onHand",
        ${COST_ON_HAND}::numeric(18,2)::text as cost, c.charge::numeric(18,2)::text as "accumulatedDepreciation",
-       (${COST_ON_HAND} - c.charge)::numeric(18,2)::text as value, l.parent_lot_id::text as "parentLot"
+       (${COST_ON_HAND} - c.charge)::numeric(18,2)::text as value, l.parent_lot_id::text as "parentLot",
+       array(select distinct r.recall from lot_block k join recall_scope r on r.recall_id = k.recall_id where k.warehouse_id = l.warehouse_id and k.lot_id = l.id order by 1) as "blockedBy"
   from lot l
   join part on part.id = l.part_id
   cross join lateral (select ${chargeOnHand('$3')} as charge) c

@@ -39,7 +39,8 @@ const stock = {
   condition: Condition,
   onHand: Type.String({ ...Quantity, description: 'Physically there' }),
   reserved: Type.String({ ...Quantity, description: 'Promised' }),
-  available: Type.String({ ...Quantity, description: 'On hand less reserved' }),
+  blocked: Type.String({ ...Quantity, description: 'Held back by a recall (冻结数量, R-REQ-7)' }),
+  available: Type.String({ ...Quantity, description: 'On hand less reserved and blocked' }),
   ...value
 }
 
@@ -107,7 +108,8 @@ export const LotView = named(
     quantityIn: Quantity,
     onHand: Quantity,
     ...value,
-    parentLot: nullable(Type.String({ description: 'The lot these goods left before they came back' }))
+    parentLot: nullable(Type.String({ description: 'The lot these goods left before they came back' })),
+    blockedBy: Type.Array(Type.String(), { description: 'The recalls that hold it back (冻结)' })
   })
 )
 export type LotView = Static<typeof LotView>

@@ -40,6 +40,23 @@ export interface Entry {
   reservationId?: string | null | undefined
   /** The lot that goods which leave are taken from, whatever its age; the lines of a balance either all name their lots or none does. */
   lotId?: string | null | undefined
+  /** What goods that come in are promised to at once (R-STK-4); not if a recall blocks them. */
+  reserveFor?: string | null | undefined
+  /** What goods from another warehouse left it with: their lot opens with just that, and the months between are nobody's. */
+  carried?: Carried | null | undefined
+}
+
+/** What goods that come from another warehouse left it with (R-AGE-7). */
+export interface Carried {
+  /** Original cost and accumulated depreciation of the whole line, to the cent. */
+  costIn: string
+  chargeIn: string
+  /** First day of the month through which they were charged: the month before they left. */
+  chargedUntil: string
+  /** Summed rates that their lot had never been charged before it left, because it was away: its `rate_skipped`. */
+  rateSkipped: string
+  /** The lot by which they first came into the company. */
+  origin: { warehouseId: number; lotId: string } | null
 }
 
 /** What was posted: one row per line and lot. `cost` and `charge` have the sign of `quantity`. */

@@ -1,6 +1,13 @@
+// Promises: goods stay on hand but are no longer available (R-STK-4).
+//
+// What it does: reserves and releases goods of any number of warehouses in one round trip (`reserve_goods`, `release_goods` of migration
+// 0015). Definitions it uses:
+// - Available is on hand − reserved − blocked.
+// - All or nothing: if one wish cannot be met, none is.
+// - Balances are locked in the order of their keys, whatever the order of the wishes, and looked at afterwards.
+// What it does not do: decide who may have what. A second release changes nothing.
 import type { Context } from '../identity/actor.ts'
 import { run, statement } from '../platform/database.ts'
-import { Refusal } from '../platform/errors.ts'
 import type { Condition, Ownership } from './post.ts'
 
 export interface BalanceKey {
@@ -11,75 +18,95 @@ export interface BalanceKey {
   condition: Condition
 }
 
-// The update locks the balance and looks again at the locked row: of many callers at once only as many succeed as there is stock for.
-const RESERVE = statement<{ id: string }>(`
-with held as (
-  update balance set reserved = reserved + $5
-   where warehouse_id = $1 and part_id = $2 and ownership = $3 and condition = $4 and on_hand - reserved >= $5
-  returning 1
-)
-insert into reservation (warehouse_id, part_id, ownership, condition, quantity, reserved_for, reserved_by, reserved_at)
-select $1, $2, $3, $4, $5, $6, $7, $8 from held
-returning id`)
+/** What is wanted of one balance; the same balance may be named several times. */
+export interface Want extends Omit<BalanceKey, 'condition'> {
+  /** Qualified unless given: nonconforming goods are never promised as good ones (R-STK-1). */
+  condition?: Condition | undefined
+  /** Stock units, more than zero. */
+  quantity: string
+  /** What it is promised to, e.g. a document number. */
+  reservedFor: string
+}
 
-const AVAILABLE = statement<{ available: string }>(`
-select trim_scale(on_hand - reserved)::text as available from balance
- where warehouse_id = $1 and part_id = $2 and ownership = $3 and condition = $4`)
+/** A wish that could not be met, and what the wishes before it left. */
+export interface ShortWant {
+  index: number
+  available: string
+}
+
+const RESERVE = statement<{ place: number; id: string | null; available: string | null }>(`
+select place, id::text as id, trim_scale(available)::text as available
+  from reserve_goods($1::int[], $2::int[], $3::text[], $4::text[], $5::numeric[], $6::text[], $7::int, $8::timestamptz)`)
 
 /**
- * Promises goods: they stay on hand but are no longer available (R-STK-4).
- * @param quantity stock units, more than zero
- * @param reservedFor what it is promised to, e.g. a document number
- * @returns the reservation's id; a slip line that names it may take it
- * @throws Refusal `InsufficientStock`
+ * Promises goods of any number of warehouses, all of them or none.
+ * @returns the ids of the reservations in the order of the wishes, or which wishes were short. A slip line that names a reservation may
+ *   take from it
  */
-export async function reserve(
+export async function reserveAll(
   ctx: Context,
-  { key, quantity, reservedFor }: { key: BalanceKey; quantity: string; reservedFor: string }
-): Promise<string> {
-  const balance = [key.warehouseId, key.partId, key.ownership, key.condition]
-  const [reservation] = await run(ctx, RESERVE, [
-    ...balance,
-    quantity,
-    reservedFor,
+  wants: readonly Want[]
+): Promise<{ ids: string[] } | { short: ShortWant[] }> {
+  if (wants.length === 0) return { ids: [] }
+  const rows = await run(ctx, RESERVE, [
+    wants.map(({ warehouseId }) => warehouseId),
+    wants.map(({ partId }) => partId),
+    wants.map(({ ownership }) => ownership),
+    wants.map(({ condition }) => condition ?? 'qualified'),
+    wants.map(({ quantity }) => quantity),
+    wants.map(({ reservedFor }) => reservedFor),
     ctx.actor.personId,
     ctx.clock.now().toString()
   ])
-  if (reservation !== undefined) return reservation.id
-  const [held] = await run(ctx, AVAILABLE, balance)
-  const available = held?.available ?? '0'
-  throw new Refusal('InsufficientStock', 409, `stock is short: ${key.part} wants ${quantity}, ${available} available`, {
-    extra: { lines: [{ part: key.part, wanted: quantity, available }] }
-  })
+  const short = rows.flatMap(({ place, available }) => (available === null ? [] : [{ index: place - 1, available }]))
+  return short.length > 0 ? { short } : { ids: rows.flatMap(({ id }) => id ?? []) }
 }
 
-// The balance is locked before the reservation, as a posting does it.
-const RELEASE = statement<{ quantity: string }>(`
-with held as materialized (
-  select b.* from balance b
-   where (b.warehouse_id, b.part_id, b.ownership, b.condition) =
-         (select r.warehouse_id, r.part_id, r.ownership, r.condition from reservation r where r.warehouse_id = $1 and r.id = $2)
-     for no key update
-), released as (
-  update reservation r set released_at = $3
-    from held
-   where r.warehouse_id = $1 and r.id = $2 and r.released_at is null
-  returning r.*
-), freed as (
-  update balance b set reserved = b.reserved - (released.quantity - released.consumed)
-    from released
-   where (b.warehouse_id, b.part_id, b.ownership, b.condition) = (released.warehouse_id, released.part_id, released.ownership, released.condition)
-)
-select trim_scale(quantity - consumed)::text as quantity from released`)
+/** A reservation, by its key. */
+export interface ReservationKey {
+  warehouseId: number
+  id: string
+}
+
+interface Released extends ReservationKey {
+  /** Stock units that are available again. */
+  quantity: string
+  /** What is still promised. */
+  left: string
+}
+
+const RELEASE = statement<Released>(`
+select warehouse_id as "warehouseId", id::text as id, trim_scale(quantity)::text as quantity, trim_scale(left_open)::text as left
+  from release_goods($1::int[], $2::bigint[], $3::numeric[], $4::timestamptz)`)
+
+const release = (ctx: Context, keys: readonly (ReservationKey & { by?: string })[]): Promise<Released[]> =>
+  keys.length === 0
+    ? Promise.resolve([])
+    : run(ctx, RELEASE, [
+        keys.map(({ warehouseId }) => warehouseId),
+        keys.map(({ id }) => id),
+        keys.map(({ by }) => by ?? null),
+        ctx.clock.now().toString()
+      ])
 
 /**
- * Takes back a promise; what of it was issued stays issued. A second release changes nothing.
- * @returns the stock units that became available again
+ * Takes promises back, of any number of warehouses; what of them was issued stays issued. A second release changes nothing.
+ * @returns those that were open, each with the stock units that became available again
  */
-export async function releaseReservation(
+export const releaseReservations = (
   ctx: Context,
-  { warehouseId, id }: { warehouseId: number; id: string }
-): Promise<string> {
-  const [released] = await run(ctx, RELEASE, [warehouseId, id, ctx.clock.now().toString()])
-  return released?.quantity ?? '0'
+  reservations: readonly ReservationKey[]
+): Promise<(ReservationKey & { quantity: string })[]> => release(ctx, reservations)
+
+/**
+ * Takes a part of a promise back, at most what is still open of it; when nothing is left, it is released.
+ * @param by stock units, more than zero
+ * @returns what became available again, and what is still promised
+ */
+export async function shrinkReservation(
+  ctx: Context,
+  { warehouseId, id, by }: ReservationKey & { by: string }
+): Promise<{ quantity: string; left: string }> {
+  const [shrunk] = await release(ctx, [{ warehouseId, id, by }])
+  return shrunk ?? { quantity: '0', left: '0' }
 }

@@ -1,4 +1,5 @@
 // What a warehouse can give away, as SQL. Said once, because what is proposed, what is accepted and what is withdrawn go by the same.
+import { agedLots } from '../ledger/aged-lots.ts'
 
 /**
  * What is promised of a transfer proposal `p`: all of an open one; of an accepted one what has neither left nor arrived yet. It has
@@ -19,15 +20,6 @@ export const promisedBy = (warehouse: string, part: string): string => `
   (select coalesce(sum(${PROMISE}), 0) from reorder_proposal p
     where p.from_warehouse_id = ${warehouse} and p.part_id = ${part} and p.kind = 'transfer' and p.state in ('open', 'accepted'))`
 
-/** Lots `l` of a part in a warehouse that are own, qualified and past the holding period on the day `today` (R-AGE-6); all as SQL. */
-export const agedLots = (warehouse: string, part: string, today: string): string => `
-  lot l where l.warehouse_id = ${warehouse} and l.part_id = ${part} and l.ownership = 'own' and l.condition = 'qualified' and not l.exhausted
-         and l.aged_month + ${holdingMonths(today)} <= month_index(${today})`
-
-/** The holding period in months: the months free of charge of the policy in force (R-AGE-1). */
-export const holdingMonths = (today: string): string => `
-  (select d.grace_months from depreciation_policy d where d.effective_from <= ${today} and (d.effective_until is null or d.effective_until > ${today}))`
-
 /** The reorder point of a part in a warehouse, as SQL. */
 export const reorderPointOf = (warehouse: string, part: string): string => `
   coalesce((select level.reorder_point from reorder_level level where level.warehouse_id = ${warehouse} and level.part_id = ${part}), 0)`
@@ -40,13 +32,13 @@ export const ownNeedOf = (warehouse: string, part: string): string => `
   coalesce((select level.order_up_to from reorder_level level where level.warehouse_id = ${warehouse} and level.part_id = ${part}), 0)`
 
 /**
- * What a warehouse can give of a part, promised or not: past the holding period, not reserved, and beyond its own need (R-AGE-8).
+ * What a warehouse can give of a part, promised or not: past the holding period, neither reserved nor blocked, and beyond its own need (R-AGE-8).
  * Consigned goods serve its own need as well, and are never given.
  */
 export const ableToGive = (warehouse: string, part: string, today: string): string => `
   greatest(0, least(
     (select coalesce(sum(l.on_hand), 0) from ${agedLots(warehouse, part, today)}),
-    (select coalesce(sum(kept.on_hand - kept.reserved), 0) from balance kept
+    (select coalesce(sum(kept.on_hand - kept.reserved - kept.blocked), 0) from balance kept
       where kept.warehouse_id = ${warehouse} and kept.part_id = ${part} and kept.ownership = 'own' and kept.condition = 'qualified'),
-    (select coalesce(sum(kept.on_hand - kept.reserved), 0) from balance kept
+    (select coalesce(sum(kept.on_hand - kept.reserved - kept.blocked), 0) from balance kept
       where kept.warehouse_id = ${warehouse} and kept.part_id = ${part} and kept.condition = 'qualified') - ${ownNeedOf(warehouse, part)}))`

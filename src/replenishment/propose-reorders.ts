@@ -9,11 +9,12 @@
 // A second run changes nothing: what it would propose is open already. Two at once wait for each other at SOLE, and the unique index
 // reorder_proposal_one_per_need has the last word.
 import type { Context } from '../identity/actor.ts'
+import { agedLots, holdingMonths } from '../ledger/aged-lots.ts'
 import { inTransaction } from '../platform/context.ts'
 import { NO_TIME_LIMIT, run, statement } from '../platform/database.ts'
 import { decimal, thousandths } from '../platform/decimal.ts'
 import type { Progress } from '../platform/job-runs.ts'
-import { ableToGive, agedLots, holdingMonths, ownNeedOf, promisedBy, PROMISE, reorderPointOf } from './giving.ts'
+import { ableToGive, ownNeedOf, promisedBy, PROMISE, reorderPointOf } from './giving.ts'
 import {
   searchNetwork,
   type FoundProposal,
@@ -133,7 +134,7 @@ const STOCKS = statement<{
   lots: { receivedOn: string; quantity: string }[] | null
 }>(`
 select b.warehouse_id as "warehouseId", w.code as warehouse, w.region_id as "regionId", region.code as region, b.part_id as "partId", b.part_number as part,
-       (select sum(q.on_hand - q.reserved) from balance q where q.warehouse_id = b.warehouse_id and q.part_id = b.part_id and q.condition = 'qualified')::text as available,
+       (select sum(q.on_hand - q.reserved - q.blocked) from balance q where q.warehouse_id = b.warehouse_id and q.part_id = b.part_id and q.condition = 'qualified')::text as available,
        ${ownNeedOf('b.warehouse_id', 'b.part_id')}::text as "ownNeed",
        ${promisedBy('b.warehouse_id', 'b.part_id')}::text as promised, ${ableToGive('b.warehouse_id', 'b.part_id', '$2::date')}::text as able,
        (select json_agg(json_build_object('receivedOn', received_on, 'quantity', quantity::text) order by received_on)
@@ -156,7 +157,7 @@ const HERE = statement<{
 select n.warehouse_id as "warehouseId", n.part_id as "partId", stock.quantity::text as available, (ordered.quantity + proposed.quantity)::text as "onOrder",
        ${reorderPointOf('n.warehouse_id', 'n.part_id')}::text as "reorderPoint"
   from unnest($1::int[], $2::int[]) as n (warehouse_id, part_id)
- cross join lateral (select coalesce(sum(b.on_hand - b.reserved), 0) as quantity from balance b
+ cross join lateral (select coalesce(sum(b.on_hand - b.reserved - b.blocked), 0) as quantity from balance b
                       where b.warehouse_id = n.warehouse_id and b.part_id = n.part_id and b.condition = 'qualified') stock
  cross join lateral (select coalesce(sum(o.quantity), 0) as quantity from on_order o where o.warehouse_id = n.warehouse_id and o.part_id = n.part_id) ordered
  cross join lateral (select coalesce(sum(coalesce(p.decided_quantity, p.quantity)), 0) as quantity from reorder_proposal p

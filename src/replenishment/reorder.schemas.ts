@@ -159,7 +159,7 @@ export const ReorderLevelView = named(
       name: Type.String(),
       nameZh: nullable(Type.String()),
       unit: Type.String(),
-      available: Type.String({ description: 'Qualified, own and consigned, on hand less reserved' }),
+      available: Type.String({ description: 'Qualified, own and consigned, on hand less reserved and blocked' }),
       onOrder: Quantity,
       ...LevelInForce,
       isShort: Type.Boolean({ description: 'Available and on order have fallen to the reorder point (R-ORD-2)' }),

@@ -39,7 +39,7 @@ with amended as (
   delete from slip_line using amended where warehouse_id = $1 and slip_id = $2 and line_no > cardinality($18::int[])
 ), noted as (
   insert into document_event (warehouse_id, document_id, occurred_at, person_id, event, details)
-  select $1, $2, $17, $16, 'amended', jsonb_build_object('version', version, 'signaturesVoided', (select count(*) from voided), 'content', $34::jsonb) from amended
+  select $1, $2, $17, $16, 'amended', jsonb_build_object('version', version, 'signaturesVoided', (select count(*) from voided), 'content', $41::jsonb) from amended
 )
 select version, preparers, duties from amended`)
 

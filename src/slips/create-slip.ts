@@ -3,10 +3,10 @@ import { ensureMonth } from '../ledger/movement-partitions.ts'
 import { run, statement } from '../platform/database.ts'
 import { constraintOf, Refusal } from '../platform/errors.ts'
 import { warehouseByCode, type Warehouse } from '../warehouses/directory.ts'
-import { draftSlip, type SlipDraft } from './draft-slip.ts'
-import { SLIP_KIND_RULES } from './slip-kinds.ts'
+import { draftSlip, type RoomLine, type SlipDraft } from './draft-slip.ts'
+import { SLIP_KIND_RULES, type SlipKind } from './slip-kinds.ts'
 import { loadSlip, slipView, type Slip, type SlipLine } from './slip.ts'
-import type { CreateSlip, SlipView } from './slips.schemas.ts'
+import type { AmendSlip, CreateSlip, SlipView } from './slips.schemas.ts'
 
 /** What a draft says, who says it and when, in the order in which both statements that write it take it. */
 export const draftParameters = (draft: SlipDraft, { personId, at }: { personId: number; at: string }): unknown[] => [
@@ -39,13 +39,20 @@ export const lineParameters = (lines: readonly SlipLine[]): unknown[] => [
   lines.map(({ sourceLine }) => sourceLine),
   lines.map(({ reservation }) => reservation),
   lines.map(({ lot }) => lot),
+  lines.map(({ reserveFor }) => reserveFor),
+  lines.map(({ carried }) => carried?.costIn ?? null),
+  lines.map(({ carried }) => carried?.chargeIn ?? null),
+  lines.map(({ carried }) => carried?.chargedUntil ?? null),
+  lines.map(({ carried }) => carried?.rateSkipped ?? null),
+  lines.map(({ carried }) => carried?.origin?.warehouseId ?? null),
+  lines.map(({ carried }) => carried?.origin?.lotId ?? null),
   lines.map(({ difference }) => (difference === null ? null : JSON.stringify(difference))),
   lines.map(({ note }) => note),
   lines.map(({ expectedReceiptId }) => expectedReceiptId)
 ]
 
 export const LINE_COLUMNS =
-  'line_no, part_id, quantity, unit, unit_quantity, unit_cost, ownership, condition, expected_quantity, received_on, source_line, reservation_id, lot_id, difference, note, expected_receipt_id'
+  'line_no, part_id, quantity, unit, unit_quantity, unit_cost, ownership, condition, expected_quantity, received_on, source_line, reservation_id, lot_id, reserve_for, cost_in, charge_in, charged_until, rate_skipped, origin_warehouse_id, origin_lot_id, difference, note, expected_receipt_id'
 /** Which duties sign a slip of a kind now, as SQL: the kind's own policy or the common one. */
 export const dutiesFor = (kind: string): string =>
   `(select duties from signing_policy where document_kind in (${kind}, '*') order by document_kind desc limit 1)`
@@ -75,6 +82,13 @@ export const linesFrom = (first: number): string => {
     'date',
     'int',
     'bigint',
+    'bigint',
+    'text',
+    'numeric',
+    'numeric',
+    'date',
+    'numeric',
+    'int',
     'bigint',
     'jsonb',
     'text',
@@ -123,6 +137,25 @@ export async function createSlip(
   requireDuty(ctx, 'keeper', warehouse)
   const draft = await draftSlip(ctx, warehouse, input.kind, input)
   return slipView(ctx, await insertSlip(ctx, warehouse, draft, { submit: input.submit ?? true }), warehouse)
+}
+
+/** A slip that a document of another room writes; its lines may say what no request by HTTP can. */
+export interface RoomSlip extends Omit<AmendSlip, 'lines'> {
+  kind: SlipKind
+  lines: RoomLine[]
+}
+
+/**
+ * Writes a slip for a document of another room and, unless told otherwise, submits it for its three signatures. The actor is its preparer;
+ * whoever calls it has checked the duty, and is in a transaction if the document changes as well.
+ * @throws Refusal those of `draftSlip`, `PeriodClosed`
+ */
+export async function writeSlip(
+  ctx: Context,
+  warehouse: Warehouse,
+  { kind, submit = true, ...said }: RoomSlip
+): Promise<Slip> {
+  return insertSlip(ctx, warehouse, await draftSlip(ctx, warehouse, kind, said), { submit })
 }
 
 /** Writes a checked draft. Whoever calls it has checked the duty. */

@@ -2,7 +2,7 @@ import type { Context } from '../identity/actor.ts'
 import { requireParts, type PartRef } from '../catalogue/parts.queries.ts'
 import { supplierAuthorised } from '../catalogue/suppliers.queries.ts'
 import { toStockUnits } from '../catalogue/units.ts'
-import type { Condition, Ownership } from '../ledger/post.ts'
+import type { Carried, Condition, Ownership } from '../ledger/post.ts'
 import { run, statement } from '../platform/database.ts'
 import { decimal, normalQuantity, thousandths } from '../platform/decimal.ts'
 import { NAMED_OFFENDERS, Refusal } from '../platform/errors.ts'
@@ -30,6 +30,25 @@ export interface SlipDraft {
   lines: SlipLine[]
 }
 
+/** A line that a document of another room writes (`writeSlip`). */
+export type RoomLine = NewSlipLine & {
+  /** The lot that goods which leave are taken from, whatever its age, and also while a recall blocks it. */
+  lot?: string | undefined
+  /** What goods that come in are reserved for, in the same statement as they are posted. */
+  reserveFor?: string | undefined
+  /** What goods from another warehouse left it with; all of it or nothing (`Carried`). */
+  costIn?: string | undefined
+  chargeIn?: string | undefined
+  /** A day of the month through which they were charged. */
+  chargedUntil?: string | undefined
+  /** `rate_skipped` of the lot they left from; nothing unless given. */
+  rateSkipped?: string | undefined
+  /** The lot by which they first came into the company: that of the lot they left from, else this itself. */
+  origin?: { warehouseId: number; lotId: string } | null | undefined
+}
+
+type RoomInput = Omit<AmendSlip, 'lines'> & { lines?: RoomLine[] | undefined }
+
 /**
  * Checks what a slip says against the catalogue, its kind and the calendar.
  * @throws Refusal `FutureDay`, `LinesMissing`, `PartUnknown`, `UnitNotOfPart`, `QuantityNotPositive`, `UnitCostMissing`, `ConditionNotIssued`,
@@ -39,7 +58,7 @@ export async function draftSlip(
   ctx: Context,
   warehouse: Warehouse,
   kind: SlipKind,
-  input: AmendSlip,
+  input: RoomInput,
   amended?: string
 ): Promise<SlipDraft> {
   const rules = SLIP_KIND_RULES[kind]
@@ -104,7 +123,7 @@ export function requireLikelyDay(day: string, pointer: string): string {
   })
 }
 
-function requireLines(lines: NewSlipLine[] | undefined): NewSlipLine[] {
+function requireLines(lines: RoomLine[] | undefined): RoomLine[] {
   if (lines !== undefined) return lines
   throw new Refusal('LinesMissing', 422, 'a slip has at least one line', {
     errors: [{ pointer: '/lines', detail: 'is missing' }]
@@ -126,7 +145,7 @@ function atLines({ code, status, message, extra }: Refusal, lines: NewSlipLine[]
 async function draftLines(
   ctx: Context,
   kind: SlipKind,
-  lines: NewSlipLine[],
+  lines: RoomLine[],
   { source, occurredOn }: { source: Slip | null; occurredOn: string }
 ): Promise<DraftLine[]> {
   const parts = await requireParts(
@@ -152,7 +171,7 @@ async function draftLines(
 
 function draftLine(
   kind: SlipKind,
-  line: NewSlipLine,
+  line: RoomLine,
   { part, position, source, occurredOn }: { part: PartRef; position: number; source: Slip | null; occurredOn: string }
 ): DraftLine[] {
   const rules = SLIP_KIND_RULES[kind]
@@ -240,7 +259,9 @@ function draftLine(
     receivedOn: line.receivedOn ?? null,
     sourceLine: origin?.line ?? null,
     reservation: line.reservation ?? null,
-    lot: null,
+    lot: incoming ? null : (line.lot ?? null),
+    reserveFor: incoming ? (line.reserveFor ?? null) : null,
+    carried: incoming ? carriedBy(line) : null,
     difference: null,
     note: line.note ?? null,
     expectedReceipt: line.expectedReceipt ?? null,
@@ -273,6 +294,11 @@ function draftLine(
     const [whole = '0', places = ''] = cost.split('.')
     return `${whole}.${places.padEnd(4, '0')}`
   }
+}
+
+function carriedBy({ costIn, chargeIn, chargedUntil, rateSkipped = '0', origin = null }: RoomLine): Carried | null {
+  if (costIn === undefined || chargeIn === undefined || chargedUntil === undefined) return null
+  return { costIn, chargeIn, chargedUntil: `${chargedUntil.slice(0, 7)}-01`, rateSkipped, origin }
 }
 
 type RefuseLine = (code: string, member: string, detail: string, accepted?: unknown) => Refusal
@@ -428,6 +454,8 @@ function reversed(source: Slip | null, lines: NewSlipLine[] | undefined): DraftL
       sourceLine: line.line,
       reservation: null,
       lot: null,
+      reserveFor: null,
+      carried: null,
       difference: null
     }))
 }

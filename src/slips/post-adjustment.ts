@@ -112,5 +112,7 @@ const slipLine = (line: AdjustmentLine): SlipLine => ({
   difference: null,
   expectedReceipt: null,
   expectedReceiptId: null,
+  reserveFor: null,
+  carried: null,
   ...line
 })

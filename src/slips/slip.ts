@@ -1,5 +1,5 @@
 import { maySee, type Context, type Duty } from '../identity/actor.ts'
-import type { Condition, Entry, Movement, Ownership } from '../ledger/post.ts'
+import type { Carried, Condition, Entry, Movement, Ownership } from '../ledger/post.ts'
 import { instant, instantOrNull } from '../platform/clock.ts'
 import { run, statement } from '../platform/database.ts'
 import { notFound, Refusal } from '../platform/errors.ts'
@@ -39,8 +39,12 @@ export interface SlipLine {
   receivedOn: string | null
   sourceLine: number | null
   reservation: string | null
-  /** The lot it takes from, where a count found that one short. */
+  /** The lot it takes from, whatever its age: a count found that one short, or a recall drives it back. */
   lot: string | null
+  /** What the goods are reserved for as soon as they have come in. */
+  reserveFor: string | null
+  /** What goods from another warehouse bring along. */
+  carried: Carried | null
   difference: Difference | null
   note: string | null
   /** What was on its way and the line fulfils, perhaps in part: `HQ-PLN-202611-00001/3`. */
@@ -110,7 +114,11 @@ select s.id, s.number, s.kind, s.purpose, s.state, s.version, s.occurred_on as "
                  'line', l.line_no, 'partId', l.part_id, 'part', part.number, 'name', part.name, 'nameZh', part.name_zh, 'specification', part.specification, 'colour', part.colour,
                  'quantity', trim_scale(l.quantity)::text, 'unit', l.unit, 'unitQuantity', trim_scale(l.unit_quantity)::text, 'unitCost', l.unit_cost::text,
                  'ownership', l.ownership, 'condition', l.condition, 'expectedQuantity', trim_scale(l.expected_quantity)::text, 'receivedOn', l.received_on,
-                 'sourceLine', l.source_line, 'reservation', l.reservation_id::text, 'lot', l.lot_id::text, 'difference', l.difference, 'note', l.note, 'expectedReceiptId', l.expected_receipt_id::text,
+                 'sourceLine', l.source_line, 'reservation', l.reservation_id::text, 'lot', l.lot_id::text, 'reserveFor', l.reserve_for,
+                 'carried', case when l.cost_in is not null then json_build_object('costIn', l.cost_in::text, 'chargeIn', l.charge_in::text, 'chargedUntil', l.charged_until,
+                   'rateSkipped', trim_scale(coalesce(l.rate_skipped, 0))::text,
+                   'origin', case when l.origin_lot_id is not null then json_build_object('warehouseId', l.origin_warehouse_id, 'lotId', l.origin_lot_id::text) end) end,
+                 'difference', l.difference, 'note', l.note, 'expectedReceiptId', l.expected_receipt_id::text,
                  'expectedReceipt', case when l.expected_receipt_id is not null then ${EXPECTED_RECEIPT_NAME} end) order by l.line_no)
           from slip_line l join part on part.id = l.part_id
          where l.warehouse_id = s.warehouse_id and l.slip_id = s.id) as lines,
@@ -182,10 +190,18 @@ export const slipContent = (slip: Slip, warehouse: { code: string }) => ({
       specification: _specification,
       colour: _colour,
       lot,
+      reserveFor,
+      carried,
       expectedReceipt,
       expectedReceiptId: _expectedReceiptId,
       ...line
-    }) => ({ ...line, ...(lot !== null && { lot }), ...(expectedReceipt !== null && { expectedReceipt }) })
+    }) => ({
+      ...line,
+      ...(lot !== null && { lot }),
+      ...(reserveFor !== null && { reserveFor }),
+      ...(carried !== null && { carried }),
+      ...(expectedReceipt !== null && { expectedReceipt })
+    })
   )
 })
 
@@ -206,7 +222,9 @@ export const entriesOf = (slip: Slip): Entry[] =>
       receivedOn: line.receivedOn,
       sourceLine: line.sourceLine,
       reservationId: line.reservation,
-      lotId: line.lot
+      lotId: line.lot,
+      reserveFor: line.reserveFor,
+      carried: line.carried
     }))
 
 export const sourceOf = (slip: Slip) =>
@@ -247,8 +265,13 @@ export function slipView(
     sourceSlip: slip.source?.number ?? null,
     signedAs: slip.signedAs?.number ?? null,
     contentHash: hash,
-    lines: slip.lines.map(({ partId: _partId, expectedReceiptId: _expectedReceiptId, ...line }) => ({
+    lines: slip.lines.map(({ partId: _partId, expectedReceiptId: _expectedReceiptId, carried, ...line }) => ({
       ...line,
+      carried: carried && {
+        cost: carried.costIn,
+        accumulatedDepreciation: carried.chargeIn,
+        chargedUntil: carried.chargedUntil.slice(0, 7)
+      },
       direction: line.quantity.startsWith('-') ? ('out' as const) : ('in' as const),
       quantity: line.quantity.replace('-', ''),
       difference: line.difference as Record<string, unknown> | null,

@@ -195,7 +195,24 @@ const SlipLineView = named(
     receivedOn: nullable(Day),
     sourceLine: nullable(Type.Integer()),
     reservation: nullable(Type.String()),
-    lot: nullable(Type.String({ description: 'The lot the line takes from, where a count found that one short' })),
+    lot: nullable(
+      Type.String({
+        description: 'The lot the line takes from, where a count found that one short or a recall drives it back'
+      })
+    ),
+    reserveFor: nullable(
+      Type.String({ description: 'What the goods are reserved for as soon as they have come in (到货即留)' })
+    ),
+    carried: nullable(
+      Type.Object(
+        {
+          cost: Type.String({ ...Money, description: 'Original cost of the line' }),
+          accumulatedDepreciation: Type.String({ ...Money, description: 'Charged before the goods left' }),
+          chargedUntil: Type.String({ description: 'The last month that was charged', examples: ['2026-10'] })
+        },
+        { description: 'What goods from another warehouse left it with (R-AGE-7)' }
+      )
+    ),
     difference: nullable(Type.Unsafe<Record<string, unknown>>({ type: 'object', additionalProperties: true })),
     note: nullable(Type.String()),
     expectedReceipt: nullable(

@@ -18,6 +18,7 @@ const QUEUED = 'registered, asked, timed and served by single statements on all 
 const RECALLED = 'written for every warehouse at once, signed and listed by single statements'
 const REQUESTED = 'allocated, displaced and issued by single statements on many lines at once'
 const OLD_PARTS = 'opened, settled and added up by single statements on many slip lines at once'
+const IN_TRANSIT = 'follows slips of two warehouses through single statements and a trigger'
 const PLATFORM = 'the platform writes it by prepared statements and knows no entities'
 
 /** Tables that SQL alone writes and reads, and why. Every other table has an entity that equals it. */
@@ -73,6 +74,11 @@ const SQL_ONLY: Record<string, string> = {
   reorder_policy: REORDER,
   reorder_level: REORDER,
   expected_receipt: HOT,
+  transfer: IN_TRANSIT,
+  transfer_line: IN_TRANSIT,
+  transfer_claim: IN_TRANSIT,
+  transfer_arrival: IN_TRANSIT,
+  transfer_transport: IN_TRANSIT,
   backorder: QUEUED,
   request_clock: QUEUED,
   request_clock_pause: QUEUED,
@@ -100,7 +106,7 @@ const SQL_ONLY: Record<string, string> = {
   webhook_attempt: WEBHOOKS
 }
 /** Views that lists and jobs read; they hold nothing. */
-const SQL_ONLY_VIEWS = ['duty_holder', 'old_part_outstanding', 'old_part_position', 'on_order', 'reorder_position', 'request_line_position']
+const SQL_ONLY_VIEWS = ['duty_holder', 'old_part_outstanding', 'old_part_position', 'on_order', 'reorder_position', 'request_line_position', 'transfer_flow', 'transfer_hold', 'transfer_in_transit', 'transfer_line_position']
 /** Whole schemas that belong to somebody else. */
 const FOREIGN_SCHEMAS = { bullmq: 'made and migrated by BullMQ' }
 

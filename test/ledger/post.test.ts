@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { post, type Entry } from '../../src/ledger/post.ts'
 import { ensureMonth } from '../../src/ledger/movement-partitions.ts'
-import { releaseReservation, reserve } from '../../src/ledger/reserve.ts'
 import { verifyLedger } from '../../src/ledger/verify-ledger.ts'
 import { Refusal } from '../../src/platform/errors.ts'
 import type { Context } from '../../src/identity/actor.ts'
@@ -273,7 +272,7 @@ describe('reservations', () => {
   test('goods promised stay on hand but are no longer available; their own slip may take them (R-STK-4)', async () => {
     const shelf = await ledger.shelf()
     await ledger.receive(shelf, '5', '1.00')
-    const id = await reserve(ctx, { key: ledger.keyOf(shelf), quantity: '4', reservedFor: 'REQ-1' })
+    const id = await ledger.reserve(shelf, '4')
 
     expect(await ledger.refusal(ledger.issue(shelf, '2'))).toMatchObject({
       code: 'InsufficientStock',
@@ -283,8 +282,8 @@ describe('reservations', () => {
     expect(await ledger.refusal(ledger.post([ledger.entry(shelf, '-2', { reservationId: id })]))).toMatchObject({
       code: 'ReservationDoesNotCover'
     })
-    expect(await releaseReservation(ctx, { warehouseId: ledger.warehouse.id, id })).toBe('1')
-    expect(await releaseReservation(ctx, { warehouseId: ledger.warehouse.id, id })).toBe('0')
+    expect(await ledger.release(id)).toBe('1')
+    expect(await ledger.release(id)).toBe('0')
     await ledger.issue(shelf, '2')
     expect(await ledger.onHand(shelf)).toBe('0')
   })
@@ -292,9 +291,7 @@ describe('reservations', () => {
   test('many reserve at once: only what is there is promised', async () => {
     const shelf = await ledger.shelf()
     await ledger.receive(shelf, '5', '1.00')
-    const outcomes = await Promise.allSettled(
-      Array.from({ length: 12 }, () => reserve(ctx, { key: ledger.keyOf(shelf), quantity: '2', reservedFor: 'REQ-2' }))
-    )
+    const outcomes = await Promise.allSettled(Array.from({ length: 12 }, () => ledger.reserve(shelf, '2')))
     expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(2)
   })
 })

@@ -1,6 +1,6 @@
 import { post, type Condition, type Entry, type Movement, type Ownership } from '../../src/ledger/post.ts'
 import { ensureMonth } from '../../src/ledger/movement-partitions.ts'
-import type { BalanceKey } from '../../src/ledger/reserve.ts'
+import { releaseReservations, reserveAll, type BalanceKey } from '../../src/ledger/reserve.ts'
 import type { Context } from '../../src/identity/actor.ts'
 import { Refusal } from '../../src/platform/errors.ts'
 import type { SlipKind } from '../../src/slips/slip-kinds.ts'
@@ -123,6 +123,17 @@ export async function kernel(h: Harness, given?: { id: number; code: string }) {
     ) => (await write([entry(shelf, quantity, { unitCost, receivedOn })], { on: day })).movements,
     issue: async (shelf: Shelf, quantity: string, { on: day }: { on?: string } = {}) =>
       (await write([entry(shelf, `-${quantity}`)], { on: day })).movements,
+    /** The id of the reservation; it must not be short. */
+    reserve: async (shelf: Shelf, quantity: string, reservedFor = 'REQ-1'): Promise<string> => {
+      const reserved = await reserveAll(ctx, [{ warehouseId: warehouse.id, ...shelf, quantity, reservedFor }])
+      if ('short' in reserved) throw new Refusal('InsufficientStock', 409, JSON.stringify(reserved.short))
+      return reserved.ids[0] ?? ''
+    },
+    /** What became available again. */
+    release: async (id: string): Promise<string> => {
+      const [released] = await releaseReservations(ctx, [{ warehouseId: warehouse.id, id }])
+      return released?.quantity ?? '0'
+    },
     onHand: async ({ partId, ownership, condition }: Shelf): Promise<string> => {
       const [row] = await h.sql<{ onHand: string }>(
         `select trim_scale(on_hand)::text as "onHand" from balance where warehouse_id = $1 and part_id = $2 and ownership = $3 and condition = $4`,
