@@ -17,6 +17,7 @@ import { openapi, validation } from './platform/openapi.ts'
 import { requests } from './platform/requests.ts'
 import { countRoutes } from './counts/counts.routes.ts'
 import { countImportRoutes, countReadRoutes } from './counts/counts-reads.routes.ts'
+import { depositRoutes } from './deposits/deposits.routes.ts'
 import type { Runtime } from './platform/context.ts'
 import { ledgerRoutes } from './ledger/ledger.routes.ts'
 import { jobs } from './jobs.ts'
@@ -48,6 +49,7 @@ const tags = [
   { name: 'stock', description: 'Balances, ledger, verification (库存与明细账)' },
   { name: 'counts', description: 'Counting the stock (盘点)' },
   { name: 'quality', description: 'Quality reports (质量反馈表)' },
+  { name: 'deposits', description: 'Deposits of outlets, waivers (网点押金)' },
   { name: 'valuation', description: 'Aging, depreciation, month end, statements (库龄、折旧与月结)' },
   { name: 'reorder', description: 'Demand, reorder levels, proposals, purchase plans (补货与采购计划)' },
   { name: 'calendar', description: 'Working days of the Chinese calendar (工作日)' },
@@ -104,6 +106,7 @@ export async function buildApp(runtime: Runtime, { logger }: { logger: FastifyBa
   await app.register(countRoutes, { prefix: '/v1' })
   await app.register(countReadRoutes, { prefix: '/v1' })
   await app.register(countImportRoutes, { prefix: '/v1' })
+  await app.register(depositRoutes, { prefix: '/v1' })
   await app.register(proposalRoutes, { prefix: '/v1' })
   await app.register(purchasePlanRoutes, { prefix: '/v1' })
   await app.register(closingRoutes, { prefix: '/v1' })
