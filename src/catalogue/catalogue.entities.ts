@@ -19,7 +19,11 @@ export const Part = defineEntity({
       name: 'part_number_taken_in_another_case',
       expression: 'create unique index "part_number_taken_in_another_case" on "part" (upper(number))'
     },
-    { name: 'part_search', expression: 'create index "part_search" on "part" using gin (search_grams(search_text))' }
+    { name: 'part_search', expression: 'create index "part_search" on "part" using gin (search_grams(search_text))' },
+    {
+      name: 'part_by_loaner_family',
+      expression: 'create index "part_by_loaner_family" on "part" (loaner_family) where loaner_family is not null'
+    }
   ],
   checks: [
     { name: 'part_criticality_unknown', expression: `criticality = ANY (ARRAY['A'::text, 'B'::text, 'C'::text])` },
@@ -46,6 +50,8 @@ export const Part = defineEntity({
     nameZh: p.text().nullable(),
     specification: p.text().nullable(),
     colour: p.text().nullable(),
+    /** The family of a loaner model (备用机): its units have serial numbers and move by the documents of loaners only. */
+    loanerFamily: p.text().nullable(),
     /** The stock unit: what balances and movements are counted in. */
     unit: p.text().default('piece'),
     category: p.text().nullable(),

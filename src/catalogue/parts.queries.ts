@@ -81,10 +81,12 @@ export interface PartRef extends PartUnits {
   active: boolean
   /** Of one stock unit. */
   standardCost: string | null
+  /** Of a loaner model. */
+  loanerFamily: string | null
 }
 
 const PARTS_BY_NUMBER = statement<PartRef>(`
-select id, number, name, name_zh as "nameZh", specification, colour, unit, controlled, active, standard_cost::text as "standardCost",
+select id, number, name, name_zh as "nameZh", specification, colour, unit, controlled, active, standard_cost::text as "standardCost", loaner_family as "loanerFamily",
        coalesce((select json_agg(json_build_object('unit', part_unit.unit, 'factor', part_unit.factor::text) order by part_unit.factor, part_unit.unit)
                    from part_unit where part_unit.part_id = part.id), '[]') as units
   from part where number = any ($1::text[])`)

@@ -19,6 +19,7 @@ const RECALLED = 'written for every warehouse at once, signed and listed by sing
 const REQUESTED = 'allocated, displaced and issued by single statements on many lines at once'
 const OLD_PARTS = 'opened, settled and added up by single statements on many slip lines at once'
 const IN_TRANSIT = 'follows slips of two warehouses through single statements and a trigger'
+const LOANERS = 'moved, lent and counted by single statements, together with the slips that move them'
 const PLATFORM = 'the platform writes it by prepared statements and knows no entities'
 
 /** Tables that SQL alone writes and reads, and why. Every other table has an entity that equals it. */
@@ -103,10 +104,16 @@ const SQL_ONLY: Record<string, string> = {
   request_line: REQUESTED,
   request_allocation: REQUESTED,
   order_restriction: SETTING,
+  loaner_unit: LOANERS,
+  loaner_move: LOANERS,
+  loan: LOANERS,
+  loaner_reservation: LOANERS,
+  loaner_target: SETTING,
+  installed_base: SETTING,
   webhook_attempt: WEBHOOKS
 }
 /** Views that lists and jobs read; they hold nothing. */
-const SQL_ONLY_VIEWS = ['duty_holder', 'old_part_outstanding', 'old_part_position', 'on_order', 'reorder_position', 'request_line_position', 'transfer_flow', 'transfer_hold', 'transfer_in_transit', 'transfer_line_position']
+const SQL_ONLY_VIEWS = ['duty_holder', 'loaner_fleet', 'loaner_movement', 'old_part_outstanding', 'old_part_position', 'on_order', 'reorder_position', 'request_line_position', 'transfer_flow', 'transfer_hold', 'transfer_in_transit', 'transfer_line_position']
 /** Whole schemas that belong to somebody else. */
 const FOREIGN_SCHEMAS = { bullmq: 'made and migrated by BullMQ' }
 
