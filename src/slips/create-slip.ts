@@ -3,6 +3,7 @@ import { ensureMonth } from '../ledger/movement-partitions.ts'
 import { run, statement } from '../platform/database.ts'
 import { constraintOf, Refusal } from '../platform/errors.ts'
 import { warehouseByCode, type Warehouse } from '../warehouses/directory.ts'
+import { refuseByHand } from './by-hand.ts'
 import { draftSlip, type RoomLine, type SlipDraft } from './draft-slip.ts'
 import { SLIP_KIND_RULES, type SlipKind } from './slip-kinds.ts'
 import { loadSlip, slipView, type Slip, type SlipLine } from './slip.ts'
@@ -127,7 +128,7 @@ select id, number, duties from created`)
 
 /**
  * Writes a slip and, unless told otherwise, submits it for its signatures.
- * @throws Refusal those of `draftSlip`, `PeriodClosed`, `AlreadyReversed`, 403 without the duty keeper there
+ * @throws Refusal those of `draftSlip` and `refuseByHand`, `PeriodClosed`, `AlreadyReversed`, 403 without the duty keeper there
  */
 export async function createSlip(
   ctx: Context,
@@ -135,6 +136,7 @@ export async function createSlip(
 ): Promise<SlipView> {
   const warehouse = await warehouseByCode(ctx, code)
   requireDuty(ctx, 'keeper', warehouse)
+  refuseByHand(input.kind)
   const draft = await draftSlip(ctx, warehouse, input.kind, input)
   return slipView(ctx, await insertSlip(ctx, warehouse, draft, { submit: input.submit ?? true }), warehouse)
 }

@@ -13,6 +13,8 @@ export const SLIP_KINDS = [
   'loan-in',
   'adjustment',
   'opening',
+  'old-part-in',
+  'refurbishment',
   'reversal'
 ] as const
 export type SlipKind = (typeof SLIP_KINDS)[number]
@@ -34,6 +36,8 @@ export interface KindRules {
   returnsFrom?: readonly SlipKind[]
   /** Lines may say on which day the goods were first received: they come with an age (R-AGE-7). */
   carriesAge?: boolean
+  /** The operation by which such slips are written, where they are not written by hand. */
+  writtenBy?: string
 }
 
 const ANY: readonly Condition[] = ['qualified', 'nonconforming']
@@ -53,5 +57,19 @@ export const SLIP_KIND_RULES: Record<SlipKind, KindRules> = {
   'loan-in': { nameZh: '借用归还单', series: 'LNI', direction: 'in', conditions: ANY, returnsFrom: ['loan-out'] },
   adjustment: { nameZh: '盘盈盘亏调整单', series: 'ADJ', direction: 'either', conditions: ANY },
   opening: { nameZh: '期初入库单', series: 'OPN', direction: 'in', conditions: ANY, carriesAge: true },
+  'old-part-in': {
+    nameZh: '旧件入库单',
+    series: 'OLD',
+    direction: 'in',
+    conditions: ['nonconforming'],
+    writtenBy: 'POST /v1/old-parts/returns'
+  },
+  refurbishment: {
+    nameZh: '翻新入库单',
+    series: 'RFB',
+    direction: 'either',
+    conditions: ANY,
+    writtenBy: 'POST /v1/old-parts/refurbishments'
+  },
   reversal: { nameZh: '红字冲销单', series: 'REV', direction: 'either', conditions: ANY }
 }

@@ -27,7 +27,8 @@ export const JOURNAL_ROLE_NAMES = {
   'count-gain': '盘盈',
   'count-loss': '盘亏',
   'loaner-goods': '替补商品',
-  'opening-balance': '期初'
+  'opening-balance': '期初',
+  refurbishment: '旧件翻新成本'
 } as const
 export type JournalRole = keyof typeof JOURNAL_ROLE_NAMES
 export const JOURNAL_ROLES = Object.keys(JOURNAL_ROLE_NAMES) as JournalRole[]

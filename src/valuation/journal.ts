@@ -47,6 +47,7 @@ booked as (
            when 'adjustment' then case when comes_in then 'count-gain' else 'count-loss' end
            when 'loan-out' then 'loaner-goods' when 'loan-in' then 'loaner-goods'
            when 'transfer-out' then 'goods-in-transit' when 'transfer-in' then 'goods-in-transit'
+           when 'refurbishment' then 'refurbishment'
            else 'goods-received' end,
          charge - cost
     from booked

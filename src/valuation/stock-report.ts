@@ -2,7 +2,8 @@
 // cost and accumulated depreciation, to which the charge of the month comes. What it uses:
 // - Closing is what the lots say at the end of the month, the movements say what came and went, and opening is the rest. So a
 //   frozen month proves something: its opening must be the closing that was frozen before it (`close-period.ts` refuses otherwise).
-// - In and out go by the kind of the slip; a reversal (红字) stands, negative, where the slip it reverses stood. Only counts adjust.
+// - In and out go by the kind of the slip; a reversal (红字) stands, negative, where the slip it reverses stood. Only counts adjust. A
+//   refurbishment is both: old parts go out, what they became comes in.
 import type { Context } from '../identity/actor.ts'
 import type { Condition, Ownership } from '../ledger/post.ts'
 import { type CsvColumns } from '../platform/csv.ts'
@@ -76,10 +77,13 @@ const kindsOf = (direction: 'in' | 'out'): string =>
   (Object.keys(SLIP_KIND_RULES) as SlipKind[])
     .filter((kind) => SLIP_KIND_RULES[kind].direction === direction)
     .map((kind) => `'${kind}'`)
+    .concat(`'refurbished-${direction}'`)
     .join(', ')
 
-/** The kind a movement is reported under, of a slip `s` whose source is `source`. */
-export const REPORTED_KIND = `case when s.kind = 'reversal' then source.kind else s.kind end`
+/** The kind a movement `m` is reported under, of a slip `s` whose source is `source`. */
+const REPORTED_KIND = `case when coalesce(source.kind, s.kind) = 'refurbishment'
+                                  then case when (m.quantity > 0) <> (s.kind = 'reversal') then 'refurbished-in' else 'refurbished-out' end
+                                  when s.kind = 'reversal' then source.kind else s.kind end`
 
 /** Movements of the month with the kind they are reported under, as `moved`; parameters as in `lotBooks`. */
 const moves = (part?: string): string => `
