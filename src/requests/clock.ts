@@ -8,9 +8,7 @@
 import type { Context } from '../identity/actor.ts'
 import { run, statement } from '../platform/database.ts'
 import { calendarOf, type Calendar } from '../platform/working-days.ts'
-
-export const PIECES = ['in-stock', 'backordered'] as const
-export type Piece = (typeof PIECES)[number]
+import { PIECES, type ClockEnd, type PauseReason, type Piece } from './clock.schemas.ts'
 
 /** Days between which the requester was waited for: of `from` < d <= `to` none counts. */
 export interface PausedDays {
@@ -201,8 +199,8 @@ export interface KeptClock {
   startedAt: string
   dueOn: string
   endedAt: string | null
-  endedBecause: 'issued' | 'backordered' | 'cancelled' | null
-  pauses: { from: string; to: string | null; reason: string }[]
+  endedBecause: ClockEnd | null
+  pauses: { from: string; to: string | null; reason: PauseReason }[]
 }
 
 export const CLOCK_COLUMNS = `
