@@ -206,6 +206,13 @@ export function postingRefusal(error: unknown, { entries, source }: Pick<Posting
         409,
         'a reservation named by a line is released, used up or for other goods; leave it away or name an open one'
       )
+    // Raised by what follows the slip in the same statement, in words for people.
+    case 'BC030':
+      return new Refusal(
+        'UnitElsewhere',
+        409,
+        `${(error as Error).message}; cancel the slip and look where the unit is: GET /v1/loaners/{serial}`
+      )
     default:
       return error
   }

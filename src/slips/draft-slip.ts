@@ -34,6 +34,8 @@ export interface SlipDraft {
 export type RoomLine = NewSlipLine & {
   /** The lot that goods which leave are taken from, whatever its age, and also while a recall blocks it. */
   lot?: string | undefined
+  /** The line is one unit of a loaner model, whose serial number its room keeps. */
+  isLoanerUnit?: boolean | undefined
   /** What goods that come in are reserved for, in the same statement as they are posted. */
   reserveFor?: string | undefined
   /** What goods from another warehouse left it with; all of it or nothing (`Carried`). */
@@ -235,6 +237,12 @@ function draftLine(
       'FieldMisplaced',
       'expectedReceipt',
       'only qualified goods fulfil what was ordered; leave it away, and what is owed stays on order'
+    )
+  if (part.loanerFamily !== null && line.isLoanerUnit !== true)
+    throw refuse(
+      'LoanerModel',
+      'part',
+      'is a loaner model (备用机), whose units move one by one under their serial numbers: they are registered, lent, returned, transferred and retired under /v1/loaners, and such a slip is cancelled and written anew there'
     )
   if (kind === 'receipt' && !part.active)
     throw refuse('PartInactive', 'part', 'the part is no longer bought; receive its successor, or make it active again')
