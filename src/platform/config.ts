@@ -78,6 +78,12 @@ const Settings = Type.Object({
     default: 7,
     description: '1 to 90 days within which a backorder is answered'
   }),
+  RESERVATION_DAYS: Type.Integer({
+    minimum: 1,
+    maximum: 250,
+    default: 14,
+    description: '1 to 250 working days for which goods of a request are kept for an outlet that does not fetch them'
+  }),
   CONFIRMATION_DAYS: Type.Integer({
     minimum: 1,
     maximum: 100,

@@ -27,6 +27,7 @@ test('with nothing set the service runs on the embedded database, port 3000, Sha
     REQUEST_DAYS_IN_STOCK: 2,
     REQUEST_DAYS_BACKORDERED: 15,
     BACKORDER_ANSWER_DAYS: 7,
+    RESERVATION_DAYS: 14,
     CONFIRMATION_DAYS: 5,
     BUSINESS_TIME_ZONE: 'Asia/Shanghai',
     ACCESS_TOKEN_MINUTES: 60,
