@@ -3,9 +3,10 @@
 // What it does: given the entries of one slip, it locks the balances, checks what is available, takes the oldest lots
 // first, values what moves, writes movements and answers them, all in one round trip (`post_movements`).
 // Definitions it uses:
-// - Available is on hand − reserved. What a line may take from a reservation of its own counts as available.
+// - Available is on hand − reserved − blocked. What a line may take from a reservation of its own counts as available.
 // - Oldest first is by the day the goods were first received, which travels with them; a late slip only takes lots that
 //   were already there on its day.
+// - What a recall blocks is passed over, unless a line names the lot; what comes in is blocked by the posting that brings it in.
 // - A lot is opened by one movement and only shrinks afterwards. So its quantity on any past day is never less than today's,
 //   and a late slip cannot make the past negative. What comes back is a new lot with the old age, at the cost it left with.
 // - What a movement moves is a difference of the value function of `src/ledger/value.ts` (see ARCHITECTURE.md):
@@ -91,7 +92,15 @@ export const postMovements = (first: number, after?: string): string => {
     'date',
     'int[]',
     'bigint[]',
-    'bigint[]'
+    'bigint[]',
+    'text[]',
+    'numeric[]',
+    'numeric[]',
+    'date[]',
+    'numeric[]',
+    'int[]',
+    'bigint[]',
+    'int'
   ]
   const parameters = types.map((type, index) => `$${first + index}::${type}`)
   if (after !== undefined) parameters[0] = `case when ${after} is not null then ${parameters[0]} end`
@@ -112,10 +121,17 @@ export interface Posting {
   source?: { slipId: string; day: string } | undefined
 }
 
-/** The sixteen values of `postMovements`. */
-export function postingParameters({ warehouseId, slipId, occurredOn, postedAt, entries, source }: Posting): unknown[] {
+/** The twenty-four values of `postMovements`; `personId` is who promises goods that are reserved as they arrive. */
+export function postingParameters(
+  { warehouseId, slipId, occurredOn, postedAt, entries, source }: Posting,
+  personId: number
+): unknown[] {
   const isReserved = entries.some(({ reservationId }) => reservationId != null)
   const namesLots = entries.some(({ lotId }) => lotId != null)
+  const isPromised = entries.some(({ reserveFor }) => reserveFor != null)
+  const isCarried = entries.some(({ carried }) => carried != null)
+  const carriedAs = (value: (carried: Carried) => unknown) =>
+    isCarried ? entries.map(({ carried }) => (carried == null ? null : value(carried))) : null
   return [
     warehouseId,
     slipId,
@@ -132,7 +148,15 @@ export function postingParameters({ warehouseId, slipId, occurredOn, postedAt, e
     source?.day ?? null,
     entries.map(({ sourceLine }) => sourceLine ?? null),
     isReserved ? entries.map(({ reservationId }) => reservationId ?? null) : null,
-    namesLots ? entries.map(({ lotId }) => lotId ?? null) : null
+    namesLots ? entries.map(({ lotId }) => lotId ?? null) : null,
+    isPromised ? entries.map(({ reserveFor }) => reserveFor ?? null) : null,
+    carriedAs(({ costIn }) => costIn),
+    carriedAs(({ chargeIn }) => chargeIn),
+    carriedAs(({ chargedUntil }) => chargedUntil),
+    carriedAs(({ rateSkipped }) => rateSkipped),
+    carriedAs(({ origin }) => origin?.warehouseId ?? null),
+    carriedAs(({ origin }) => origin?.lotId ?? null),
+    isPromised ? personId : null
   ]
 }
 
@@ -140,11 +164,11 @@ const POST = statement<Movement>(`select ${MOVEMENT_COLUMNS} from ${postMovement
 
 /**
  * Posts entries of one warehouse.
- * @throws Refusal `InsufficientStock`, `LotNotThereYet`, `PeriodClosed`, `ReturnExceedsIssue`, `GoodsAlreadyGone`, `ReservationDoesNotCover`
+ * @throws Refusal `InsufficientStock`, `LotNotThereYet`, `PeriodClosed`, `ReturnExceedsIssue`, `GoodsAlreadyGone`, `GoodsBlocked`, `ReservationDoesNotCover`
  */
 export async function post(ctx: Context, posting: Posting): Promise<Movement[]> {
   try {
-    return await run(ctx, POST, postingParameters(posting))
+    return await run(ctx, POST, postingParameters(posting, ctx.actor.personId))
   } catch (error) {
     throw postingRefusal(error, posting)
   }
@@ -156,6 +180,15 @@ interface ShortLine {
   available: number
   /** There is enough today, but not yet on the day of the slip. */
   later: boolean
+  blocked: number
+}
+
+interface Shortage {
+  lines: ShortLine[]
+  /** The recalls that hold goods of the parts back. */
+  recalls: string[]
+  /** What goods of the slip that is reversed are promised to. */
+  promised: string[] | null
 }
 
 /** Translates what `post_movements` raised; any other error is handed back as it is. */
@@ -173,7 +206,7 @@ export function postingRefusal(error: unknown, { entries, source }: Pick<Posting
         }
       )
     case 'BC002':
-      return shortage(JSON.parse(detail ?? '[]'), { isUndoing: source !== undefined, entries })
+      return shortage(JSON.parse(detail ?? '{}'), { isUndoing: source !== undefined, entries })
     case 'BC003': {
       const lines: { line: number; wanted: number; returnable: number }[] = JSON.parse(detail ?? '[]')
       return new Refusal(
@@ -200,12 +233,26 @@ export function postingRefusal(error: unknown, { entries, source }: Pick<Posting
         }
       )
     }
-    case 'BC004':
+    case 'BC004': {
+      const broken = (JSON.parse(detail ?? '[]') as { recall: string | null }[]).flatMap(({ recall }) => recall ?? [])
       return new Refusal(
         'ReservationDoesNotCover',
         409,
-        'a reservation named by a line is released, used up or for other goods; leave it away or name an open one'
+        broken.length > 0
+          ? `recall ${[...new Set(broken)].join(', ')} blocks the goods that were reserved, and has ended the reservation named by a line; cancel the slip, the request is planned anew`
+          : 'a reservation named by a line is released, used up or for other goods; leave it away or name an open one',
+        { extra: { recalls: [...new Set(broken)] } }
       )
+    }
+    case 'BC005': {
+      const recalls: string[] = JSON.parse(detail ?? '[]')
+      return new Refusal(
+        'GoodsBlocked',
+        409,
+        `recall ${recalls.join(', ')} blocks what was brought in; it leaves by a return slip of the recall, or when the recall is lifted`,
+        { extra: { recalls } }
+      )
+    }
     // Raised by what follows the slip in the same statement, in words for people.
     case 'BC030':
       return new Refusal(
@@ -219,7 +266,7 @@ export function postingRefusal(error: unknown, { entries, source }: Pick<Posting
 }
 
 function shortage(
-  lines: ShortLine[],
+  { lines, recalls, promised }: Shortage,
   { isUndoing, entries }: { isUndoing: boolean; entries: readonly Entry[] }
 ): Refusal {
   const entryOf = (line: number): Entry | undefined => entries.find((entry) => entry.line === line)
@@ -227,12 +274,22 @@ function shortage(
   const named = lines.slice(0, NAMED_OFFENDERS)
   const more = lines.length > named.length ? ` and ${lines.length - named.length} more` : ''
   const extra = {
-    lines: lines.map(({ line, wanted, available }) => ({
+    lines: lines.map(({ line, wanted, available, blocked }) => ({
       line,
       part: partOf(line),
       wanted: String(wanted),
-      available: String(available)
-    }))
+      available: String(available),
+      ...(blocked > 0 && { blocked: String(blocked) })
+    })),
+    ...(recalls.length > 0 && { recalls })
+  }
+  if (isUndoing && promised !== null) {
+    return new Refusal(
+      'GoodsAlreadyGone',
+      409,
+      `what was brought in is promised to ${promised.join(', ')}; release that first, then reverse the slip`,
+      { extra: { ...extra, promisedTo: promised } }
+    )
   }
   if (isUndoing) {
     return new Refusal(
@@ -261,7 +318,7 @@ function shortage(
   return new Refusal(
     'InsufficientStock',
     409,
-    `stock is short: ${named.map(({ line, wanted, available }) => `line ${line} (${partOf(line)}) wants ${wanted}, ${available} available`).join('; ')}${more}`,
+    `stock is short: ${named.map(({ line, wanted, available, blocked }) => `line ${line} (${partOf(line)}) wants ${wanted}, ${available} available${blocked > 0 ? ` and ${blocked} blocked` : ''}`).join('; ')}${more}${recalls.length > 0 ? `. Recall ${recalls.join(', ')} holds goods back` : ''}`,
     { extra }
   )
 }

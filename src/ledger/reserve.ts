@@ -32,10 +32,12 @@ export interface Want extends Omit<BalanceKey, 'condition'> {
 export interface ShortWant {
   index: number
   available: string
+  /** What of the balance a recall holds back (R-REQ-7). */
+  blocked: string
 }
 
-const RESERVE = statement<{ place: number; id: string | null; available: string | null }>(`
-select place, id::text as id, trim_scale(available)::text as available
+const RESERVE = statement<{ place: number; id: string | null; available: string | null; blocked: string | null }>(`
+select place, id::text as id, trim_scale(available)::text as available, trim_scale(blocked)::text as blocked
   from reserve_goods($1::int[], $2::int[], $3::text[], $4::text[], $5::numeric[], $6::text[], $7::int, $8::timestamptz)`)
 
 /**
@@ -58,7 +60,9 @@ export async function reserveAll(
     ctx.actor.personId,
     ctx.clock.now().toString()
   ])
-  const short = rows.flatMap(({ place, available }) => (available === null ? [] : [{ index: place - 1, available }]))
+  const short = rows.flatMap(({ place, available, blocked }) =>
+    available === null ? [] : [{ index: place - 1, available, blocked: blocked ?? '0' }]
+  )
   return short.length > 0 ? { short } : { ids: rows.flatMap(({ id }) => id ?? []) }
 }
 

@@ -31,7 +31,7 @@ with posted as (
   returning version, source_slip_id
 ), reversed as (
   insert into document_event (warehouse_id, document_id, occurred_at, person_id, event, details)
-  select $1, source_slip_id, $6, $5, 'reversed', jsonb_build_object('by', $29::text) from posted where $4
+  select $1, source_slip_id, $6, $5, 'reversed', jsonb_build_object('by', $37::text) from posted where $4
 ), settled as (
   update slip set version = slip.version + 1, late_settled_at = $6
     from posted
@@ -213,7 +213,7 @@ async function moveStock(
     missing?.dueAt ?? null,
     missing?.authorisedBy ?? null,
     missing?.reason ?? null,
-    ...postingParameters(posting),
+    ...postingParameters(posting, ctx.actor.personId),
     slip.number
   ]).catch((error: unknown) => {
     const refusal = postingRefusal(error, posting)
