@@ -2,7 +2,7 @@
 // the transaction of a verb that holds the request.
 //
 // `waiting` of a backorder is what its line still is short of; with it a backorder stands in the queue of its centre and part: emergency
-// before normal, then by `queued_at`, then by id. One that waits for nothing more has goods that move, or is at its end.
+// before normal, then by `queued_at`, then by request. One that waits for nothing more has goods that move, or is at its end.
 import type { Context } from '../identity/actor.ts'
 import { run, statement } from '../platform/database.ts'
 import { calendarOf } from '../platform/working-days.ts'
@@ -30,16 +30,13 @@ export interface Registered {
   document: string | null
 }
 
-/** Whether backorder `q` stands before the place ($urgency, $queuedAt) in the queue, as SQL. */
-export const inFront = (urgency: string, queuedAt: string): string =>
-  `(q.urgency = 'emergency' and ${urgency} = 'normal' or q.urgency = ${urgency} and q.queued_at <= ${queuedAt})`
-
+// What waits in front is what the search would leave to it.
 const PROSPECTS = statement<{ line: number } & Prospects>(`
 select s.line_no as line,
        trim_scale(coalesce((select sum(q.waiting) from backorder q
-                             where q.part_id = s.part_id and q.centre_id = $4 and q.waiting > 0
-                               and not (q.warehouse_id = $1 and q.request_id = $2) and ${inFront('$5', '$6')}), 0)
-                + coalesce((select sum(o.quantity) from unnest($3::int[], $7::int[], $8::numeric[]) as o (line_no, part_id, quantity)
+                             where q.part_id = s.part_id and q.centre_id = $3 and q.waiting > 0
+                               and (q.urgency = $4 and (q.queued_at, q.request_id) < ($5::timestamptz, $1::bigint) or q.urgency = 'emergency' and $4 = 'normal')), 0)
+                + coalesce((select sum(o.quantity) from unnest($2::int[], $6::int[], $7::numeric[]) as o (line_no, part_id, quantity)
                              where o.part_id = s.part_id and o.line_no < s.line_no), 0))::text as ahead,
        coalesce((select json_agg(json_build_object('name', e.document || '/' || e.line_no, 'on', e.expected_on, 'quantity', trim_scale(e.quantity - arrived.quantity)::text)
                                  order by e.expected_on, e.id)
@@ -47,11 +44,11 @@ select s.line_no as line,
                   cross join lateral (select coalesce(sum(l.quantity), 0) as quantity
                                         from slip_line l join slip on slip.warehouse_id = l.warehouse_id and slip.id = l.slip_id and slip.state = 'posted'
                                        where l.warehouse_id = e.warehouse_id and l.expected_receipt_id = e.id) arrived
-                  where e.warehouse_id = $4 and e.part_id = s.part_id and e.ended_at is null and e.expected_on >= $9::date and e.quantity > arrived.quantity), '[]') as arrivals,
+                  where e.warehouse_id = $3 and e.part_id = s.part_id and e.ended_at is null and e.expected_on >= $8::date and e.quantity > arrived.quantity), '[]') as arrivals,
        (select p.lead_time_days from reorder_policy p
-         where p.warehouse_id = $4 and p.part_id = s.part_id and (p.expires_on is null or p.expires_on >= $9::date)) as "policyLeadTimeDays",
+         where p.warehouse_id = $3 and p.part_id = s.part_id and (p.expires_on is null or p.expires_on >= $8::date)) as "policyLeadTimeDays",
        part.lead_time_days as "partLeadTimeDays"
-  from unnest($3::int[], $7::int[], $8::numeric[]) as s (line_no, part_id, quantity)
+  from unnest($2::int[], $6::int[], $7::numeric[]) as s (line_no, part_id, quantity)
   join part on part.id = s.part_id`)
 
 // A line that waits already keeps its backorder, its number and its place; what it waits for is what it is told.
@@ -134,7 +131,6 @@ export async function registerBackorders(
     lines.map(({ quantity }) => quantity)
   ]
   const prospects = await run(ctx, PROSPECTS, [
-    outlet.id,
     requestId,
     lineNos,
     centre.id,
