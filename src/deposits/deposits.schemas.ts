@@ -116,8 +116,10 @@ export type DepositEntryView = Static<typeof DepositEntryView>
 
 export const DepositStatementQuery = Type.Object(
   {
-    from: Type.Optional(Type.String({ ...Day, description: 'First day; the first of this month without it' })),
-    to: Type.Optional(Type.String({ ...Day, description: 'Last day; today without it' })),
+    from: Type.Optional(
+      Type.String({ ...Day, description: 'First day; the first of this month without it', examples: ['2026-11-01'] })
+    ),
+    to: Type.Optional(Type.String({ ...Day, description: 'Last day; today without it', examples: ['2026-11-30'] })),
     ...limitAndCursor
   },
   closed

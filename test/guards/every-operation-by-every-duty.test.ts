@@ -94,6 +94,7 @@ const OF_NO_WAREHOUSE: Record<string, Rule> = {
   verifyLedger: everybody,
   listMails: administrator,
   retryMail: administrator,
+  listDeposits: everybody,
   listWebhookEvents: everybody,
   listWebhooks: everybody,
   createWebhook: foreign,
@@ -204,7 +205,9 @@ async function openB(): Promise<Counter> {
   const opened = await openCounter(h, { warehouse: FOREIGN })
   // The code of its region must not give it away.
   await h.sql(`update region set code = 'FAR', name = 'Far' where code = $1`, [`R-${FOREIGN}`])
-  await h.sql(`update warehouse set parent_id = (select id from warehouse where code = 'SZ01') where code = $1`, [
+  // Nor may whoever holds a duty at the centre it requests from be one of those who are called.
+  await h.make.warehouse({ code: 'FAR01', kind: 'regional-centre', region: 'FAR', parent: 'HQ' })
+  await h.sql(`update warehouse set parent_id = (select id from warehouse where code = 'FAR01') where code = $1`, [
     FOREIGN
   ])
   const { number: part } = await h.make.part({ number: 'CH-0234', standardCost: '10.0000' })
@@ -331,6 +334,14 @@ async function openB(): Promise<Counter> {
      values ($1, 'digest', 'x', 'x@example.com', $2, 'x', 'zh', 'dead', now(), now(), now()) returning id::text as id`,
     [opened.keeper.person.id, FOREIGN]
   )
+  await h.sql(
+    `insert into deposit_account (warehouse_id, low_limit, opened_by, opened_at, changed_at) values ($1, 100, 0, now(), now())`,
+    [opened.warehouseId]
+  )
+  const [waiver] = await h.sql<{ id: string }>(
+    `insert into deposit_waiver (warehouse_id, amount, reason, valid_to, granted_by, granted_at) values ($1, 5, $2, '2026-12-31', 0, now()) returning id::text as id`,
+    [opened.warehouseId, `for ${FOREIGN}`]
+  )
   const webhook = await admin('/v1/webhooks', { url: 'https://8.8.8.8/hooks', warehouse: FOREIGN })
   const ping = await admin(`/v1/webhooks/${webhook.body.id}/ping`, {})
 
@@ -338,6 +349,8 @@ async function openB(): Promise<Counter> {
   values = {
     '/warehouses/{warehouse}': [FOREIGN],
     '/policies/{warehouse}': [FOREIGN],
+    '/deposits/{warehouse}': [FOREIGN],
+    '/waivers/{waiver}': [waiver.id],
     '/parts/{part}': [part],
     '/service-targets/{criticality}': ['A'],
     '/periods/{period}': ['2026-11'],
@@ -403,7 +416,9 @@ function operationsOf(document: { paths: Record<string, Record<string, Described
 }
 
 const isOfWarehouse = ({ path }: Operation) =>
-  /^[/]v1[/](warehouses[/][{]|slips[/][{]|counts[/][{]|quality-reports[/][{]|reorder[/]policies[/][{])/.test(path)
+  /^[/]v1[/](warehouses[/][{]|slips[/][{]|counts[/][{]|quality-reports[/][{]|deposits[/][{]|reorder[/]policies[/][{])/.test(
+    path
+  )
 
 /** Bodies that the example of the document does not fill for this purpose: they name B or what is its. */
 const BODIES: Record<string, () => unknown> = {
@@ -421,7 +436,7 @@ const OF_STATEMENTS = [{}, { region: 'FAR' }, { warehouse: FOREIGN }] as Record<
 /** Query parameters beyond those that the document requires. */
 const QUERIES: Record<string, Record<string, string>[]> = {
   listNetworkStock: [{}, { part: 'CH-0234' }, { region: 'FAR' }],
-  listWarehouses: [{}, { region: 'FAR' }, { q: FOREIGN }, { parent: 'SZ01' }],
+  listWarehouses: [{}, { region: 'FAR' }, { q: FOREIGN }, { parent: 'FAR01' }],
   listControlledApprovals: [{}, { warehouse: FOREIGN }, { part: 'MB-100' }],
   searchSlips: [{}, { awaiting: 'finance-supervisor' }, { lateSignature: 'true' }, { state: 'posted' }],
   listProposals: [{}, { warehouse: FOREIGN }, { region: 'FAR' }, { part: 'CH-0234' }],
@@ -446,6 +461,7 @@ const QUERIES: Record<string, Record<string, string>[]> = {
   readDemand: [{ warehouse: FOREIGN, part: 'CH-0234' }],
   readForecastAccuracy: [{ warehouse: FOREIGN }],
   listWebhooks: [{}, { warehouse: FOREIGN }],
+  listDeposits: [{}, { region: 'FAR' }, { centre: 'FAR01' }, { low: 'true' }],
   listDelegations: [{}, { person: 'KEEPER' }],
   listApiKeys: [{}, { person: 'KEEPER' }]
 }

@@ -286,6 +286,16 @@ const BEFORE: Record<string, () => Promise<{ path?: string; token?: string } | v
     }
   },
   cancelPurchasePlan: async () => ({ path: `/v1/purchase-plans/${await purchasePlan('draft')}/cancellation` }),
+  openDeposit: async () => ({ path: `/v1/deposits/${await depositOf(null)}` }),
+  increaseDeposit: async () => ({ path: `/v1/deposits/${await depositOf('0.00')}/increases` }),
+  decreaseDeposit: async () => ({ path: `/v1/deposits/${await depositOf('20000.00')}/decreases` }),
+  setDepositLowLimit: async () => ({ path: `/v1/deposits/${await depositOf('0.00')}/low-limit` }),
+  grantDepositWaiver: async () => ({ path: `/v1/deposits/${await depositOf('0.00')}/waivers` }),
+  endDepositWaiver: async () => {
+    const waivers = `/v1/deposits/${await depositOf('0.00')}/waivers`
+    const { body } = await by(token, 'post', waivers, { amount: '1.00', reason: 'x', validTo: '2026-12-31' })
+    return { path: `${waivers}/${body.id}/ending` }
+  },
   updateRegion: async () => ({ path: '/v1/regions/EAST' }),
   updateSupplier: async () => ({ path: `/v1/suppliers/${(await h.make.supplier()).code}` }),
   updateWarehouse: async () => ({ path: '/v1/warehouses/HQ' })
@@ -293,6 +303,14 @@ const BEFORE: Record<string, () => Promise<{ path?: string; token?: string } | v
 
 /** Of a part that nothing replaces and that may be bought. */
 const policyPath = async () => `/v1/reorder/policies/HQ/parts/${(await h.make.part()).number}`
+
+/** An outlet, and what it paid in; null: it has no deposit. */
+async function depositOf(paidIn: string | null): Promise<string> {
+  const { code } = await h.make.warehouse({ parent: 'SZ01' })
+  if (paidIn !== null) await by(token, 'post', `/v1/deposits/${code}`, { lowLimit: '0.00' })
+  if (Number(paidIn) > 0) await by(token, 'post', `/v1/deposits/${code}/increases`, { amount: paidIn, paper: 'BANK-1' })
+  return code
+}
 
 async function deadMail(): Promise<string> {
   const [mail] = await h.sql<{ id: string }>(
@@ -373,6 +391,7 @@ interface Parameter {
 /** What stands in a path or query for documents that are made here; whatever else the examples name is in the sample company. */
 const READ: Record<string, () => Promise<string>> = {
   slip: () => number(),
+  'deposits/{warehouse}': () => depositOf('1.00'),
   'alerts/{id}': () => alertOfHq(),
   'jobs/{id}': async () =>
     (
