@@ -168,7 +168,7 @@ create index slip_of_transfers_anywhere on slip (occurred_on) where transfer_id 
 alter table slip_line add column transfer_line int;
 -- Goods that left and did not arrive are a line, too: it moves nothing, and is signed with the rest.
 alter table slip_line drop constraint slip_line_moves_something;
-alter table slip_line add constraint slip_line_moves_something check (quantity <> 0 or difference is not null or transfer_line is not null);
+alter table slip_line add constraint slip_line_moves_something check (quantity <> 0 or difference is not null or expected_quantity > 0);
 
 create function slip_reversal_joins_transfer() returns trigger language plpgsql as $$
 begin
@@ -300,8 +300,18 @@ begin
   return v_state;
 end $$;
 
--- What a slip of a transfer does when it takes effect or is dropped. The slip is locked before the transfer. Whoever writes a slip for it
--- holds the transfer: so no out slip is reversed while somebody writes down that its goods arrived.
+-- Slips are locked before their transfer, and the transfer before balances: a posting takes it when it updates the slip, before it moves
+-- stock. Whoever writes a slip for a transfer holds it, too: no out slip is reversed while somebody writes down that its goods arrived.
+create function transfer_hold_for_slip() returns trigger language plpgsql as $$
+begin
+  perform 1 from transfer where warehouse_id = new.transfer_warehouse_id and id = new.transfer_id for no key update;
+  return new;
+end $$;
+create trigger slip_holds_its_transfer before update of state on slip
+  for each row when (new.transfer_id is not null and new.state is distinct from old.state and new.state in ('posted', 'cancelled'))
+  execute function transfer_hold_for_slip();
+
+-- What a slip of a transfer does when it takes effect or is dropped.
 create function transfer_follow_slip() returns trigger language plpgsql as $$
 declare
   v_source slip;
@@ -310,7 +320,6 @@ declare
   v_at timestamptz := coalesce(new.posted_at, now());
   v_slip bigint := case when new.kind = 'reversal' then new.source_slip_id else new.id end;
 begin
-  perform 1 from transfer where warehouse_id = new.transfer_warehouse_id and id = new.transfer_id for no key update;
   if new.state = 'posted' then
     if new.kind = 'reversal' then
       select * into strict v_source from slip where warehouse_id = new.warehouse_id and id = new.source_slip_id;
