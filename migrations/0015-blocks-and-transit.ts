@@ -209,7 +209,7 @@ $$;
 
 -- The lots of a warehouse, all or some, that scopes in force are about, each with the recalls.
 create view recalled_lot as
-select l.warehouse_id, l.id as lot_id, l.part_id, l.exhausted, s.recall_id, s.scope_no
+select l.warehouse_id, l.id as lot_id, l.part_id, l.ownership, l.condition, l.exhausted, s.recall_id, s.scope_no
   from recall_scope s
   join lot l on l.part_id = s.part_id
             and (s.received_from is null or l.received_on >= s.received_from)

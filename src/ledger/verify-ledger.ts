@@ -1,13 +1,14 @@
 // Compares every stored figure with what the movements say. It reads only; a second run finds the same.
 // What holds at every commit, and is checked here:
 // 1. balance = Σ lots = Σ movements, per warehouse × part × ownership × condition
-// 2. nothing is negative; reserved = Σ open reservations ≤ on hand
+// 2. nothing is negative; reserved = Σ open reservations, blocked = Σ blocked lots, and together they are ≤ on hand
 // 3. cost in = cost out + cost on hand, and charges = charges relieved + charges on hand, per lot, to the cent
 // 4. no movement was posted into a period after it was closed
 // 5. what came back of a movement is at most what left by it, and all of it came back at exactly what it left with
 // 6. the frozen months: each opens with what the one before closed with, moved what the movements of the month say, charged what
 //    its lots were charged, and is summed up right in its statement
 // 7. every posted slip line moved its whole quantity, and no movement belongs to a slip that is not posted
+// 8. a lot is blocked if and only if a recall blocks it, and every lot with something on hand that a scope in force is about is blocked by it
 // The whole check runs in one repeatable-read snapshot, so that postings meanwhile do not look like faults.
 import { IsolationLevel } from '@mikro-orm/postgresql'
 import { requireSight, sightOf, type Context } from '../identity/actor.ts'
@@ -41,11 +42,11 @@ const CHECKS = [
      join part on part.id = part_id
     where moved <> balance or moved <> lots`,
   `select 'reserved-equals-open-reservations', b.warehouse_id, part_number || ' ' || b.ownership || ' ' || b.condition,
-          'open reservations ' || trim_scale(coalesce(open, 0)), 'reserved ' || trim_scale(b.reserved) || ' of ' || trim_scale(b.on_hand)
+          'open reservations ' || trim_scale(coalesce(open, 0)), 'reserved ' || trim_scale(b.reserved) || ', blocked ' || trim_scale(b.blocked) || ' of ' || trim_scale(b.on_hand)
      from balance b
      left join (select warehouse_id, part_id, ownership, condition, sum(quantity - consumed) as open
                   from reservation where released_at is null group by 1, 2, 3, 4) r using (warehouse_id, part_id, ownership, condition)
-    where ($1::int is null or b.warehouse_id = $1) and (b.reserved <> coalesce(open, 0) or b.reserved > b.on_hand or b.on_hand < 0)`,
+    where ($1::int is null or b.warehouse_id = $1) and (b.reserved <> coalesce(open, 0) or b.reserved + b.blocked > b.on_hand or b.on_hand < 0)`,
   `select 'cost-in-equals-cost-out-and-on-hand', l.warehouse_id, 'lot ' || l.id,
           'on hand ' || lot_cost(l.unit_cost, l.on_hand, l.cost_residue), 'in − out ' || m.cost
      from lot l
@@ -132,7 +133,26 @@ const CHECKS = [
      left join (select warehouse_id, slip_id, line_no, sum(quantity) as quantity from movement where $1::int is null or warehouse_id = $1 group by 1, 2, 3) m
        on (m.warehouse_id, m.slip_id, m.line_no) = (l.warehouse_id, l.slip_id, l.line_no)
     where ($1::int is null or l.warehouse_id = $1)
-      and coalesce(m.quantity, 0) <> case when s.state = 'posted' then l.quantity else 0 end`
+      and coalesce(m.quantity, 0) <> case when s.state = 'posted' then l.quantity else 0 end`,
+  `select 'blocked-equals-blocked-lots', warehouse_id, part_number || ' ' || ownership || ' ' || condition,
+          'blocked lots ' || trim_scale(coalesce(held, 0)), 'blocked ' || trim_scale(blocked)
+     from balance
+     left join (select warehouse_id, part_id, ownership, condition, sum(on_hand) as held
+                  from lot where blocked and ($1::int is null or warehouse_id = $1) group by 1, 2, 3, 4) l using (warehouse_id, part_id, ownership, condition)
+    where ($1::int is null or warehouse_id = $1) and blocked <> coalesce(held, 0)`,
+  `select 'lot-is-blocked-by-a-recall', l.warehouse_id, 'lot ' || l.id, 'blocked by ' || count(k.recall_id) || ' recalls', 'blocked: ' || l.blocked
+     from lot l
+     left join lot_block k on k.warehouse_id = l.warehouse_id and k.lot_id = l.id
+    where ($1::int is null or l.warehouse_id = $1) and (l.blocked or k.recall_id is not null)
+    group by l.warehouse_id, l.id, l.blocked
+   having l.blocked <> (count(k.recall_id) > 0)`,
+  `select 'what-is-recalled-is-blocked', warehouse_id, 'lot ' || lot_id,
+          case when r.lot_id is null then 'about no scope in force of recall ' else 'blocked by recall ' end || recall_id,
+          case when k.lot_id is null then 'not blocked by it' else 'blocked by it' end
+     from (select distinct warehouse_id, lot_id, recall_id from recalled_lot where not exhausted and ($1::int is null or warehouse_id = $1)) r
+     full join (select k.* from lot_block k join lot l on l.warehouse_id = k.warehouse_id and l.id = k.lot_id and not l.exhausted
+                 where $1::int is null or k.warehouse_id = $1) k using (warehouse_id, lot_id, recall_id)
+    where r.lot_id is null or k.lot_id is null`
 ].map((check) =>
   statement<Finding>(`select ${FINDING} from (${check}) as finding (check_name, warehouse_id, subject, expected, found)
   join warehouse on warehouse.id = finding.warehouse_id order by warehouse.code, subject limit 1000`)
