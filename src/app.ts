@@ -25,6 +25,7 @@ import { boardRoutes } from './operations/board.routes.ts'
 import { calendarRoutes } from './operations/calendar.routes.ts'
 import { jobRoutes } from './operations/jobs.routes.ts'
 import { expectedReceiptRoutes } from './slips/expected-receipts.routes.ts'
+import { recallRoutes } from './recalls/recalls.routes.ts'
 import { reorderRoutes } from './replenishment/reorder.routes.ts'
 import { openingStockRoutes, slipRoutes } from './slips/slips.routes.ts'
 import { proposalRoutes } from './replenishment/proposals.routes.ts'
@@ -48,6 +49,7 @@ const tags = [
   { name: 'slips', description: 'In and out slips with three signatures (出入库单)' },
   { name: 'stock', description: 'Balances, ledger, verification (库存与明细账)' },
   { name: 'counts', description: 'Counting the stock (盘点)' },
+  { name: 'recalls', description: 'Recalls: blocked everywhere at once, found, sent back, freed (召回)' },
   { name: 'quality', description: 'Quality reports (质量反馈表)' },
   { name: 'deposits', description: 'Deposits of outlets, waivers (网点押金)' },
   { name: 'valuation', description: 'Aging, depreciation, month end, statements (库龄、折旧与月结)' },
@@ -112,6 +114,7 @@ export async function buildApp(runtime: Runtime, { logger }: { logger: FastifyBa
   await app.register(closingRoutes, { prefix: '/v1' })
   await app.register(valuationSettingsRoutes, { prefix: '/v1' })
   await app.register(statementRoutes, { prefix: '/v1' })
+  await app.register(recallRoutes, { prefix: '/v1' })
   await app.register(reorderRoutes, { prefix: '/v1' })
   await app.register(mailRoutes, { prefix: '/v1' })
   await app.register(webhookRoutes, { prefix: '/v1' })

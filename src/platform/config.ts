@@ -91,6 +91,19 @@ const Settings = Type.Object({
     description:
       '1 to 100 working days for which goods that came for a backorder wait for the outlet to confirm its need'
   }),
+  RECALL_SECOND_SIGNATURE_PARTS: Type.Integer({
+    minimum: 1,
+    maximum: 2000,
+    default: 50,
+    description: '1 to 2000 parts; a recall of more waits for the signature of a second person'
+  }),
+  RECALL_SECOND_SIGNATURE_SHARE: Type.Number({
+    minimum: 0,
+    maximum: 1,
+    default: 0.2,
+    description:
+      '0 to 1; a recall of several parts that lie for more than this share of the cost of all stock waits for the signature of a second person'
+  }),
   BUSINESS_TIME_ZONE: Type.String({ default: 'Asia/Shanghai', description: 'an IANA time zone such as Asia/Shanghai' }),
   JWT_SECRET: Type.Optional(Type.String({ minLength: 32, description: 'at least 32 characters' })),
   ACCESS_TOKEN_MINUTES: Type.Integer({ minimum: 1, maximum: 1440, default: 60, description: '1 to 1440 minutes' }),

@@ -1,0 +1,241 @@
+import { requireDutyEverywhere, type Context } from '../identity/actor.ts'
+import { narrowScopes, unblockStock } from '../ledger/block.ts'
+import { inTransaction } from '../platform/context.ts'
+import { run, statement } from '../platform/database.ts'
+import { publish } from '../platform/outbox.ts'
+import { requireMatch } from '../platform/etag.ts'
+import { Refusal } from '../platform/errors.ts'
+import { othersAwaited, requireSigner, requireSubmittedContent, signingRefusal } from '../signing/sign.ts'
+import type { Warehouse } from '../warehouses/directory.ts'
+import { requireNothingLeft } from './propose-ending.ts'
+import {
+  endingHash,
+  lockRecall,
+  openEnding,
+  readRecall,
+  recallHash,
+  SECOND_DUTIES,
+  type Recall,
+  type RecallEnding
+} from './recall.ts'
+import type { EndingState, RecallState, RecallView, SignRecall } from './recalls.schemas.ts'
+import { recallEvent, startRecall } from './start-recall.ts'
+
+const GIVE = statement<never>(`
+with given as (
+  insert into signature (warehouse_id, document_id, duty, person_id, on_behalf_of, decision, comment, content_hash, signed_at, voided_at)
+  values ($1, $3, $4::text, $5::int, $6::int, $7::text, $8::text, $9::text, $10::timestamptz, case when $7::text = 'refuse' then $10::timestamptz end)
+)
+insert into document_event (warehouse_id, document_id, occurred_at, person_id, event, details)
+values ($1, $2, $10, $5, case when $7::text = 'refuse' then 'refused' else 'signed' end,
+        jsonb_strip_nulls(jsonb_build_object('of', $11::text, 'duty', $4::text, 'comment', $8::text, 'contentHash', $9::text, 'onBehalfOf', (select username from person where id = $6::int))))`)
+
+type Signing = SignRecall & { number: string; ifMatch?: string | undefined }
+
+/**
+ * Signs what awaits signatures of a recall: a large one before it takes effect, by one person of another duty than who opened it; or its lifting or
+ * closing, by three different people, the stock controller last. A refusal drops what was proposed; goods that are blocked stay so.
+ * @throws Refusal 409 `NothingToSign`, `ContentChanged`, `SignatureOfOtherContent`, `RecalledGoodsRemain`, `AlreadySigned`, `DutyAlreadySigned`, 422 `PreparerMaySign`,
+ *   `DutyNotAsked`, `HeadOfficeSignsLast`, `ReasonMissing`, 403, 404, 412
+ */
+export function signRecall(ctx: Context, { number, ifMatch, ...given }: Signing): Promise<RecallView> {
+  return inTransaction(ctx, async (inner) => {
+    const { recall, office } = await lockRecall(inner, number)
+    const ending = openEnding(recall)
+    if (recall.state === 'awaiting-second-signature') await signOpening(inner, { recall, office }, given, ifMatch)
+    else if (ending === undefined) throw nothingToSign(inner, recall, office, given)
+    else await signEnding(inner, { recall, office }, ending, given, ifMatch)
+    return readRecall(inner, { number })
+  })
+}
+
+type Decision = Pick<SignRecall, 'duty' | 'decision' | 'comment' | 'contentHash'>
+interface Of {
+  recall: Recall
+  office: Warehouse
+}
+
+/** Whoever may not sign is told so, rather than that there is nothing to sign. */
+function nothingToSign(ctx: Context, recall: Recall, office: Warehouse, { duty }: Decision): Refusal {
+  requireSigner(
+    ctx,
+    { number: recall.number, preparers: [], duties: [duty], signatures: [] },
+    { duty, warehouse: office }
+  )
+  return new Refusal(
+    'NothingToSign',
+    409,
+    `recall ${recall.number} is ${recall.state}, and nothing of it awaits signatures; propose its lifting or closing first`
+  )
+}
+
+const SETTLE_OPENING = statement<never>(`
+update recall set version = version + 1, state = $3::text, started_at = case when $3::text = 'running' then $4::timestamptz end,
+       ended_at = case when $3::text = 'cancelled' then $4::timestamptz end, ended_because = case when $3::text = 'cancelled' then $5::text end
+ where warehouse_id = $1 and id = $2`)
+
+async function signOpening(ctx: Context, { recall, office }: Of, given: Decision, ifMatch?: string): Promise<void> {
+  const document = {
+    number: recall.number,
+    preparers: preparers(recall.openedById, recall.openedForId),
+    duties: SECOND_DUTIES,
+    signatures: recall.signatures
+  }
+  const signer = requireSigner(ctx, document, { duty: given.duty, warehouse: office })
+  requireMatch(ifMatch, recall.version)
+  requireDutyEverywhere(ctx, given.duty)
+  if (given.decision === 'refuse') requireReason(given)
+  const hash = recallHash(recall, office)
+  requireSubmittedContent({ ...document, contentHash: recall.contentHash }, given, hash)
+  await give(ctx, { recall, office }, recall.id, { ...given, ...signer, hash, of: 'recall' })
+  await run(ctx, SETTLE_OPENING, [
+    office.id,
+    recall.id,
+    given.decision === 'approve' ? 'running' : 'cancelled',
+    ctx.clock.now().toString(),
+    given.comment ?? null
+  ])
+  if (given.decision === 'approve') await startRecall(ctx, recall.number)
+}
+
+const SETTLE_ENDING = statement<never>(`
+with settled as (
+  update recall_ending
+     set state = $4::text, settled_at = case when $4::text <> 'awaiting-signatures' then $5::timestamptz end,
+         refusal = case when $4::text = 'refused' then jsonb_build_object('by', $6::text, 'duty', $7::text, 'reason', $8::text, 'at', $5::timestamptz) end
+   where warehouse_id = $1 and id = $3
+), voided as (
+  update signature set voided_at = $5 where warehouse_id = $1 and document_id = $3 and voided_at is null and $4::text = 'refused'
+)
+update recall set version = version + 1 where warehouse_id = $1 and id = $2`)
+
+async function signEnding(
+  ctx: Context,
+  { recall, office }: Of,
+  ending: RecallEnding,
+  given: Decision,
+  ifMatch?: string
+): Promise<void> {
+  const document = {
+    number: `the ${ending.kind} of ${recall.number}`,
+    preparers: preparers(ending.proposedById, ending.proposedForId),
+    duties: ending.duties,
+    signatures: ending.signatures
+  }
+  const signer = requireSigner(ctx, document, { duty: given.duty, warehouse: office })
+  requireMatch(ifMatch, recall.version)
+  const others = othersAwaited(document, given)
+  const hash = endingHash(recall, ending)
+  requireSubmittedContent({ ...document, contentHash: ending.contentHash }, given, hash)
+  const state: EndingState =
+    given.decision === 'refuse' ? 'refused' : others.length === 0 ? 'in-effect' : 'awaiting-signatures'
+  await give(ctx, { recall, office }, ending.id, { ...given, ...signer, hash, of: ending.kind })
+  await run(ctx, SETTLE_ENDING, [
+    office.id,
+    recall.id,
+    ending.id,
+    state,
+    ctx.clock.now().toString(),
+    ctx.actor.username,
+    given.duty,
+    given.comment ?? null
+  ])
+  if (state !== 'in-effect') return
+  if (ending.kind === 'lifting') await lift(ctx, { recall, office }, ending)
+  else await close(ctx, { recall, office }, ending)
+}
+
+const preparers = (by: number, onBehalfOf: number | null): number[] => [
+  by,
+  ...(onBehalfOf === null ? [] : [onBehalfOf])
+]
+
+function requireReason({ comment }: Decision): void {
+  if (comment !== undefined) return
+  throw new Refusal('ReasonMissing', 422, 'a refusal says why; whoever opened the recall has to know', {
+    errors: [{ pointer: '/comment', detail: 'is missing' }]
+  })
+}
+
+async function give(
+  ctx: Context,
+  { recall, office }: Of,
+  documentId: string,
+  {
+    duty,
+    decision,
+    comment,
+    personId,
+    onBehalfOf,
+    hash,
+    of
+  }: Decision & { personId: number; onBehalfOf: number | null; hash: string; of: string }
+): Promise<void> {
+  await run(ctx, GIVE, [
+    office.id,
+    recall.id,
+    documentId,
+    duty,
+    personId,
+    onBehalfOf,
+    decision,
+    comment ?? null,
+    hash,
+    ctx.clock.now().toString(),
+    of
+  ]).catch((error: unknown) => {
+    throw signingRefusal(error, recall.number)
+  })
+}
+
+const LIFT = statement<{ state: RecallState }>(`
+with lifted as (
+  update recall_line set lifted_at = $3::timestamptz
+   where warehouse_id = $1 and recall_id = $2 and lifted_at is null and ($4::int[] is null or line_no = any ($4::int[]))
+)
+update recall r
+   set state = case when whole.is_lifted then 'lifted' else state end, ended_at = case when whole.is_lifted then $3::timestamptz else ended_at end,
+       ended_because = case when whole.is_lifted then $5::text else ended_because end
+  from (select $4::int[] is null or not exists (
+          select 1 from recall_line where warehouse_id = $1 and recall_id = $2 and lifted_at is null and line_no <> all ($4::int[])) as is_lifted) whole
+ where r.warehouse_id = $1 and r.id = $2
+returning r.state`)
+const NOTE = statement<never>(`
+insert into document_event (warehouse_id, document_id, occurred_at, person_id, event, details) values ($1, $2, $3, $4, $5, $6)`)
+
+/** Frees the goods of the lines: what no other recall blocks is available again from this moment. */
+async function lift(ctx: Context, { recall, office }: Of, { lines, reason }: RecallEnding): Promise<void> {
+  const at = ctx.clock.now().toString()
+  const lifted = recall.lines.filter(({ line, liftedAt }) => liftedAt === null && (lines?.includes(line) ?? true))
+  await unblockStock(ctx, { recallId: recall.id, scopes: lifted.map(({ line }) => line) })
+  const [settled] = await run(ctx, LIFT, [office.id, recall.id, at, lines, reason])
+  if (settled === undefined) throw new Error(`recall ${recall.number} was locked a moment ago`)
+  await run(ctx, NOTE, [
+    office.id,
+    recall.id,
+    at,
+    ctx.actor.personId,
+    'lifted',
+    JSON.stringify({ lines: lifted.map(({ line }) => line), reason, state: settled.state })
+  ])
+  await publish(ctx, [recallEvent('recall.lifted', { recall, office }, lifted)])
+}
+
+const CLOSE = statement<never>(`
+with narrowed as (
+  update recall_line
+     set received_to = case when received_from > $3::date then received_to else least(received_to, $3::date) end,
+         lifted_at = case when received_from > $3::date then $4::timestamptz end
+   where warehouse_id = $1 and recall_id = $2 and lifted_at is null
+)
+update recall set state = 'closed', ended_at = $4, ended_because = $5 where warehouse_id = $1 and id = $2`)
+
+async function close(ctx: Context, { recall, office }: Of, { reason }: RecallEnding): Promise<void> {
+  await requireNothingLeft(ctx, recall, office)
+  const at = ctx.clock.now().toString()
+  const until = ctx.clock.today()
+  await narrowScopes(ctx, { recallId: recall.id, receivedTo: until })
+  await run(ctx, CLOSE, [office.id, recall.id, until, at, reason])
+  await run(ctx, NOTE, [office.id, recall.id, at, ctx.actor.personId, 'closed', JSON.stringify({ reason, until })])
+  await publish(ctx, [recallEvent('recall.closed', { recall, office }, recall.lines)])
+}
