@@ -2,7 +2,7 @@ import { requireDuty, type Context, type Duty } from '../identity/actor.ts'
 import { run, statement } from '../platform/database.ts'
 import { requireMatch } from '../platform/etag.ts'
 import { Refusal } from '../platform/errors.ts'
-import { refuseByHand } from './by-hand.ts'
+import { refuseByHand, refuseTransferByHand } from './by-hand.ts'
 import { draftParameters, dutiesForSlip, LINE_COLUMNS, linesFrom, periodClosed } from './create-slip.ts'
 import { draftSlip } from './draft-slip.ts'
 import { isMonthClosed, MONTH_IS_OPEN, refuseClosedMonth } from './open-month.ts'
@@ -59,6 +59,8 @@ export function amendSlip(
     requireDuty(ctx, 'keeper', warehouse)
     requireMatch(ifMatch, slip.version)
     refuseByHand(slip.kind, number)
+    refuseTransferByHand(slip.kind, slip.reference, number)
+    refuseTransferByHand(slip.kind, input.reference)
     if (!AMENDABLE.includes(slip.state)) {
       throw new Refusal(
         'SlipNotAmendable',

@@ -18,3 +18,28 @@ export function refuseByHand(kind: SlipKind, amended?: string): void {
     errors: [{ pointer: '/kind', detail: 'is not written by hand', sent: kind, accepted: writtenBy }]
   })
 }
+
+const TRANSFER_NUMBER = /-TRF-\d{6}-\d{5,}$/
+
+/**
+ * Refuses a slip that names a transfer as its reference: its lines are the transfer's, cut from what was promised or is in transit.
+ * @param amended the number of the slip that is changed to say so, or says so already
+ * @throws Refusal 422 `SlipOfTransfer`, 409 `SlipNotAmendable`
+ */
+export function refuseTransferByHand(kind: SlipKind, reference: string | null | undefined, amended?: string): void {
+  if (reference == null || !TRANSFER_NUMBER.test(reference)) return
+  if (kind !== 'transfer-out' && kind !== 'transfer-in') return
+  const way =
+    kind === 'transfer-out'
+      ? `POST /v1/transfers/${reference}/out-slip`
+      : `POST /v1/transfers/${reference}/in-slip, or /call-back at the giver`
+  if (amended !== undefined)
+    throw new Refusal(
+      'SlipNotAmendable',
+      409,
+      `${amended} is a slip of the transfer ${reference}; cancel it and write a new one by ${way}`
+    )
+  throw new Refusal('SlipOfTransfer', 422, `a ${kind} of the transfer ${reference} is written by ${way}`, {
+    errors: [{ pointer: '/reference', detail: 'is a transfer', sent: reference, accepted: way }]
+  })
+}

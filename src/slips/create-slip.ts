@@ -3,7 +3,7 @@ import { ensureMonth } from '../ledger/movement-partitions.ts'
 import { run, statement } from '../platform/database.ts'
 import { constraintOf, Refusal } from '../platform/errors.ts'
 import { warehouseByCode, type Warehouse } from '../warehouses/directory.ts'
-import { refuseByHand } from './by-hand.ts'
+import { refuseByHand, refuseTransferByHand } from './by-hand.ts'
 import { draftSlip, type RoomLine, type SlipDraft } from './draft-slip.ts'
 import { SLIP_KIND_RULES, type SlipKind } from './slip-kinds.ts'
 import { loadSlip, slipView, type Slip, type SlipLine } from './slip.ts'
@@ -137,6 +137,7 @@ export async function createSlip(
   const warehouse = await warehouseByCode(ctx, code)
   requireDuty(ctx, 'keeper', warehouse)
   refuseByHand(input.kind)
+  refuseTransferByHand(input.kind, input.reference)
   const draft = await draftSlip(ctx, warehouse, input.kind, input)
   return slipView(ctx, await insertSlip(ctx, warehouse, draft, { submit: input.submit ?? true }), warehouse)
 }

@@ -47,6 +47,8 @@ export type RoomLine = NewSlipLine & {
   rateSkipped?: string | undefined
   /** The lot by which they first came into the company: that of the lot they left from, else this itself. */
   origin?: { warehouseId: number; lotId: string } | null | undefined
+  /** What left another warehouse and did not arrive, in `unit`, beside a quantity of 0: the line moves nothing, and is signed with the rest. */
+  missing?: string | undefined
 }
 
 type RoomInput = Omit<AmendSlip, 'lines'> & { lines?: RoomLine[] | undefined }
@@ -184,10 +186,11 @@ function draftLine(
 
   const unit = line.unit ?? part.unit
   const quantity = normalQuantity(toStockUnits(part, line.quantity, unit))
-  const expected =
-    line.expectedQuantity === undefined ? null : normalQuantity(toStockUnits(part, line.expectedQuantity, unit))
+  const stated = line.expectedQuantity ?? line.missing
+  const expected = stated === undefined ? null : normalQuantity(toStockUnits(part, stated, unit))
   // Goods that are on the delivery note and did not arrive at all are a line too: it moves nothing and opens a report.
-  const isMissing = quantity === '0' && kind === 'receipt' && expected !== null && expected !== '0'
+  const isMissing =
+    quantity === '0' && (kind === 'receipt' || line.missing !== undefined) && expected !== null && expected !== '0'
   if ((quantity === '0' && !isMissing) || (quantity.startsWith('-') && rules.direction !== 'either')) {
     throw refuse(
       'QuantityNotPositive',
