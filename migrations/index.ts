@@ -20,6 +20,7 @@ import { Requests } from './0018-requests.ts'
 import { Backorders } from './0019-backorders.ts'
 import { OldParts } from './0020-old-parts.ts'
 import { Recalls } from './0021-recalls.ts'
+import { NetworkAlerts } from './0022-network-alerts.ts'
 import { Loaners } from './0023-loaners.ts'
 
 /** Every migration in the order it is applied. Append only. */
@@ -45,5 +46,6 @@ export const migrations: MigrationObject[] = [
   { name: '0019-backorders', class: Backorders },
   { name: '0020-old-parts', class: OldParts },
   { name: '0021-recalls', class: Recalls },
+  { name: '0022-network-alerts', class: NetworkAlerts },
   { name: '0023-loaners', class: Loaners }
 ]

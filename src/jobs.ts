@@ -1,9 +1,16 @@
-import { escalateUnacknowledged, sweepAlertsNightly, turnOfDay, watchLateSignatures } from './alerts/alerts.jobs.ts'
+import {
+  escalateUnacknowledged,
+  sweepAlertsNightly,
+  turnOfDay,
+  watchBackorders,
+  watchLateSignatures
+} from './alerts/alerts.jobs.ts'
 import { followEvents } from './alerts/follow-events.ts'
 import { mailAlerts } from './alerts/mail-alerts.ts'
 import { purgeMailsNightly, sendMailsDue, writeDigestsDaily } from './alerts/mails.jobs.ts'
 import { purgeExpiredRefreshTokens } from './identity/identity.jobs.ts'
 import { prepareMovementMonths, verifyLedgerNightly } from './ledger/ledger.jobs.ts'
+import { followOldParts, sweepOldPartsNightly } from './old-parts/old-parts.jobs.ts'
 import type { Consumer } from './platform/outbox.ts'
 import { purge, resumeJobRuns } from './platform/platform.jobs.ts'
 import type { Job } from './platform/queue.ts'
@@ -24,6 +31,7 @@ export const jobs: Job[] = [
   resumeClosings,
   computeReorderLevels,
   proposeReordersNightly,
+  sweepOldPartsNightly,
   sendMailsDue,
   writeDigestsDaily,
   purgeMailsNightly,
@@ -32,6 +40,7 @@ export const jobs: Job[] = [
   purgeWebhooks,
   turnOfDay,
   watchLateSignatures,
+  watchBackorders,
   escalateUnacknowledged,
   sweepAlertsNightly
 ]

@@ -9,7 +9,16 @@ export const ALERT_KINDS = [
   'count-due',
   'count-report-due',
   'statement-due',
-  'ledger-fault'
+  'ledger-fault',
+  'request-clock-soon',
+  'request-clock',
+  'backorder-answer-soon',
+  'backorder-answer-due',
+  'reservation-expiring',
+  'transfer-in-transit',
+  'deposit-low',
+  'old-part-outstanding',
+  'recall'
 ] as const
 export type AlertKind = (typeof ALERT_KINDS)[number]
 
@@ -21,7 +30,16 @@ export const ALERT_KIND_NAMES: Record<AlertKind, string> = {
   'count-due': '月末盘点未完成',
   'count-report-due': '盘点表未上报',
   'statement-due': '月结未完成',
-  'ledger-fault': '账务自检异常'
+  'ledger-fault': '账务自检异常',
+  'request-clock-soon': '请购即将到期',
+  'request-clock': '请购逾期',
+  'backorder-answer-soon': '缺货即将逾期未答复',
+  'backorder-answer-due': '缺货逾期未答复',
+  'reservation-expiring': '预留即将过期',
+  'transfer-in-transit': '调拨在途超期',
+  'deposit-low': '押金不足',
+  'old-part-outstanding': '旧件逾期未交回',
+  recall: '召回'
 }
 
 export const ALERT_STATES = ['open', 'acknowledged', 'resolved'] as const
@@ -61,13 +79,77 @@ export interface AlertDetails {
     findings: number
     first: { subject: string; expected: string; found: string }[]
   }
+  'request-clock-soon': ClockDetails
+  'request-clock': ClockDetails
+  'backorder-answer-soon': BackorderDetails
+  'backorder-answer-due': BackorderDetails
+  'reservation-expiring': PartDetails & {
+    request: string
+    line: number
+    centre: string
+    quantity: string
+    expiresOn: string
+    /** Goods that came for a backorder, and nobody has said whether they are still needed. */
+    needsConfirmation: boolean
+  }
+  'transfer-in-transit': {
+    transfer: string
+    /** Which end of it the warehouse is. */
+    end: 'giver' | 'receiver'
+    from: string
+    to: string
+    sentOn: string
+    quantity: string
+    value: string
+  }
+  'deposit-low': { outlet: string; balance: string; held: string; free: string; lowLimit: string }
+  'old-part-outstanding': PartDetails & {
+    oldPart: string
+    quantity: string
+    dueOn: string
+    value: string
+    reference: string | null
+  }
+  recall: {
+    recall: string
+    title: string
+    reason: string
+    /** Stock units that lie here and are blocked. */
+    blocked: string
+    /** What the warehouse was issued, and has not answered for. */
+    got: string
+  }
 }
 
-interface LotDetails {
+interface PartDetails {
   part: string
   name: string
   nameZh: string | null
   unit: string
+}
+
+interface ClockDetails extends PartDetails {
+  request: string
+  line: number
+  outlet: string
+  urgency: 'normal' | 'emergency'
+  piece: 'in-stock' | 'backordered'
+  workingDays: number
+  startedAt: string
+  dueOn: string
+}
+
+interface BackorderDetails extends PartDetails {
+  backorder: string
+  request: string
+  outlet: string
+  quantity: string
+  registeredAt: string
+  answerDueAt: string
+  promisedOn: string | null
+}
+
+interface LotDetails extends PartDetails {
   lot: string
   condition: 'qualified' | 'nonconforming'
   receivedOn: string

@@ -4,25 +4,8 @@
 import { HAS_REPORTED, monthEndCount, reportsOf, REPORT_DUE_DAY } from '../counts/count-reports.ts'
 import { heldBefore } from '../ledger/open-months.ts'
 import type { AlertKind } from './alert-kinds.ts'
-
-/** What the query of a rule may use: `$1` today, `$2` this instant, `$3` the business time zone. */
-export interface AlertRule {
-  kind: AlertKind
-  /** What `about_id` is, and so by what the rule is asked for some only: a part, a lot, a slip, or the warehouse as a whole. */
-  about: 'part' | 'lot' | 'slip' | 'warehouse'
-  /**
-   * Rows (warehouse_id, subject, about_id, duty, details), one per warehouse and subject; `duty` is told besides those of the policy.
-   * @param isSome only of those in `asked (warehouse_id, about_id)`
-   */
-  causes(isSome: boolean): string
-  /** What else is published when it is raised: an event, and members of its details. */
-  publishes?: { event: string; members: readonly string[] }
-}
-
-const decimal = (value: string): string => `trim_scale(${value})::text`
-const utc = (value: string): string => `to_char(${value} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')`
-
-const NAMED_PART = `'part', part.number, 'name', part.name, 'nameZh', part.name_zh, 'unit', part.unit`
+import { decimal, NAMED_PART, utc, type AlertRule } from './alert-rule.ts'
+import { networkRules } from './network-rules.ts'
 
 // R-ORD-2. The point is crossed by what is available and on order together, so an order that is placed covers it.
 const reorderPoint: AlertRule = {
@@ -70,7 +53,7 @@ select l.warehouse_id, l.id::text as subject, l.id as about_id, null::text as du
 // R-OUT-2: settled by the signature, or by a reversal.
 const lateSignature: AlertRule = {
   kind: 'late-signature',
-  about: 'slip',
+  about: 'document',
   causes: (isSome) => `
 select s.warehouse_id, s.number as subject, s.id as about_id, s.late_duty as duty,
        jsonb_build_object('slip', s.number, 'slipKind', s.kind, 'missingDuty', s.late_duty, 'dueAt', ${utc('s.late_due_at')},
@@ -162,5 +145,6 @@ export const ALERT_RULES: Record<AlertKind, AlertRule> = {
   'count-due': countDue,
   'count-report-due': countReportDue,
   'statement-due': statementDue,
-  'ledger-fault': ledgerFault
+  'ledger-fault': ledgerFault,
+  ...networkRules
 }

@@ -50,6 +50,33 @@ const countLinks = (
   ...further
 ]
 
+const PIECE_ZH = { 'in-stock': '有货', backordered: '缺货' } as const
+const clockTitle = (details: AlertDetails['request-clock'], zh: string, en: string): Both => ({
+  zh: `${details.urgency === 'emergency' ? '抢修' : ''}请购 ${details.request} 第 ${details.line} 行(${details.outlet},${named(details).zh},${PIECE_ZH[details.piece]}时限 ${details.workingDays} 个工作日)${zh}`,
+  en: `Line ${details.line} of ${details.urgency === 'emergency' ? 'emergency ' : ''}request ${details.request} of ${details.outlet} (${named(details).en}, ${details.piece}, ${details.workingDays} working days) ${en}`
+})
+const clockToDo = ({ piece }: AlertDetails['request-clock']): Both =>
+  piece === 'in-stock'
+    ? { zh: '开出库单,签字后发货', en: 'Write the issue slip, have it signed and hand the goods out' }
+    : {
+        zh: '催货或改从别处调拨;到不了的重新答复日期',
+        en: 'Hurry what is on its way or find it elsewhere; promise another day if it will not come'
+      }
+const backorderTitle = (
+  details: AlertDetails['backorder-answer-due'],
+  place: AlertPlace,
+  zhBefore: string,
+  zhAfter: string,
+  en: string
+): Both => ({
+  zh: `缺货登记 ${details.backorder}(${details.outlet},${named(details).zh} ${details.quantity} ${details.unit})${zhBefore} ${localTime(details.answerDueAt, place)} ${zhAfter}`,
+  en: `Backorder ${details.backorder} of ${details.outlet} (${details.quantity} ${details.unit} of ${named(details).en}) ${en} ${localTime(details.answerDueAt, place)}`
+})
+const backorderToDo = ({ promisedOn }: AlertDetails['backorder-answer-due']): Both => ({
+  zh: `答复网点何时到货${promisedOn === null ? '' : `(目前承诺 ${promisedOn})`}`,
+  en: `Tell the outlet when the goods come${promisedOn === null ? '' : ` (promised by the service: ${promisedOn})`}`
+})
+
 const TEXTS: { [Kind in AlertKind]: Text<Kind> } = {
   'reorder-point': {
     name: { zh: ALERT_KIND_NAMES['reorder-point'], en: 'Reorder point reached' },
@@ -149,6 +176,102 @@ const TEXTS: { [Kind in AlertKind]: Text<Kind> } = {
       en: 'The books were changed past the service; stop whoever writes to the database, keep everything as it is, and find the cause by the findings'
     }),
     links: (_details, { warehouse }) => [`/v1/ledger/verification?warehouse=${warehouse}`]
+  },
+  'request-clock-soon': {
+    name: { zh: ALERT_KIND_NAMES['request-clock-soon'], en: 'Request due soon' },
+    title: (details) => clockTitle(details, `应于 ${details.dueOn} 前发货`, `is due by ${details.dueOn}`),
+    whatToDo: clockToDo,
+    links: ({ request }) => [`/v1/requests/${q(request)}`]
+  },
+  'request-clock': {
+    name: { zh: ALERT_KIND_NAMES['request-clock'], en: 'Request overdue' },
+    title: (details) => clockTitle(details, `应于 ${details.dueOn} 前发货,已逾期`, `was due by ${details.dueOn}`),
+    whatToDo: clockToDo,
+    links: ({ request }) => [`/v1/requests/${q(request)}`]
+  },
+  'backorder-answer-soon': {
+    name: { zh: ALERT_KIND_NAMES['backorder-answer-soon'], en: 'Backorder wants an answer soon' },
+    title: (details, place) => backorderTitle(details, place, '应于', '前答复', 'wants an answer by'),
+    whatToDo: backorderToDo,
+    links: ({ backorder }) => [`/v1/backorders/${q(backorder)}`]
+  },
+  'backorder-answer-due': {
+    name: { zh: ALERT_KIND_NAMES['backorder-answer-due'], en: 'Backorder was not answered' },
+    title: (details, place) => backorderTitle(details, place, '未在', '前答复', 'was not answered by'),
+    whatToDo: backorderToDo,
+    links: ({ backorder }) => [`/v1/backorders/${q(backorder)}`]
+  },
+  'reservation-expiring': {
+    name: { zh: ALERT_KIND_NAMES['reservation-expiring'], en: 'Reservation expires soon' },
+    title: (details) => ({
+      zh: `${details.request} 第 ${details.line} 行 ${named(details).zh} ${details.quantity} ${details.unit}:为贵网点预留至 ${details.expiresOn}`,
+      en: `${details.quantity} ${details.unit} of ${named(details).en} are kept for line ${details.line} of ${details.request} until ${details.expiresOn}`
+    }),
+    whatToDo: ({ needsConfirmation, centre }) =>
+      needsConfirmation
+        ? {
+            zh: '到货后尚未确认:仍需要的请确认,不需要的请取消;逾期自动释放给下一家',
+            en: 'Say whether they are still needed: confirm or decline; after that day they go to the next in the queue'
+          }
+        : {
+            zh: `请与 ${centre} 联系提货;不再需要的请取消,逾期自动释放`,
+            en: `Have ${centre} hand them out, or cancel what is no longer needed; after that day they are released`
+          },
+    links: ({ request }) => [`/v1/requests/${q(request)}`]
+  },
+  'transfer-in-transit': {
+    name: { zh: ALERT_KIND_NAMES['transfer-in-transit'], en: 'Transfer too long in transit' },
+    title: ({ transfer, from, to, sentOn, quantity, value }) => ({
+      zh: `调拨 ${transfer}(${from} → ${to})自 ${sentOn} 起在途未到:数量 ${quantity},净值 ${value}`,
+      en: `Transfer ${transfer} from ${from} to ${to} has been in transit since ${sentOn}: ${quantity} units, net book value ${value}`
+    }),
+    whatToDo: ({ end }) =>
+      end === 'receiver'
+        ? {
+            zh: '货到的办理调拨入库;短少、损坏的在入库单上写明并注明责任方',
+            en: 'Receive what has arrived; what is missing or damaged is written on the slip with who answers for it'
+          }
+        : {
+            zh: '向承运人查询;收货方收不到的,召回入库',
+            en: 'Ask the carrier; what the receiver will not get is called back'
+          },
+    links: ({ transfer }) => [`/v1/transfers/${q(transfer)}`]
+  },
+  'deposit-low': {
+    name: { zh: ALERT_KIND_NAMES['deposit-low'], en: 'Deposit low' },
+    title: ({ outlet, free, lowLimit, balance, held }) => ({
+      zh: `${outlet} 可用押金 ${free},低于下限 ${lowLimit}(余额 ${balance},占用 ${held})`,
+      en: `The free deposit of ${outlet} is ${free}, below ${lowLimit} (balance ${balance}, held ${held})`
+    }),
+    whatToDo: () => ({
+      zh: '请网点补交押金;急需的由财务豁免',
+      en: 'Have the outlet pay in; what is urgent finance may waive'
+    }),
+    links: ({ outlet }) => [`/v1/deposits/${q(outlet)}`, `/v1/deposits/${q(outlet)}/statement`]
+  },
+  'old-part-outstanding': {
+    name: { zh: ALERT_KIND_NAMES['old-part-outstanding'], en: 'Old part outstanding' },
+    title: (details) => ({
+      zh: `旧件 ${details.oldPart}(${named(details).zh},${details.quantity} ${details.unit})应于 ${details.dueOn} 前交回,价值 ${details.value}`,
+      en: `Old part ${details.oldPart} (${details.quantity} ${details.unit} of ${named(details).en}, worth ${details.value}) was due back by ${details.dueOn}`
+    }),
+    whatToDo: () => ({
+      zh: '把旧件交回中心库;交不回的申请核销并赔偿',
+      en: 'Return it to the centre; what cannot be returned is written off and compensated'
+    }),
+    links: ({ oldPart }) => [`/v1/old-parts/${q(oldPart)}`]
+  },
+  recall: {
+    name: { zh: ALERT_KIND_NAMES.recall, en: 'Recall' },
+    title: ({ recall, title, blocked, got }, { warehouse }) => ({
+      zh: `召回 ${recall}「${title}」:${warehouse} 冻结结存 ${blocked},已领未答复 ${got}`,
+      en: `Recall ${recall} (${title}): ${blocked} lie blocked in ${warehouse}, ${got} were issued to it and are not answered for`
+    }),
+    whatToDo: ({ got }) => ({
+      zh: `冻结的单独存放、不得发出,按召回退回或报废${got === '0' ? '' : ';已领的查找、收回并答复'}`,
+      en: `Keep blocked goods apart and have them returned or scrapped${got === '0' ? '' : '; find what was issued, take it back and answer the recall'}`
+    }),
+    links: ({ recall }) => [`/v1/recalls/${q(recall)}`, `/v1/recalls/${q(recall)}/goods`]
   }
 }
 

@@ -15,14 +15,33 @@ export const watchLateSignatures = defineJob({
   })
 })
 
+// An answer to a backorder is due at an instant (R-REQ-3). Raises and resolves by what is stored, so a run that was missed is made up for
+// by the next; what is answered resolves at once, by its event.
+export const watchBackorders = defineJob({
+  name: 'alerts.watch-backorders',
+  schedule: { pattern: '10 * * * *' },
+  run: (ctx: Context) => reconcileAll(ctx, ['backorder-answer-soon', 'backorder-answer-due'])
+})
+
 // What the turn of the day or month brings about: lots that enter their fourth month or will, counts, reports and statements that are
-// due. It neither looks at stock nor at slips: events and the sweep do.
+// due; requests, reservations, transfers and old parts whose day has come. It neither looks at stock nor at slips: events and the sweep do.
 export const turnOfDay = defineJob({
   name: 'alerts.turn-of-day',
   schedule: { pattern: '5 0 * * *' },
   lane: 'long',
   run: (ctx: Context) =>
-    reconcileAll(ctx, ['lot-aged', 'lot-aging-soon', 'count-due', 'count-report-due', 'statement-due'])
+    reconcileAll(ctx, [
+      'lot-aged',
+      'lot-aging-soon',
+      'count-due',
+      'count-report-due',
+      'statement-due',
+      'request-clock-soon',
+      'request-clock',
+      'reservation-expiring',
+      'transfer-in-transit',
+      'old-part-outstanding'
+    ])
 })
 
 // Goes by when an alert was raised or last escalated, so that a second run in the hour finds nothing to do.

@@ -33,7 +33,9 @@ const members = {
   kind: AlertKind,
   kindName: Type.String({ description: 'Name of the kind in your language' }),
   kindZh: Type.String({ description: 'Name of the kind in Chinese' }),
-  subject: Type.String({ description: 'What it is about: part number, lot, slip, month or check' }),
+  subject: Type.String({
+    description: 'What it is about: part number, lot, document or line of one, outlet, month or check'
+  }),
   title: Type.String({ description: 'What is the matter, in your language' }),
   whatToDo: Type.String({ description: 'What to do, in your language' }),
   links: Type.Array(Type.String(), { description: 'Where the API tells more of it' }),

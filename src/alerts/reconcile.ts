@@ -11,8 +11,10 @@ import type { Context } from '../identity/actor.ts'
 import { inTransaction, within } from '../platform/context.ts'
 import { NO_TIME_LIMIT, run, statement, type Database, type Statement } from '../platform/database.ts'
 import { Refusal } from '../platform/errors.ts'
+import { calendarOf } from '../platform/working-days.ts'
 import { ALERT_KINDS, type AlertKind } from './alert-kinds.ts'
-import { ALERT_RULES, type AlertRule } from './alert-rules.ts'
+import type { AlertRule } from './alert-rule.ts'
+import { ALERT_RULES } from './alert-rules.ts'
 
 // Locking a table takes no snapshot: in a repeatable-read transaction that begins with it, all that follows sees what is there once the
 // lock is held.
@@ -73,7 +75,7 @@ export async function writingAlerts<C extends Context, Result>(
   }
 }
 
-/** Only of these: warehouses, or the parts, lots or slips of `ids` in the warehouses at the same places, as the rule is about. */
+/** Only of these: warehouses, or the parts, lots, documents or deposits of `ids` in the warehouses at the same places, as the rule is about. */
 export interface Asked {
   warehouseIds: readonly number[]
   ids?: readonly string[]
@@ -86,8 +88,8 @@ export interface Reconciled {
 }
 
 const CAUSES = ({ causes, kind, about }: AlertRule, isSome: boolean): string => `
-given (today, at, zone) as (select $1::date, $2::timestamptz, $3::text),
-${isSome ? 'asked (warehouse_id, about_id) as materialized (select distinct * from unnest($4::int[], $5::bigint[])),' : ''}
+given (today, at, zone, next, after_next, in_transit) as (select $1::date, $2::timestamptz, $3::text, $4::date, $5::date, $6::int),
+${isSome ? 'asked (warehouse_id, about_id) as materialized (select distinct * from unnest($7::int[], $8::bigint[])),' : ''}
 cause as materialized (
   select * from (${causes(isSome)}) cause where (select enabled from alert_policy where kind = '${kind}')
 ), held as materialized (
@@ -156,7 +158,19 @@ const ALL = byKind((rule) => reconciling(rule, false))
 const SOME = byKind((rule) => reconciling(rule, true))
 const CHECK = byKind(checking)
 
-const given = (ctx: Context) => [ctx.clock.today(), ctx.clock.now().toString(), ctx.config.BUSINESS_TIME_ZONE]
+async function given(ctx: Context): Promise<unknown[]> {
+  const today = ctx.clock.today()
+  const calendar = await calendarOf(ctx)
+  const { BUSINESS_TIME_ZONE, TRANSIT_ALERT_DAYS } = ctx.config
+  return [
+    today,
+    ctx.clock.now().toString(),
+    BUSINESS_TIME_ZONE,
+    calendar.addWorkingDays(today, 1),
+    calendar.addWorkingDays(today, 2),
+    TRANSIT_ALERT_DAYS
+  ]
+}
 
 /**
  * Reconciles the alerts of one kind, in the transaction of `ctx`, which has locked them.
@@ -170,7 +184,7 @@ export async function reconcile(ctx: Context, kind: AlertKind, asked?: Asked): P
     asked === undefined
       ? []
       : [asked.warehouseIds, asked.ids === undefined ? asked.warehouseIds.map(() => null) : asked.ids]
-  const [counts] = await run(ctx, (asked === undefined ? ALL : SOME)[kind], [...given(ctx), ...values])
+  const [counts] = await run(ctx, (asked === undefined ? ALL : SOME)[kind], [...(await given(ctx)), ...values])
   if (counts === undefined) throw new Error('an aggregate always answers one row')
   return counts
 }
@@ -203,7 +217,7 @@ export async function sweepAlerts(ctx: Context): Promise<Partial<Record<AlertKin
   for (const kind of ALERT_KINDS) {
     result[kind] = await alone(ctx, async (inner) => {
       const done = await reconcile(inner, kind)
-      const [check] = await run(inner, CHECK[kind], given(inner))
+      const [check] = await run(inner, CHECK[kind], await given(inner))
       if (check === undefined || check.missing + check.extra > 0)
         throw new Error(`open alerts of kind ${kind} are not its causes: ${JSON.stringify(check)}`)
       return { ...done, ...check }

@@ -104,6 +104,12 @@ const Settings = Type.Object({
     description:
       '0 to 1; a recall of several parts that lie for more than this share of the cost of all stock waits for the signature of a second person'
   }),
+  TRANSIT_ALERT_DAYS: Type.Integer({
+    minimum: 1,
+    maximum: 365,
+    default: 7,
+    description: '1 to 365 days for which goods of a transfer may be in transit before both ends are alerted'
+  }),
   BUSINESS_TIME_ZONE: Type.String({ default: 'Asia/Shanghai', description: 'an IANA time zone such as Asia/Shanghai' }),
   JWT_SECRET: Type.Optional(Type.String({ minLength: 32, description: 'at least 32 characters' })),
   ACCESS_TOKEN_MINUTES: Type.Integer({ minimum: 1, maximum: 1440, default: 60, description: '1 to 1440 minutes' }),
