@@ -8,6 +8,7 @@
 import type { Context } from '../identity/actor.ts'
 import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
+import { afterDeadlock } from './after-deadlock.ts'
 import { warehousesById } from './locked-request.ts'
 import { planLines } from './plan-lines.ts'
 
@@ -38,7 +39,9 @@ export async function serveBackorders(ctx: Context, { parts }: { parts: readonly
     const place = `${partId} ${centreId}`
     const outlet = outlets.get(outletId)
     if (outlet === undefined || left.has(place)) continue
-    const { allocated } = await inTransaction(ctx, (inner) => planLines(inner, { outlet, requestId, lines: [line] }))
+    const { allocated } = await afterDeadlock(() =>
+      inTransaction(ctx, (inner) => planLines(inner, { outlet, requestId, lines: [line] }))
+    )
     if (allocated.length > 0) served++
     else left.add(place)
   }
