@@ -10,7 +10,7 @@ select (select trim_scale(coalesce(sum(l.on_hand), 0))::text
          where b.recall_id = $2) as blocked,
        (select trim_scale(coalesce(sum(quantity), 0))::text from in_transit) as "inTransit",
        count(*)::int as warehouses,
-       count(*) filter (where exists (select 1 from recall_answer a where a.warehouse_id = c.warehouse_id and a.recall_id = c.recall_id))::int as answered
+       count(*) filter (where exists (select 1 from recall_answer a where a.warehouse_id = c.warehouse_id and a.recall_id = $2))::int as answered
   from (${concerned('$2')}) c`)
 
 /** How far a recall is: what still lies blocked, what is between two warehouses, and how many have answered. */
