@@ -59,9 +59,9 @@ create table old_part (
   constraint old_part_quantity_positive check (quantity > 0),
   constraint old_part_unit_value_not_negative check (unit_value >= 0)
 );
-create index old_part_due on old_part (due_on, warehouse_id, id) where settled_at is null;
-create index old_part_of_outlet on old_part (warehouse_id, part_id, due_on, id) where settled_at is null;
-create index old_part_newest on old_part (id desc);
+create index old_part_by_due_day on old_part (due_on, id);
+create index old_part_unsettled on old_part (due_on, id) where settled_at is null;
+create index old_part_of_outlet on old_part (warehouse_id, due_on, id);
 
 -- The line of a slip by which an old part comes back, or came back when the slip is posted.
 create table old_part_return (
@@ -93,6 +93,8 @@ create table old_part_write_off (
   reason text not null,
   state text not null,
   proposed_by int not null references person (id),
+  -- Who was stood in for.
+  proposed_for int references person (id),
   proposed_at timestamptz not null,
   decided_by int references person (id),
   decided_at timestamptz,
@@ -156,6 +158,26 @@ select warehouse_id, id, number, part_id, outstanding as quantity, due_on, round
 `
 
 const REFURBISHMENT = `
+-- A slip that names its lots may take blocked ones, because a count and a recall must; a refurbishment must not. At the end of the statement
+-- that posts it the balances are held, so that a recall is either seen here or finds the goods gone.
+create function refurbishment_refuse_blocked() returns trigger language plpgsql as $$
+declare
+  v_recalls text[];
+begin
+  select array_agg(distinct c.recall order by c.recall) into v_recalls
+    from slip_line l
+    join lot on lot.warehouse_id = l.warehouse_id and lot.id = l.lot_id and lot.blocked
+    join lot_block k on k.warehouse_id = lot.warehouse_id and k.lot_id = lot.id
+    join recall_scope c on c.recall_id = k.recall_id
+   where l.warehouse_id = new.warehouse_id and l.slip_id = new.id;
+  if v_recalls is not null then
+    raise exception 'goods are blocked' using errcode = 'BC005', detail = to_jsonb(v_recalls)::text;
+  end if;
+  return null;
+end $$;
+create trigger refurbishment_takes_no_blocked_goods after update of state on slip
+  for each row when (new.kind = 'refurbishment' and new.state = 'posted' and old.state <> 'posted') execute function refurbishment_refuse_blocked();
+
 insert into journal_account (department, role, account, name, name_zh) values
   ('*', 'refurbishment', '5001.06', 'Production cost: refurbished spare parts', '生产成本—旧件翻新');
 `

@@ -15,6 +15,7 @@ import { idempotency } from './platform/idempotency.ts'
 import { answeredRequestIds, requestIds } from './platform/log.ts'
 import { openapi, validation } from './platform/openapi.ts'
 import { requests } from './platform/requests.ts'
+import { oldPartRoutes } from './old-parts/old-parts.routes.ts'
 import { countRoutes } from './counts/counts.routes.ts'
 import { countImportRoutes, countReadRoutes } from './counts/counts-reads.routes.ts'
 import { depositRoutes } from './deposits/deposits.routes.ts'
@@ -24,10 +25,12 @@ import { jobs } from './jobs.ts'
 import { boardRoutes } from './operations/board.routes.ts'
 import { calendarRoutes } from './operations/calendar.routes.ts'
 import { jobRoutes } from './operations/jobs.routes.ts'
+import { backorderRoutes } from './requests/backorders.routes.ts'
 import { expectedReceiptRoutes } from './slips/expected-receipts.routes.ts'
 import { recallRoutes } from './recalls/recalls.routes.ts'
 import { reorderRoutes } from './replenishment/reorder.routes.ts'
 import { openingStockRoutes, slipRoutes } from './slips/slips.routes.ts'
+import { requestRoutes } from './requests/requests.routes.ts'
 import { proposalRoutes } from './replenishment/proposals.routes.ts'
 import { purchasePlanRoutes } from './replenishment/purchase-plans.routes.ts'
 import { closingRoutes } from './valuation/closing.routes.ts'
@@ -52,6 +55,8 @@ const tags = [
   { name: 'recalls', description: 'Recalls: blocked everywhere at once, found, sent back, freed (召回)' },
   { name: 'quality', description: 'Quality reports (质量反馈表)' },
   { name: 'deposits', description: 'Deposits of outlets, waivers (网点押金)' },
+  { name: 'old-parts', description: 'Old parts that are due back: returns, write-offs, refurbishment (旧件)' },
+  { name: 'requests', description: 'Requests of outlets, allocation over the network, backorders, service levels (要货与缺货登记)' },
   { name: 'valuation', description: 'Aging, depreciation, month end, statements (库龄、折旧与月结)' },
   { name: 'reorder', description: 'Demand, reorder levels, proposals, purchase plans (补货与采购计划)' },
   { name: 'calendar', description: 'Working days of the Chinese calendar (工作日)' },
@@ -105,10 +110,13 @@ export async function buildApp(runtime: Runtime, { logger }: { logger: FastifyBa
   await app.register(slipRoutes, { prefix: '/v1' })
   await app.register(openingStockRoutes, { prefix: '/v1' })
   await app.register(expectedReceiptRoutes, { prefix: '/v1' })
+  await app.register(backorderRoutes, { prefix: '/v1' })
   await app.register(countRoutes, { prefix: '/v1' })
   await app.register(countReadRoutes, { prefix: '/v1' })
   await app.register(countImportRoutes, { prefix: '/v1' })
   await app.register(depositRoutes, { prefix: '/v1' })
+  await app.register(oldPartRoutes, { prefix: '/v1' })
+  await app.register(requestRoutes, { prefix: '/v1' })
   await app.register(proposalRoutes, { prefix: '/v1' })
   await app.register(purchasePlanRoutes, { prefix: '/v1' })
   await app.register(closingRoutes, { prefix: '/v1' })

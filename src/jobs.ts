@@ -14,6 +14,7 @@ import { followOldParts, sweepOldPartsNightly } from './old-parts/old-parts.jobs
 import type { Consumer } from './platform/outbox.ts'
 import { purge, resumeJobRuns } from './platform/platform.jobs.ts'
 import type { Job } from './platform/queue.ts'
+import { reckonClocksNightly, serveBackordersOf, serveWaiting, sweepBackorders } from './requests/backorders.jobs.ts'
 import { proposeAfterPosting, proposeReordersNightly } from './replenishment/proposals.jobs.ts'
 import { computeReorderLevels } from './replenishment/reorder.jobs.ts'
 import { closePeriods, resumeClosings, startClosings } from './valuation/valuation.jobs.ts'
@@ -31,6 +32,9 @@ export const jobs: Job[] = [
   resumeClosings,
   computeReorderLevels,
   proposeReordersNightly,
+  serveBackordersOf,
+  sweepBackorders,
+  reckonClocksNightly,
   sweepOldPartsNightly,
   sendMailsDue,
   writeDigestsDaily,
@@ -46,4 +50,12 @@ export const jobs: Job[] = [
 ]
 
 /** Everything that draws consequences of events, by room. */
-export const consumers: Consumer[] = [startClosings, proposeAfterPosting, tellWebhooks, followEvents, mailAlerts]
+export const consumers: Consumer[] = [
+  startClosings,
+  proposeAfterPosting,
+  serveWaiting,
+  followOldParts,
+  tellWebhooks,
+  followEvents,
+  mailAlerts
+]
