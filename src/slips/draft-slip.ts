@@ -430,6 +430,7 @@ async function requireSource(
   if (kind === 'reversal' && slip.kind === 'reversal')
     throw new Refusal('ReversalNotReversed', 422, `${reference} is a reversal itself; write a new slip instead`)
   if (kind === 'reversal') await refuseSecondReversal(ctx, warehouse, slip, amended)
+  if (kind === 'reversal' && slip.kind === 'transfer-out') await refuseIfArrived(ctx, warehouse, slip)
   if (occurredOn < slip.occurredOn)
     throw new Refusal(
       'BeforeSourceSlip',
@@ -485,6 +486,23 @@ async function refuseSecondReversal(ctx: Context, warehouse: Warehouse, slip: Sl
     { extra: { reversal: reversal.number, state: reversal.state } }
   )
 }
+
+const ARRIVED = statement<{ slips: string | null }>(
+  `select string_agg(distinct slip, ', ') as slips from transfer_hold where warehouse_id = $1 and out_slip_id = $2`
+)
+
+/** What was sent and is accounted for elsewhere is not taken back here: the posting would refuse it. */
+async function refuseIfArrived(ctx: Context, warehouse: Warehouse, { id, number }: Slip): Promise<void> {
+  const [found] = await run(ctx, ARRIVED, [warehouse.id, id])
+  if (found?.slips != null) throw sentOnwards(number, found.slips)
+}
+
+export const sentOnwards = (number: string, slips: string): Refusal =>
+  new Refusal(
+    'GoodsArrived',
+    409,
+    `goods of ${number} are received, missing or called back by ${slips}; cancel or reverse that first, or call back what is still on its way`
+  )
 
 const RESERVATIONS = statement<{ id: string; partId: number; ownership: string; condition: string; open: string }>(`
 select id::text as id, part_id as "partId", ownership, condition, trim_scale(quantity - consumed)::text as open

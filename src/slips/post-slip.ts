@@ -15,6 +15,7 @@ import { dutiesAwaited } from '../signing/sign.ts'
 import type { Warehouse } from '../warehouses/directory.ts'
 import { hasDifferences, openQualityReports } from './quality-reports.ts'
 import { closedMeanwhile } from './open-month.ts'
+import { sentOnwards } from './draft-slip.ts'
 import { entriesOf, loadSlip, slipHash, slipView, sourceOf, type Slip } from './slip.ts'
 import type { SlipView } from './slips.schemas.ts'
 import { unchangedSince } from './unchanged-since.ts'
@@ -185,6 +186,12 @@ async function effect(ctx: Context, slip: Slip, warehouse: Warehouse, handing: H
     : moveStock(ctx, slip, warehouse, handing)
 }
 
+/** Goods that another slip accounts for have left for good: raised where the transfer of a slip follows it. */
+function goodsArrived(error: unknown, { source }: Slip): Refusal | undefined {
+  const { code, detail } = (error ?? {}) as { code?: unknown; detail?: string }
+  return code === 'BC031' ? sentOnwards(source?.number ?? '', detail ?? '') : undefined
+}
+
 async function moveStock(
   ctx: Context,
   slip: Slip,
@@ -216,7 +223,7 @@ async function moveStock(
     ...postingParameters(posting, ctx.actor.personId),
     slip.number
   ]).catch((error: unknown) => {
-    const refusal = postingRefusal(error, posting)
+    const refusal = goodsArrived(error, slip) ?? postingRefusal(error, posting)
     throw refusal instanceof Refusal && refusal.code === 'PeriodClosed' ? closedMeanwhile(slip, 'posted') : refusal
   })
   const [first] = rows
