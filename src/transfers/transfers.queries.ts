@@ -222,22 +222,22 @@ interface TransferRow extends Omit<TransferSummary, 'inTransit'> {
 }
 
 export const TRANSFER_COLUMNS = {
-  number: '调拨单号 number',
-  state: '状态 state',
-  from: '调出仓库 from',
-  to: '调入仓库 to',
-  directTo: '直送 directTo',
-  carriage: '运输方式 carriage',
-  carrier: '承运人 carrier',
-  reference: '依据 reference',
-  because: '原因 because',
-  orderedAt: '开单时间 orderedAt',
-  orderedBy: '开单人 orderedBy',
-  lineCount: '行数 lineCount',
-  sentOn: '发出日期 sentOn',
-  cost: '在途原值 inTransitCost',
-  accumulatedDepreciation: '在途累计折旧 inTransitDepreciation',
-  netBookValue: '在途净值 inTransitNetBookValue'
+  number: 'number 调拨单号',
+  state: 'state 状态',
+  from: 'from 调出仓库',
+  to: 'to 调入仓库',
+  directTo: 'direct to 直送',
+  carriage: 'carriage 运输方式',
+  carrier: 'carrier 承运人',
+  reference: 'reference 依据',
+  because: 'because 原因',
+  orderedAt: 'ordered at 开单时间',
+  orderedBy: 'ordered by 开单人',
+  lineCount: 'line count 行数',
+  sentOn: 'sent on 发出日期',
+  cost: 'in transit cost 在途原值',
+  accumulatedDepreciation: 'in transit depreciation 在途累计折旧',
+  netBookValue: 'in transit net book value 在途净值'
 } as const satisfies Partial<Record<keyof TransferRow, string>>
 
 /** The same, all of them, as rows of a file. */
