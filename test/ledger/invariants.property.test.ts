@@ -25,11 +25,11 @@ const { transfer: _transfer, ...ofOneWarehouse } = acts(day, age)
 const act = fc.oneof(...Object.values(ofOneWarehouse))
 
 /**
- * Any random months of receipts, issues, late slips, returns, reversals and adjustments, refused or not, keep every invariant of
+ * Any random months of receipts, issues, late slips, returns, reversals, adjustments, promises and recalls, refused or not, keep every invariant of
  * the ledger to the cent (R-STK-4, R-STK-5, R-AGE-3), and on hand is what the accepted ones add up to. `PROPERTY_RUNS` says how many.
  */
 test(
-  'any months of receipts, issues, late slips, returns, reversals and adjustments keep the books',
+  'any months of receipts, issues, late slips, returns, reversals, adjustments, promises and recalls keep the books (R-STK-4, R-REQ-7)',
   { timeout: 120_000 },
   async () => {
     await fc.assert(

@@ -1,5 +1,7 @@
 import fc from 'fast-check'
+import { blockStock, unblockStock } from '../../src/ledger/block.ts'
 import type { Entry } from '../../src/ledger/post.ts'
+import { inTransaction } from '../../src/platform/context.ts'
 import { decimal, thousandths } from '../../src/platform/decimal.ts'
 import { Refusal } from '../../src/platform/errors.ts'
 import type { SlipKind } from '../../src/slips/slip-kinds.ts'
@@ -8,12 +10,26 @@ import type { Kernel, PostedSlip, Shelf } from './kernel.ts'
 
 /** What may happen to the stock of a warehouse on a day; which shelf, lot or slip it is about is a number modulo those there are. */
 export type Act<Day> =
-  | { kind: 'receive'; shelf: number; quantity: string; unitCost: string; day: Day; age: string | null }
+  | {
+      kind: 'receive'
+      shelf: number
+      quantity: string
+      unitCost: string
+      day: Day
+      age: string | null
+      isPromised: boolean
+    }
   | { kind: 'issue'; lines: { shelf: number; quantity: string }[]; day: Day }
   | { kind: 'return'; pick: number; share: number; faulty: boolean; day: Day }
   | { kind: 'reverse'; pick: number; day: Day }
   | { kind: 'adjust'; lines: Finding[]; day: Day }
-  | { kind: 'transfer'; shelf: number; quantity: string; day: Day; arrives: Day }
+  /** In one piece or in several, the last of which arrives later. */
+  | { kind: 'transfer'; shelf: number; quantity: string; day: Day; arrives: Day; arrivesLast: Day; pieces: number }
+  | { kind: 'promise'; shelf: number; quantity: string }
+  | { kind: 'release'; pick: number }
+  /** Of what was received until a day, or of all. */
+  | { kind: 'recall'; shelf: number; until: string | null }
+  | { kind: 'lift'; pick: number }
 
 /** What a count found of a shelf: so much more or less than the ledger has, of a lot that was counted or of none. */
 interface Finding {
@@ -47,7 +63,8 @@ export const acts = <Day>(day: fc.Arbitrary<Day>, age: fc.Arbitrary<string>) => 
     quantity: quantity.map((most) => decimal(thousandths(most) * 4n, 3)),
     unitCost,
     day,
-    age: fc.option(age)
+    age: fc.option(age),
+    isPromised: fc.constantFrom(false, false, false, false, true)
   }),
   issue: fc.record({
     kind: fc.constant('issue' as const),
@@ -70,8 +87,23 @@ export const acts = <Day>(day: fc.Arbitrary<Day>, age: fc.Arbitrary<string>) => 
     }),
     day
   }),
-  transfer: fc.record({ kind: fc.constant('transfer' as const), shelf, quantity, day, arrives: day })
+  transfer: fc.record({
+    kind: fc.constant('transfer' as const),
+    shelf,
+    quantity,
+    day,
+    arrives: day,
+    arrivesLast: day,
+    pieces: fc.constantFrom(1, 1, 2, 3)
+  }),
+  promise: fc.record({ kind: fc.constant('promise' as const), shelf, quantity }),
+  release: fc.record({ kind: fc.constant('release' as const), pick }),
+  recall: fc.record({ kind: fc.constant('recall' as const), shelf, until: fc.option(age) }),
+  lift: fc.record({ kind: fc.constant('lift' as const), pick })
 })
+
+/** Recalls of the kernel, without a document. */
+let lastRecall = 1_000_000
 
 /** What a warehouse reverses alone: a transfer has its other end elsewhere, and a reversal is not reversed. */
 const UNDOABLE: readonly SlipKind[] = ['receipt', 'issue', 'return', 'adjustment']
@@ -91,9 +123,19 @@ export interface Player {
   /** Goods go to another warehouse and come in there with their cost and age; `arrives` is not before `day`. */
   transferTo(other: Player, act: Transfer<string>): Promise<void>
   /** Goods come in; it must not be refused. */
-  receive(entries: Entry[], writing: { on: string; kind: SlipKind; reference: string }): Promise<void>
+  receive(entries: Entry[], writing: { on: string; kind: SlipKind; reference: string }): Promise<PostedSlip>
+  /** By lot that came from another warehouse: the day it left there, and the rates it had not been charged before. */
+  readonly arrived: Map<string, { leftOn: string; rateSkipped: string }>
   /** Balances of which on hand is not what was accepted. */
   wrongBalances(): Promise<{ balance: string; onHand: string; expected: string }[]>
+}
+
+const cents = (amount: string): bigint => BigInt(amount.replace('.', ''))
+/** Of an amount in cents what falls to a part, rounded half away from zero. */
+const shareOf = (total: bigint, part: bigint, whole: bigint): bigint => {
+  const twice = 2n * (total < 0n ? -total : total) * part
+  const share = (twice + whole) / (2n * whole)
+  return total < 0n ? -share : share
 }
 
 const keyOf = ({ partId, ownership, condition }: Omit<Shelf, 'part'>): string => `${partId} ${ownership} ${condition}`
@@ -105,6 +147,9 @@ const keyOf = ({ partId, ownership, condition }: Omit<Shelf, 'part'>): string =>
 export function playerOf(h: Harness, ledger: Kernel, shelves: readonly Shelf[]): Player {
   const posted: { slip: PostedSlip; entries: Entry[]; kind: SlipKind; reverses?: string | undefined }[] = []
   const expected = new Map<string, bigint>()
+  const arrived: Player['arrived'] = new Map()
+  const promises: string[] = []
+  const recalls: string[] = []
   const shelfAt = (index: number): Shelf => shelves[index % shelves.length]
 
   const attempt = async (
@@ -177,7 +222,8 @@ export function playerOf(h: Harness, ledger: Kernel, shelves: readonly Shelf[]):
         const place = shelfAt(act.shelf)
         const receivedOn = act.age !== null && act.age <= act.day ? act.age : undefined
         const cost = place.ownership === 'own' ? act.unitCost : null
-        await attempt([ledger.entry(place, act.quantity, { unitCost: cost, receivedOn })], {
+        const reserveFor = act.isPromised ? 'REQ-1' : undefined
+        await attempt([ledger.entry(place, act.quantity, { unitCost: cost, receivedOn, reserveFor })], {
           on: act.day,
           kind: 'receipt'
         })
@@ -189,6 +235,36 @@ export function playerOf(h: Harness, ledger: Kernel, shelves: readonly Shelf[]):
           { on: act.day, kind: 'issue' }
         )
         return
+      case 'promise':
+        try {
+          promises.push(await ledger.reserve(shelfAt(act.shelf), act.quantity))
+        } catch (error) {
+          if (!(error instanceof Refusal)) throw error
+        }
+        return
+      case 'release': {
+        const [first] = promises.splice(act.pick % (promises.length + 1), 1)
+        if (first !== undefined) await ledger.release(first)
+        return
+      }
+      case 'recall': {
+        const recallId = String(++lastRecall)
+        recalls.push(recallId)
+        const { partId } = shelfAt(act.shelf)
+        await inTransaction(ledger.ctx, (ctx) =>
+          blockStock(ctx, {
+            recallId,
+            recall: `RCL-${recallId}`,
+            scopes: [{ scopeNo: 1, partId, receivedTo: act.until }]
+          })
+        )
+        return
+      }
+      case 'lift': {
+        const [recallId] = recalls.splice(act.pick % (recalls.length + 1), 1)
+        if (recallId !== undefined) await inTransaction(ledger.ctx, (ctx) => unblockStock(ctx, { recallId }))
+        return
+      }
       case 'adjust': {
         const entries = await adjustment(act.lines, act.day)
         await attempt(entries, { on: act.day, kind: 'adjustment' })
@@ -226,24 +302,66 @@ export function playerOf(h: Harness, ledger: Kernel, shelves: readonly Shelf[]):
         counterparty: other.ledger.warehouse.code
       })
       if (out === undefined) return
-      const lots = await h.sql<Lot>(
-        `select id, unit_cost::text as "unitCost", received_on::text as "receivedOn", '0' as "onHand" from lot where warehouse_id = $1 and id = any ($2::bigint[])`,
+      const lots = await h.sql<Lot & { rateSkipped: string; originWarehouse: number; originLot: string }>(
+        `select id, unit_cost::text as "unitCost", received_on::text as "receivedOn", '0' as "onHand", rate_skipped::text as "rateSkipped",
+                coalesce(origin_warehouse_id, warehouse_id) as "originWarehouse", coalesce(origin_lot_id, id) as "originLot"
+           from lot where warehouse_id = $1 and id = any ($2::bigint[])`,
         [ledger.warehouse.id, out.movements.map(({ lotId }) => lotId)]
       )
-      const arriving = out.movements.map(({ lotId, quantity: left }, index) => {
-        const lot = lots.find(({ id }) => id === lotId)
-        if (lot === undefined) throw new Error(`lot ${lotId} is gone`)
-        return other.ledger.entry(place, left.slice(1), {
-          line: index + 1,
-          receivedOn: lot.receivedOn,
-          unitCost: place.ownership === 'own' ? lot.unitCost : null
+      const chargedUntil = Temporal.PlainDate.from(out.on).with({ day: 1 }).subtract({ months: 1 }).toString()
+      for (let piece = 0; piece < act.pieces; piece++) {
+        const arriving = out.movements.flatMap(({ lotId, quantity: left, cost, charge }, index) => {
+          const lot = lots.find(({ id }) => id === lotId)
+          if (lot === undefined) throw new Error(`lot ${lotId} is gone`)
+          const sent = -thousandths(left)
+          const upto = (n: number): bigint => (sent * BigInt(n)) / BigInt(act.pieces)
+          const [from, until] = [upto(piece), upto(piece + 1)]
+          if (from === until) return []
+          // The share of what left, so that the pieces add up to the cent.
+          const share = (amount: string): string => {
+            const total = -cents(amount)
+            return decimal(shareOf(total, until, sent) - shareOf(total, from, sent), 2)
+          }
+          const own = place.ownership === 'own'
+          return [
+            {
+              from: lot,
+              entry: other.ledger.entry(place, decimal(until - from, 3), {
+                line: index + 1,
+                receivedOn: lot.receivedOn,
+                unitCost: own ? lot.unitCost : null,
+                carried: {
+                  costIn: share(cost),
+                  chargeIn: share(charge),
+                  chargedUntil,
+                  rateSkipped: lot.rateSkipped,
+                  origin: { warehouseId: lot.originWarehouse, lotId: lot.originLot }
+                }
+              })
+            }
+          ]
         })
-      })
-      await other.receive(arriving, { on: act.arrives, kind: 'transfer-in', reference: out.number })
+        if (arriving.length === 0) continue
+        const { movements } = await other.receive(
+          arriving.map(({ entry }) => entry),
+          {
+            on: piece === act.pieces - 1 ? act.arrivesLast : act.arrives,
+            kind: 'transfer-in',
+            reference: out.number
+          }
+        )
+        for (const { lotId, line } of movements) {
+          const lot = arriving.find(({ entry }) => entry.line === line)?.from
+          other.arrived.set(lotId, { leftOn: out.on, rateSkipped: lot?.rateSkipped ?? '0' })
+        }
+      }
     },
     receive: async (entries, writing) => {
-      if ((await attempt(entries, writing)) === undefined) throw new Error(`${writing.reference} could not come in`)
+      const slip = await attempt(entries, writing)
+      if (slip === undefined) throw new Error(`${writing.reference} could not come in`)
+      return slip
     },
+    arrived,
     wrongBalances: async () => {
       const rows = await h.sql<{ partId: number; ownership: 'own'; condition: 'qualified'; onHand: string }>(
         `select part_id as "partId", ownership, condition, trim_scale(on_hand)::text as "onHand" from balance where warehouse_id = $1`,
