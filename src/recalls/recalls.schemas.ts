@@ -105,7 +105,7 @@ export const CreateRecallBody = named(
         {
           title: '压缩机漏氟',
           reason: '焊缝不良，停止使用并退回',
-          scopes: [{ part: 'CH-0234', receivedFrom: '2026-06-01', receivedTo: '2026-11-30' }]
+          scopes: [{ part: 'HJ-1213', receivedFrom: '2026-01-01', receivedTo: '2026-11-30' }]
         }
       ]
     }

@@ -37,6 +37,11 @@ const plans: Rule = {
   ]
 }
 const planning: Rule = { may: ['purchaser', 'stock-controller'] }
+const recalling: Rule = { may: ['stock-controller', 'administrator'] }
+const recalls: Rule = {
+  may: 'head-office',
+  with: ['stock-controller', 'hq-finance', 'operations-supervisor', 'purchaser', 'administrator']
+}
 const counting: Rule = { may: ['hq-finance', 'stock-controller'] }
 const catalogue: Rule = { may: ['stock-controller', 'administrator'] }
 const purchasing: Rule = { may: ['stock-controller', 'administrator', 'purchaser'] }
@@ -165,6 +170,19 @@ const OF_NO_WAREHOUSE: Record<string, Rule> = {
   submitPurchasePlan: planning,
   signPurchasePlan: plans,
   cancelPurchasePlan: planning,
+  createRecall: recalling,
+  listRecalls: everybody,
+  readRecall: everybody,
+  listRecallEvents: recalls,
+  listRecalledGoods: everybody,
+  listRecallIssues: everybody,
+  listRecallWarehouses: everybody,
+  answerRecall: foreign,
+  returnRecalledGoods: foreign,
+  liftRecall: recalling,
+  closeRecall: recalling,
+  signRecall: recalls,
+  cancelRecall: recalling,
   readCalendarYear: everybody,
   setCalendarYear: administrator,
   countWorkingDays: everybody,
@@ -345,6 +363,9 @@ async function openB(): Promise<Counter> {
   const webhook = await admin('/v1/webhooks', { url: 'https://8.8.8.8/hooks', warehouse: FOREIGN })
   const ping = await admin(`/v1/webhooks/${webhook.body.id}/ping`, {})
 
+  const recalled = await opened.stocked()
+  const recall = await admin('/v1/recalls', { title: 'cracked', reason: 'leaks', scopes: [{ part: recalled.number }] })
+
   marks = [FOREIGN, keeper, ...SIGNERS.map((signer) => opened.signers[signer].person.username)]
   values = {
     '/warehouses/{warehouse}': [FOREIGN],
@@ -361,6 +382,7 @@ async function openB(): Promise<Counter> {
     '/expected-receipts/{document}': ['HQ-PLN-202611-00001'],
     '/proposals/{number}': [`${FOREIGN}-PRO-202611-00001`],
     '/purchase-plans/{number}': ['HQ-PLN-202601-00001'],
+    '/recalls/{number}': [recall.body.number],
     '/count-tolerances/{criticality}': ['A'],
     '/parts/{number}': [part],
     '/supersessions/{successor}': ['CH-0235'],
@@ -430,6 +452,7 @@ const BODIES: Record<string, () => unknown> = {
   moveWarehouse: () => ({ parent: 'HQ' }),
   startClosingRun: () => ({ period: '2026-10' }),
   createWebhook: () => ({ url: 'https://8.8.8.8/hooks', warehouse: FOREIGN }),
+  returnRecalledGoods: () => ({ warehouse: FOREIGN, to: 'scrap' }),
   importWarehouses: () => `code,name,kind,region,parent\n${FOREIGN},Taken,outlet,FAR,SZ01\n`
 }
 const OF_STATEMENTS = [{}, { region: 'FAR' }, { warehouse: FOREIGN }] as Record<string, string>[]

@@ -123,6 +123,23 @@ async function purchasePlan(state: 'draft' | 'awaiting-signatures'): Promise<str
   return String(body.number)
 }
 
+/** A running recall of a part that lies in the head office alone, opened by somebody else than who sends the examples. */
+async function recallOfHq(): Promise<string> {
+  const { number: part } = await hq.stocked()
+  const controller = await h.make.person({ grants: [{ duty: 'stock-controller' }] })
+  const scopes = [{ part }]
+  const { body } = await by(controller.token, 'post', '/v1/recalls', { title: '漏氟', reason: '焊缝不良', scopes })
+  return String(body.number)
+}
+
+/** The same with a proposal to lift it. */
+async function liftedRecallOfHq(): Promise<string> {
+  const recall = await recallOfHq()
+  const controller = await h.make.person({ grants: [{ duty: 'stock-controller' }] })
+  await by(controller.token, 'post', `/v1/recalls/${recall}/lifting`, { reason: '复检合格' })
+  return recall
+}
+
 /** What must be there before an example works; answers the path where it is not that of the document's own examples, and who sends it. */
 const BEFORE: Record<string, () => Promise<{ path?: string; token?: string } | void>> = {
   refreshToken: () => refreshTokenOf('bcr_q0d3mXxS1…'),
@@ -273,6 +290,18 @@ const BEFORE: Record<string, () => Promise<{ path?: string; token?: string } | v
     const { id, delivery } = await webhookOfHq()
     return { path: `/v1/webhooks/${id}/deliveries/${delivery}/redelivery` }
   },
+  answerRecall: async () => ({ path: `/v1/recalls/${await recallOfHq()}/warehouses/HQ/answers` }),
+  returnRecalledGoods: async () => ({ path: `/v1/recalls/${await recallOfHq()}/return-slips` }),
+  liftRecall: async () => ({ path: `/v1/recalls/${await recallOfHq()}/lifting` }),
+  closeRecall: async () => {
+    const { number: part } = await hq.stocked({ quantity: '1' })
+    await hq.posted({ kind: 'issue', lines: [{ part, quantity: '1' }] })
+    const scopes = [{ part }]
+    const { body } = await by(token, 'post', '/v1/recalls', { title: '漏氟', reason: '焊缝不良', scopes })
+    return { path: `/v1/recalls/${body.number}/closing` }
+  },
+  signRecall: async () => ({ path: `/v1/recalls/${await liftedRecallOfHq()}/signatures` }),
+  cancelRecall: async () => ({ path: `/v1/recalls/${await liftedRecallOfHq()}/cancellation` }),
   createPurchasePlan: async () => {
     await acceptedOrder()
   },
@@ -401,6 +430,7 @@ const READ: Record<string, () => Promise<string>> = {
     )[0]?.id ?? '',
   'slips/{number}': () => number(),
   'proposals/{number}': () => proposal(),
+  'recalls/{number}': () => recallOfHq(),
   'purchase-plans/{number}': () => purchasePlan('draft'),
   'api-keys/{id}': async () =>
     (await keeper.post('/v1/api-keys', { name: 'reader', expiresOn: '2027-01-01' })).body.id as string,
