@@ -13,6 +13,53 @@ const COUNTS = ['opened', 'submitted', 'refused', 'approved', 'reported', 'cance
   (event) => `document.${event}`
 )
 
+/** A request or backorder is further: its clocks, what is kept for it, and whether it is answered. */
+const REQUESTS = [
+  'requested',
+  'backordered',
+  'allocated',
+  'ready',
+  'displaced',
+  'issued',
+  'returned',
+  'confirmed',
+  'declined',
+  'registered',
+  'arrived',
+  'answered',
+  'promised',
+  'fulfilled',
+  'cancelled',
+  'expired',
+  'done',
+  'reopened',
+  'ended-without-goods'
+].map((event) => `document.${event}`)
+/** Goods are in transit, or no longer. */
+const TRANSFERS = [
+  'dispatched',
+  'dispatch-reversed',
+  'received',
+  'receipt-reversed',
+  'called-back',
+  'call-back-reversed',
+  'claim-settled',
+  'claim-withdrawn',
+  'finished'
+].map((event) => `document.${event}`)
+/** An old part is due back, came back or was written off. */
+const OLD_PARTS = [
+  'opened',
+  'not-due',
+  'due-again',
+  'returned',
+  'return-reversed',
+  'written-off',
+  'turned-up',
+  'gone-again'
+].map((event) => `document.old-part-${event}`)
+const RECALLS = ['recall.started', 'recall.lifted', 'recall.closed']
+
 /** Something is on order or no longer, or a level was set: the parts of a warehouse. */
 const POSITIONS = ['reorder-position.changed']
 
@@ -31,6 +78,45 @@ select distinct c.warehouse_id as "warehouseId"
   from unnest($1::int[], $2::bigint[]) as d (warehouse_id, id)
   join stock_count c on c.warehouse_id = d.warehouse_id and c.id = d.id`)
 
+const RECALLED = statement<{ warehouseId: number; id: string }>(`
+select distinct b.warehouse_id as "warehouseId", b.recall_id::text as id
+  from unnest($1::int[], $2::bigint[]) as moved (warehouse_id, lot_id)
+  join lot_block b on b.warehouse_id = moved.warehouse_id and b.lot_id = moved.lot_id`)
+const DEPOSITS = statement<{ warehouseId: number; id: string }>(`
+select ends.id as "warehouseId", outlet.id::text as id
+  from unnest($1::int[]) as outlet (id)
+ cross join lateral (values (outlet.id), (centre_of(outlet.id))) as ends (id)
+ where ends.id is not null`)
+
+// By what each rule is asked: clocks and answers are the centre's, reservations and old parts the outlet's, a transfer is of both ends.
+const NETWORK = statement<{ kind: AlertKind; warehouseId: number; id: string }>(`
+with document as (
+  select distinct warehouse_id, id from unnest($1::int[], $2::bigint[]) as d (warehouse_id, id)
+), requested as (
+  select r.warehouse_id, r.id, r.centre_id from document d join request r on r.warehouse_id = d.warehouse_id and r.id = d.id
+   union
+  select r.warehouse_id, r.id, r.centre_id
+    from document d
+    join backorder b on b.warehouse_id = d.warehouse_id and b.id = d.id
+    join request r on r.warehouse_id = b.warehouse_id and r.id = b.request_id
+)
+select unnest(array['request-clock-soon', 'request-clock']) as kind, centre_id as "warehouseId", id::text as id from requested
+union all
+select 'reservation-expiring', warehouse_id, id::text from requested
+union all
+select unnest(array['backorder-answer-soon', 'backorder-answer-due']), b.centre_id, b.id::text
+  from requested r join backorder b on b.warehouse_id = r.warehouse_id and b.request_id = r.id
+union all
+select 'transfer-in-transit', ends.id, t.id::text
+  from document d
+  join transfer t on t.warehouse_id = d.warehouse_id and t.id = d.id
+ cross join lateral (values (t.warehouse_id), (t.to_warehouse_id)) as ends (id)
+union all
+select 'old-part-outstanding', o.warehouse_id, o.id::text
+  from document d join old_part o on o.warehouse_id = d.warehouse_id and o.id = d.id
+union all
+select 'recall', r.warehouse_id, r.id::text from document d join recall r on r.warehouse_id = d.warehouse_id and r.id = d.id`)
+
 /**
  * Looks at what events are about as soon as they are committed: only at those parts, lots, slips and warehouses, all of a batch at once.
  * What time alone brings about, and what a lost message would miss, is found by the jobs.
@@ -42,6 +128,12 @@ export const followEvents = defineConsumer({
     ...MOVES,
     ...SETTLES,
     ...COUNTS,
+    // Some of them are those of slips and counts, too.
+    ...new Set(
+      [...REQUESTS, ...TRANSFERS, ...OLD_PARTS].filter((event) => ![...MOVES, ...SETTLES, ...COUNTS].includes(event))
+    ),
+    ...RECALLS,
+    'deposit.changed',
     'period.closed',
     'reorder-levels.computed',
     'ledger.verified',
@@ -64,7 +156,20 @@ export const followEvents = defineConsumer({
     const closed = of(['period.closed']).flatMap(({ warehouseId }) => (warehouseId === null ? [] : [{ warehouseId }]))
     await reconcileThese(ctx, ['count-due', 'count-report-due', 'statement-due'], closed)
 
+    const recalled = lots.length === 0 ? [] : await run(ctx, RECALLED, arraysOf(lots))
+    await reconcileThese(ctx, ['recall'], recalled)
+    const outlets = of(['deposit.changed']).flatMap(({ warehouseId }) => warehouseId ?? [])
+    await reconcileThese(ctx, ['deposit-low'], outlets.length === 0 ? [] : await run(ctx, DEPOSITS, [outlets]))
+
     const whole = new Set<AlertKind>()
+    const inNetwork = documentsOf(of([...REQUESTS, ...TRANSFERS, ...OLD_PARTS]))
+    const network = inNetwork.length === 0 ? [] : await run(ctx, NETWORK, arraysOf(inNetwork))
+    for (const [kind, named] of Map.groupBy(network, (one) => one.kind)) {
+      // An answer changes where a recall stands in one warehouse, its beginning and end in all of them; there are few.
+      if (kind === 'recall') whole.add(kind)
+      else await reconcileThese(ctx, [kind], named)
+    }
+    if (of(RECALLS).length > 0) whole.add('recall')
     if (of(['reorder-levels.computed']).length > 0) whole.add('reorder-point')
     if (of(['ledger.verified']).length > 0) whole.add('ledger-fault')
     for (const { payload } of of(['alert-policy.set'])) if (isAlertKind(payload['kind'])) whole.add(payload['kind'])
