@@ -288,6 +288,17 @@ begin
            where warehouse_id = new.warehouse_id and id = v.loan_id;
         end if;
       end;
+      if v.purpose in ('loan-out', 'loan-in') and not v_undoes then
+        insert into outbox (subject, event, warehouse_id, payload, occurred_at)
+        select 'document:' || l.id, case v.purpose when 'loan-out' then 'loaner.lent' else 'loaner.returned' end, new.warehouse_id,
+               jsonb_strip_nulls(jsonb_build_object('warehouse', w.code, 'loan', l.number, 'serial', v.serial, 'model', part.number, 'repairOrder', l.repair_order,
+                 'dueOn', l.due_on, 'outcome', l.outcome, 'slip', new.number)), v_at
+          from loan l
+          join warehouse w on w.id = l.warehouse_id
+          join loaner_unit u on u.warehouse_id = l.unit_warehouse_id and u.id = l.unit_id
+          join part on part.id = u.part_id
+         where l.warehouse_id = new.warehouse_id and l.id = v.loan_id;
+      end if;
       v_event := case v.purpose when 'register' then 'in-service' when 'loan-out' then 'lent' when 'loan-in' then 'returned'
                                 when 'retire' then 'retired' when 'transfer-out' then 'sent' else 'arrived' end || case when v_undoes then '-reversed' else '' end;
     end if;

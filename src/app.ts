@@ -21,11 +21,14 @@ import { countImportRoutes, countReadRoutes } from './counts/counts-reads.routes
 import { depositRoutes } from './deposits/deposits.routes.ts'
 import type { Runtime } from './platform/context.ts'
 import { ledgerRoutes } from './ledger/ledger.routes.ts'
+import { loanerImportRoutes, loanerReadRoutes } from './loaners/loaners-reads.routes.ts'
+import { loanerRoutes } from './loaners/loaners.routes.ts'
 import { jobs } from './jobs.ts'
 import { boardRoutes } from './operations/board.routes.ts'
 import { calendarRoutes } from './operations/calendar.routes.ts'
 import { jobRoutes } from './operations/jobs.routes.ts'
 import { backorderRoutes } from './requests/backorders.routes.ts'
+import { transferRoutes } from './transfers/transfers.routes.ts'
 import { expectedReceiptRoutes } from './slips/expected-receipts.routes.ts'
 import { recallRoutes } from './recalls/recalls.routes.ts'
 import { reorderRoutes } from './replenishment/reorder.routes.ts'
@@ -53,6 +56,8 @@ const tags = [
   { name: 'stock', description: 'Balances, ledger, verification (库存与明细账)' },
   { name: 'counts', description: 'Counting the stock (盘点)' },
   { name: 'recalls', description: 'Recalls: blocked everywhere at once, found, sent back, freed (召回)' },
+  { name: 'loaners', description: 'Loaner units and their loans (备用机)' },
+  { name: 'transfers', description: 'Goods from warehouse to warehouse, in transit, settled (调拨)' },
   { name: 'quality', description: 'Quality reports (质量反馈表)' },
   { name: 'deposits', description: 'Deposits of outlets, waivers (网点押金)' },
   { name: 'old-parts', description: 'Old parts that are due back: returns, write-offs, refurbishment (旧件)' },
@@ -110,6 +115,7 @@ export async function buildApp(runtime: Runtime, { logger }: { logger: FastifyBa
   await app.register(slipRoutes, { prefix: '/v1' })
   await app.register(openingStockRoutes, { prefix: '/v1' })
   await app.register(expectedReceiptRoutes, { prefix: '/v1' })
+  await app.register(transferRoutes, { prefix: '/v1' })
   await app.register(backorderRoutes, { prefix: '/v1' })
   await app.register(countRoutes, { prefix: '/v1' })
   await app.register(countReadRoutes, { prefix: '/v1' })
@@ -117,6 +123,9 @@ export async function buildApp(runtime: Runtime, { logger }: { logger: FastifyBa
   await app.register(depositRoutes, { prefix: '/v1' })
   await app.register(oldPartRoutes, { prefix: '/v1' })
   await app.register(requestRoutes, { prefix: '/v1' })
+  await app.register(loanerReadRoutes, { prefix: '/v1' })
+  await app.register(loanerRoutes, { prefix: '/v1' })
+  await app.register(loanerImportRoutes, { prefix: '/v1' })
   await app.register(proposalRoutes, { prefix: '/v1' })
   await app.register(purchasePlanRoutes, { prefix: '/v1' })
   await app.register(closingRoutes, { prefix: '/v1' })

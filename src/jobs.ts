@@ -11,10 +11,12 @@ import { purgeMailsNightly, sendMailsDue, writeDigestsDaily } from './alerts/mai
 import { purgeExpiredRefreshTokens } from './identity/identity.jobs.ts'
 import { prepareMovementMonths, verifyLedgerNightly } from './ledger/ledger.jobs.ts'
 import { followOldParts, sweepOldPartsNightly } from './old-parts/old-parts.jobs.ts'
+import { expireReservations, remindOfReadyRepairs } from './loaners/loaners.jobs.ts'
 import type { Consumer } from './platform/outbox.ts'
 import { purge, resumeJobRuns } from './platform/platform.jobs.ts'
 import type { Job } from './platform/queue.ts'
 import { reckonClocksNightly, serveBackordersOf, serveWaiting, sweepBackorders } from './requests/backorders.jobs.ts'
+import { expireRequestsDaily, followRequests, settleRequestsOf, sweepRequests } from './requests/requests.jobs.ts'
 import { proposeAfterPosting, proposeReordersNightly } from './replenishment/proposals.jobs.ts'
 import { computeReorderLevels } from './replenishment/reorder.jobs.ts'
 import { closePeriods, resumeClosings, startClosings } from './valuation/valuation.jobs.ts'
@@ -28,10 +30,15 @@ export const jobs: Job[] = [
   purgeExpiredRefreshTokens,
   prepareMovementMonths,
   verifyLedgerNightly,
+  remindOfReadyRepairs,
+  expireReservations,
   closePeriods,
   resumeClosings,
   computeReorderLevels,
   proposeReordersNightly,
+  settleRequestsOf,
+  sweepRequests,
+  expireRequestsDaily,
   serveBackordersOf,
   sweepBackorders,
   reckonClocksNightly,
@@ -53,6 +60,7 @@ export const jobs: Job[] = [
 export const consumers: Consumer[] = [
   startClosings,
   proposeAfterPosting,
+  followRequests,
   serveWaiting,
   followOldParts,
   tellWebhooks,

@@ -110,6 +110,25 @@ const Settings = Type.Object({
     default: 7,
     description: '1 to 365 days for which goods of a transfer may be in transit before both ends are alerted'
   }),
+  LOAN_DAYS: Type.Integer({
+    minimum: 1,
+    maximum: 365,
+    default: 30,
+    description:
+      '1 to 365 days until which a keeper lends, extends and reserves a loaner; beyond, the department head extends'
+  }),
+  LOANER_NOTICE_DAYS: Type.Integer({
+    minimum: 1,
+    maximum: 60,
+    default: 3,
+    description: '1 to 60 days from one notice that a repair is ready to the next'
+  }),
+  LOANER_NOTICE_REPEATS: Type.Integer({
+    minimum: 0,
+    maximum: 20,
+    default: 3,
+    description: '0 to 20 times that the notice that a repair is ready is repeated before it is escalated'
+  }),
   BUSINESS_TIME_ZONE: Type.String({ default: 'Asia/Shanghai', description: 'an IANA time zone such as Asia/Shanghai' }),
   JWT_SECRET: Type.Optional(Type.String({ minLength: 32, description: 'at least 32 characters' })),
   ACCESS_TOKEN_MINUTES: Type.Integer({ minimum: 1, maximum: 1440, default: 60, description: '1 to 1440 minutes' }),

@@ -1,0 +1,35 @@
+import { requireDuty, type Context } from '../identity/actor.ts'
+import { inTransaction } from '../platform/context.ts'
+import { run, statement } from '../platform/database.ts'
+import { Refusal } from '../platform/errors.ts'
+import { loadLoan, lockLoan, readLoan } from './loan.ts'
+import { noteEvent } from './loaner.ts'
+import type { LoanView } from './loaners.schemas.ts'
+
+const FORGET = statement<never>(`
+update loan set customer_name = null, customer_contact = null, customer_forgotten_at = $3, version = version + 1 where warehouse_id = $1 and id = $2`)
+
+/**
+ * Erases who the customer was, once the unit is back. The receipt number stays; name and contact stand nowhere else. A second time
+ * changes nothing.
+ * @throws Refusal 409 `LoanStillOut`, 403, 404
+ */
+export async function forgetCustomer(ctx: Context, { number }: { number: string }): Promise<LoanView> {
+  const { warehouse } = await loadLoan(ctx, number)
+  requireDuty(ctx, ['keeper', 'department-head'], warehouse)
+  return inTransaction(ctx, async (inner) => {
+    const { loan } = await lockLoan(inner, number)
+    if (loan.state === 'out' || loan.state === 'awaiting-release') {
+      throw new Refusal(
+        'LoanStillOut',
+        409,
+        `the customer of ${number} is needed until the unit is back; erase name and contact after the return`
+      )
+    }
+    if (loan.customerForgottenAt === null) {
+      await run(inner, FORGET, [warehouse.id, loan.id, inner.clock.now().toString()])
+      await noteEvent(inner, { warehouseId: warehouse.id, id: loan.id }, 'customer-forgotten')
+    }
+    return readLoan(inner, { number })
+  })
+}

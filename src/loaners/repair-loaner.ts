@@ -1,0 +1,57 @@
+import { requireDuty, type Context } from '../identity/actor.ts'
+import { releaseReservations } from '../ledger/reserve.ts'
+import { inTransaction } from '../platform/context.ts'
+import { run, statement } from '../platform/database.ts'
+import { loanerBySerial, lockLoaner, noteOnUnit, readLoaner, requireLoanerState } from './loaner.ts'
+import type { Grade, LoanerView } from './loaners.schemas.ts'
+import { promiseUnit, requireSamePlace } from './reserve-loaner.ts'
+
+const SEND = statement<never>(`
+update loaner_unit set state = 'in-repair', repair_reservation_id = $3, version = version + 1 where warehouse_id = $1 and id = $2`)
+
+/**
+ * Sends a unit to repair. It stays in the books of its warehouse: nothing moves, but it is promised to the repair, so that nobody is offered it.
+ * @throws Refusal 409 `LoanerNotAvailable`, 403, 404
+ */
+export async function sendLoanerToRepair(
+  ctx: Context,
+  { serial, reason }: { serial: string; reason: string }
+): Promise<LoanerView> {
+  const { unit: found, warehouse } = await loanerBySerial(ctx, serial)
+  requireDuty(ctx, 'keeper', warehouse)
+  requireLoanerState(found, ['available'])
+  return inTransaction(ctx, async (inner) => {
+    const promised = await promiseUnit(inner, found, `维修 repair S/N ${found.serial}`)
+    const unit = await lockLoaner(inner, found)
+    requireSamePlace(found, unit)
+    requireLoanerState(unit, ['available'])
+    await run(inner, SEND, [unit.homeId, unit.id, promised])
+    await noteOnUnit(inner, unit, 'sent-to-repair', { reason })
+    return readLoaner(inner, { serial })
+  })
+}
+
+const BACK = statement<never>(`
+update loaner_unit set state = 'in-service', repair_reservation_id = null, grade = coalesce($3, grade), version = version + 1 where warehouse_id = $1 and id = $2`)
+
+/**
+ * A unit is back from repair and can be lent again.
+ * @throws Refusal 409 `LoanerNotAvailable`, 403, 404
+ */
+export async function reportLoanerRepaired(
+  ctx: Context,
+  { serial, grade, note }: { serial: string; grade?: Grade | undefined; note: string }
+): Promise<LoanerView> {
+  const { unit: found, warehouse } = await loanerBySerial(ctx, serial)
+  requireDuty(ctx, 'keeper', warehouse)
+  requireLoanerState(found, ['in-repair'])
+  return inTransaction(ctx, async (inner) => {
+    if (found.repairReservation !== null)
+      await releaseReservations(inner, [{ warehouseId: found.heldById, id: found.repairReservation }])
+    const unit = await lockLoaner(inner, found)
+    requireLoanerState(unit, ['in-repair'])
+    await run(inner, BACK, [unit.homeId, unit.id, grade ?? null])
+    await noteOnUnit(inner, unit, 'repaired', { note, grade: grade ?? unit.grade })
+    return readLoaner(inner, { serial })
+  })
+}
