@@ -3,6 +3,7 @@ import { requireDuty } from '../identity/actor.ts'
 import { recordAudit } from '../identity/audit.ts'
 import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
+import { publish } from '../platform/outbox.ts'
 import { notFound, Refusal } from '../platform/errors.ts'
 import type { ControlledApprovalView } from './catalogue.schemas.ts'
 import { controlledApprovalById } from './controlled-approvals.queries.ts'
@@ -58,6 +59,15 @@ export async function approveControlledPart(
       validTo
     ])
     await recordAudit(ctx, 'controlled-part.approved', `part:${number}`, { warehouse: code, quantity, reason, validTo })
+    // Requests that wait for it are planned (R-CAT-2).
+    await publish(ctx, [
+      {
+        subject: `part:${part.id}`,
+        event: 'controlled-part.approved',
+        warehouseId: warehouse.id,
+        payload: { approval: approval.id, partId: part.id }
+      }
+    ])
     return controlledApprovalById(ctx.em, approval.id)
   })
 }
