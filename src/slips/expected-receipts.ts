@@ -13,7 +13,7 @@ import { warehouseByCode, type Warehouse } from '../warehouses/directory.ts'
 import type { ExpectedReceiptState, ExpectedReceiptView } from './expected-receipts.schemas.ts'
 
 /** Who says that something will not come any more. */
-const ENDING_DUTIES: readonly Duty[] = ['purchaser', 'stock-controller', 'operations-supervisor']
+export const ENDING_DUTIES: readonly Duty[] = ['purchaser', 'stock-controller', 'operations-supervisor']
 
 type Row = ExpectedReceiptView & { id: string }
 

@@ -85,7 +85,7 @@ async function release(ctx: Context, { warehouseId, id }: { warehouseId: number;
  * The transfer, held together with its open out slips. Slips are locked first, as their posting locks them; one that was written in
  * between is not waited for.
  */
-async function lockWithSlips(ctx: Context, key: { warehouseId: number; id: string }): Promise<Transfer> {
+export async function lockWithSlips(ctx: Context, key: { warehouseId: number; id: string }): Promise<Transfer> {
   const values = [key.warehouseId, key.id]
   const held = new Set((await run(ctx, HOLD_SLIPS, values)).map(({ id }) => id))
   const transfer = await lockTransfer(ctx, key)

@@ -1,0 +1,114 @@
+import { createHash } from 'node:crypto'
+import { html as markup } from 'ghtml'
+import type { Context } from '../identity/actor.ts'
+import { run, statement } from '../platform/database.ts'
+import { loadTransfer, readTransfer } from './transfers.queries.ts'
+import type { TransferState, TransferView } from './transfers.schemas.ts'
+
+const STYLE = `
+@page { size: A4; margin: 12mm 10mm 16mm }
+body { font: 9pt/1.3 "Noto Sans CJK SC", "Source Han Sans SC", "Microsoft YaHei", "PingFang SC", sans-serif; margin: 0; color: #000 }
+h1 { font-size: 15pt; text-align: center; margin: 0 0 2mm }
+small { display: block; font-size: 8pt; font-weight: normal }
+dl { display: flex; flex-wrap: wrap; gap: 1mm 8mm; margin: 0 0 2mm }
+dl div { display: flex; gap: 2mm }
+dt { color: #444 } dd { margin: 0; font-weight: bold }
+table { border-collapse: collapse; width: 100% }
+thead { display: table-header-group }
+tr { break-inside: avoid }
+th, td { border: 0.3mm solid #000; padding: 0.6mm 1mm; text-align: left; vertical-align: top; overflow-wrap: anywhere }
+th { font-size: 8pt; background: #eee; text-align: center }
+.n { text-align: right; white-space: nowrap }
+.signatures { break-inside: avoid; display: grid; grid-template-columns: repeat(3, 1fr); gap: 6mm; margin-top: 6mm }
+.signatures p { margin: 0; border-bottom: 0.3mm solid #000; min-height: 14mm }
+@media screen { body { margin: 8mm } }
+`
+
+/** What a browser may do with the page: show it with this style, and nothing else. */
+export const NOTE_POLICY = `default-src 'none'; style-src 'sha256-${createHash('sha256').update(STYLE).digest('base64')}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`
+
+const HEADINGS = [
+  ['行号', 'line'],
+  ['货号', 'part'],
+  ['货名', 'name'],
+  ['单位', 'unit'],
+  ['所有权', 'ownership'],
+  ['质量状态', 'condition'],
+  ['应发数量', 'ordered'],
+  ['实发数量', 'sent'],
+  ['实收数量', 'received'],
+  ['损坏', 'damaged'],
+  ['短少', 'missing']
+] as const
+
+const STATES: Record<TransferState, string> = {
+  ordered: '已开单 ordered',
+  'awaiting-dispatch': '待发 awaiting dispatch',
+  'in-transit': '在途 in transit',
+  received: '已收 received',
+  'called-back': '已召回 called back',
+  cancelled: '已作废 cancelled'
+}
+const OWNERSHIP = { own: '自有 own', consigned: '寄存 consigned' } as const
+const CONDITION = { qualified: '合格 qualified', nonconforming: '不合格 nonconforming' } as const
+const CARRIAGE = { road: '公路 road', express: '快递 express', air: '空运 air' } as const
+
+// The tag escapes every expression except where the text before it ends in an exclamation mark.
+const fact = (zh: string, en: string, value: string | null): string =>
+  value === null ? '' : markup`<div><dt>${zh} ${en}</dt><dd>${value}</dd></div>`
+
+const row = (line: TransferView['lines'][number]): string =>
+  markup`<tr><td class="n">${line.line}<td>${line.part}<td>${line.nameZh ?? line.name}<td>${line.unit}<td>${OWNERSHIP[line.ownership]}<td>${CONDITION[line.condition]}<td class="n">${line.quantity}<td class="n">${line.sent}<td class="n">${line.received}<td class="n">${line.damaged}<td class="n">${line.missing}</tr>
+`
+
+const NAMES = statement<{ code: string; name: string }>(
+  `select code, code || ' ' || coalesce(name_zh, name) as name from warehouse where code = any ($1::text[])`
+)
+
+/**
+ * The transfer note (调拨单) for paper, as the transfer stands: it goes with the goods, and giver, carrier and receiver sign it by hand.
+ * What posts is the slips with their own signatures.
+ * @throws Refusal 404
+ */
+export async function printTransferNote(ctx: Context, { number }: { number: string }): Promise<string> {
+  await loadTransfer(ctx, number)
+  const transfer = await readTransfer(ctx, { number })
+  const codes = [transfer.from, transfer.to, ...(transfer.directTo === null ? [] : [transfer.directTo])]
+  const names = new Map((await run(ctx, NAMES, [codes])).map(({ code, name }) => [code, name]))
+  const nameOf = (code: string | null) => (code === null ? null : (names.get(code) ?? code))
+  const slips = transfer.slips.filter(({ state }) => state !== 'cancelled').map(({ number: slip }) => slip)
+  return markup`<!doctype html>
+<html lang="zh-CN">
+<head>
+<meta charset="utf-8">
+<title>调拨单 ${transfer.number}</title>
+<style>!${STYLE}</style>
+</head>
+<body>
+<h1>调拨单<small>Transfer note</small></h1>
+<dl>
+!${fact('单号', 'number', transfer.number)}
+!${fact('调出仓库', 'from', nameOf(transfer.from))}
+!${fact('调入仓库', 'to', nameOf(transfer.to))}
+!${fact('直送', 'direct to', nameOf(transfer.directTo))}
+!${fact('状态', 'state', STATES[transfer.state])}
+!${fact('运输方式', 'carriage', transfer.carriage === null ? null : CARRIAGE[transfer.carriage])}
+!${fact('承运人', 'carrier', transfer.carrier)}
+!${fact('依据', 'reference', transfer.reference)}
+!${fact('原因', 'because', transfer.because)}
+!${fact('出入库单', 'slips', slips.length === 0 ? null : slips.join('、'))}
+</dl>
+<table>
+<thead><tr>!${HEADINGS.map(([zh, en]) => markup`<th>${zh}<small>${en}</small></th>`)}</tr></thead>
+<tbody>
+!${transfer.lines.map(row)}</tbody>
+</table>
+<div class="signatures">
+<div>发货人 handed over by<p></p></div>
+<div>承运人 carried by<p></p></div>
+<div>收货人 received by<p></p></div>
+</div>
+</body>
+</html>
+`
+}
