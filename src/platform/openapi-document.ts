@@ -232,7 +232,7 @@ const resolved = (schema: Schema, schemas: Document['components']['schemas']): S
 /** A document with a version of its own answers it as ETag. */
 function isVersioned(schema: Schema, schemas: Document['components']['schemas']): boolean {
   const { properties = {} } = resolved(schema, schemas)
-  return 'version' in properties && ('number' in properties || 'code' in properties)
+  return 'version' in properties && ('number' in properties || 'code' in properties || 'serial' in properties)
 }
 
 /** A body shows how it looks: the example its schema gives, else one made of the examples of its required members. */
