@@ -1,6 +1,7 @@
 import type { Context } from '../identity/actor.ts'
 import { run, statement } from '../platform/database.ts'
 import { defineConsumer, type Follow, type OutboxEvent } from '../platform/outbox.ts'
+import { NETWORK_EVENTS, networkDetails, networkFacts } from './network-facts.ts'
 import { AS_THEY_ARE, OF_SLIPS, type WebhookEventType } from './webhook-events.ts'
 import { WEBHOOK_DUE } from './webhook-due.ts'
 import { deliverWebhooks } from './webhooks.jobs.ts'
@@ -28,32 +29,37 @@ select e.outbox_id::text as "outboxId", s.number as slip, s.kind, s.state, w.cod
 
 /** Whether an endpoint `e` wants a message `m` by its type. */
 const WANTS_TYPE = `(e.events is null or m.type = any (e.events))`
-/** Whether an endpoint `e` wants a message `m` that happened in a warehouse of region `w`. */
+/** Whether an endpoint `e` wants a message `m` that happened in a warehouse of region `w` and concerns others. */
 export const WANTS = `${WANTS_TYPE}
-   and ((e.warehouse_id is null and e.region_id is null) or e.warehouse_id = m.warehouse_id or e.region_id = w.region_id)`
+   and ((e.warehouse_id is null and e.region_id is null) or e.warehouse_id = m.warehouse_id or e.region_id = w.region_id
+        or e.warehouse_id = any (m.also_warehouse_ids)
+        or (e.region_id is not null and exists (select from warehouse also where also.id = any (m.also_warehouse_ids) and also.region_id = e.region_id)))`
 
 // One message per event that somebody wants, be the endpoint switched off: it can be replayed then. One delivery per endpoint that is
 // on. The unique keys make a second handling of the same events write nothing: only messages that are new are delivered. The endpoints
 // of a warehouse, of its region and of everywhere are found by an index each, however many other warehouses have theirs.
 const FAN_OUT = statement<{ endpoint: string }>(`
 with m as materialized (
-  select m.*, w.region_id
-    from unnest($1::bigint[], $2::text[], $3::text[], $4::int[], $5::timestamptz[], $6::text[]) with ordinality
-         as m (outbox_id, type, subject, warehouse_id, occurred_at, body, place)
-    left join warehouse w on w.id = m.warehouse_id
-), wanted as materialized (
-  select m.place, e.id, e.active
+  select * from unnest($1::bigint[], $2::text[], $3::text[], $4::int[], $5::timestamptz[], $6::text[], $8::text[]) with ordinality
+         as m (outbox_id, type, subject, warehouse_id, occurred_at, body, also, place)
+), concerned as materialized (
+  select distinct m.place, m.type, w.id as warehouse_id, w.region_id
     from m
+   cross join lateral unnest(array_append(m.also::int[], m.warehouse_id)) as of (id)
+    join warehouse w on w.id = of.id
+), wanted as materialized (
+  select c.place, e.id, e.active
+    from concerned c
    cross join lateral (
-     select e.id, e.active from webhook_endpoint e where e.warehouse_id = m.warehouse_id and ${WANTS_TYPE}
+     select e.id, e.active from webhook_endpoint e where e.warehouse_id = c.warehouse_id and (e.events is null or c.type = any (e.events))
       union all
-     select e.id, e.active from webhook_endpoint e where e.region_id = m.region_id and ${WANTS_TYPE}
-      union all
-     select e.id, e.active from webhook_endpoint e where e.warehouse_id is null and e.region_id is null and ${WANTS_TYPE}
+     select e.id, e.active from webhook_endpoint e where e.region_id = c.region_id and (e.events is null or c.type = any (e.events))
    ) e
+   union
+  select m.place, e.id, e.active from m join webhook_endpoint e on e.warehouse_id is null and e.region_id is null and ${WANTS_TYPE}
 ), written as (
-  insert into webhook_message (outbox_id, type, subject, warehouse_id, occurred_at, body)
-  select outbox_id, type, subject, warehouse_id, occurred_at, body from m
+  insert into webhook_message (outbox_id, type, subject, warehouse_id, also_warehouse_ids, occurred_at, body)
+  select outbox_id, type, subject, warehouse_id, also::int[], occurred_at, body from m
    where place in (select place from wanted)
    order by place
   on conflict (outbox_id) do nothing
@@ -73,6 +79,8 @@ interface Told {
   event: OutboxEvent
   type: WebhookEventType
   data: Record<string, unknown>
+  /** Other warehouses that it concerns. */
+  also: readonly number[]
 }
 
 /** What a slip's event tells besides the slip itself. */
@@ -103,11 +111,18 @@ async function told(ctx: Context, events: readonly OutboxEvent[]): Promise<Told[
           ])
         ).map(({ outboxId, ...facts }) => [outboxId, facts])
   )
+  const network = new Map((await networkFacts(ctx, events)).map((fact) => [fact.outboxId, fact]))
   return events.flatMap((event): Told[] => {
+    const of = network.get(event.id)
+    if (of !== undefined)
+      return [{ event, type: of.type, data: { ...of.facts, ...networkDetails(event) }, also: of.also }]
+    if (AS_THEY_ARE.includes(event.event))
+      return [{ event, type: event.event as WebhookEventType, data: event.payload, also: [] }]
     const type = OF_SLIPS[event.event]
-    if (type === undefined) return [{ event, type: event.event as WebhookEventType, data: event.payload }]
     const slip = slips.get(event.id)
-    return slip === undefined ? [] : [{ event, type, data: { ...slip, ...detailsOf(event) } }]
+    return type === undefined || slip === undefined
+      ? []
+      : [{ event, type, data: { ...slip, ...detailsOf(event) }, also: [] }]
   })
 }
 
@@ -117,7 +132,7 @@ async function told(ctx: Context, events: readonly OutboxEvent[]): Promise<Told[
  */
 export const tellWebhooks = defineConsumer({
   name: 'webhooks.tell',
-  events: [...Object.keys(OF_SLIPS), ...AS_THEY_ARE, WEBHOOK_DUE],
+  events: [...new Set([...Object.keys(OF_SLIPS), ...NETWORK_EVENTS, ...AS_THEY_ARE, WEBHOOK_DUE])],
   handle: async (ctx: Context, events) => {
     const due = events.flatMap(({ event, payload }) => (event === WEBHOOK_DUE ? [payload] : []))
     const follows: Follow[] = due.map(({ endpoint, delayMs }) => ({
@@ -137,7 +152,8 @@ export const tellWebhooks = defineConsumer({
       messages.map(({ event }) => event.warehouseId),
       messages.map(({ event }) => event.occurredAt),
       messages.map(({ event, type, data }) => JSON.stringify({ type, timestamp: event.occurredAt, data })),
-      ctx.clock.now().toString()
+      ctx.clock.now().toString(),
+      messages.map(({ also }) => `{${also.join(',')}}`)
     ])
     return [...follows, ...endpoints.map(({ endpoint }) => ({ job: deliverWebhooks, payload: { endpoint } }))]
   }

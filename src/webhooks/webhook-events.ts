@@ -53,6 +53,128 @@ export const WEBHOOK_EVENTS = {
     summary: 'The cause of an alert is gone (预警解除)',
     data: { alert: '17', kind: 'late-signature', subject: 'HQ-OUT-202611-00017', warehouse: 'HQ' }
   },
+  'request.created': {
+    summary: 'An outlet requested parts (请购)',
+    data: { ...request(), by: 'outlet-clerk@sz11', value: '960.00', lines: 2 }
+  },
+  'request.line-allocated': {
+    summary: 'Goods were found for a line and are reserved, here or elsewhere (已分配)',
+    data: {
+      ...request(),
+      by: 'outlet-clerk@sz11',
+      line: 1,
+      part: 'CH-0234',
+      quantity: '2',
+      step: 'centre',
+      from: 'SZ01'
+    }
+  },
+  'request.line-displaced': {
+    summary: 'Goods of a line were taken for an emergency; it is planned anew (被抢修占用)',
+    data: {
+      ...request(),
+      by: 'outlet-clerk@dg11',
+      line: 1,
+      part: 'CH-0234',
+      quantity: '2',
+      displacedBy: 'DG11-REQ-202611-00003'
+    }
+  },
+  'request.line-backordered': {
+    summary: 'Nobody has what a line is short of; it is backordered with a promised day (缺货登记)',
+    data: {
+      ...request(),
+      by: 'outlet-clerk@sz11',
+      line: 2,
+      part: 'CH-0235',
+      quantity: '1',
+      backorder: 'SZ11-BKO-202611-00002',
+      promisedOn: '2026-12-08'
+    }
+  },
+  'request.ready': {
+    summary: 'Goods of a line lie at the centre and can be handed out (可提货)',
+    data: { ...request(), by: 'keeper@sz01', line: 1, part: 'CH-0234', quantity: '2' }
+  },
+  'request.issued': {
+    summary: 'Goods were handed out to the outlet (已发货)',
+    data: { ...request(), by: 'keeper@sz01', line: 1, part: 'CH-0234', quantity: '2', slip: 'SZ01-OUT-202611-00031' }
+  },
+  'request.cancelled': {
+    summary: 'Lines were cancelled, or the whole request (取消)',
+    data: { ...request(), by: 'outlet-clerk@sz11', line: 2, quantity: '1', reason: '客户自行解决' }
+  },
+  'request.expired': {
+    summary: 'What was kept for the outlet was not fetched in time and is released (预留过期)',
+    data: { ...request(), by: 'system', line: 1, quantity: '1' }
+  },
+  'request.done': {
+    summary: 'Everything that was not cancelled has been issued (完成)',
+    data: { ...request('done'), by: 'keeper@sz01' }
+  },
+  'backorder.promised': {
+    summary: 'The day on which a backorder can be met was promised, or promised anew (承诺到货日)',
+    data: { ...backorder('waiting'), by: 'stock-controller@hq', because: '厂家确认发货', was: '2026-12-01' }
+  },
+  'backorder.answered': {
+    summary: 'Somebody answered what becomes of a backorder (缺货答复)',
+    data: { ...backorder('waiting'), by: 'stock-controller@hq', text: '厂家确认 12 月 8 日到货' }
+  },
+  'backorder.arrived': {
+    summary: 'Goods are there for a backorder; confirm that they are still needed (到货,请确认)',
+    data: { ...backorder('allocated'), by: 'keeper@sz01', from: 'SZ01' }
+  },
+  'backorder.cancelled': {
+    summary: 'A backorder is not needed any more (缺货取消)',
+    data: { ...backorder('cancelled'), by: 'outlet-clerk@sz11', reason: '客户已退机' }
+  },
+  'transfer.dispatched': {
+    summary: 'Goods of a transfer left the giver (调拨出库)',
+    data: {
+      ...transfer('in-transit'),
+      by: 'keeper@sh01',
+      slip: 'SH01-TRO-202611-00004',
+      lines: [{ line: 1, part: 'CH-0234', quantity: '2' }]
+    }
+  },
+  'transfer.received': {
+    summary: 'Goods of a transfer arrived, whole or in part (调拨入库)',
+    data: {
+      ...transfer('received'),
+      by: 'keeper@sz01',
+      slip: 'SZ01-TRI-202611-00002',
+      lines: [{ line: 1, part: 'CH-0234', quantity: '2' }]
+    }
+  },
+  'transfer.called-back': {
+    summary: 'What did not arrive went back to the giver (调拨召回)',
+    data: {
+      ...transfer('called-back'),
+      by: 'keeper@sh01',
+      slip: 'SH01-TRI-202611-00001',
+      lines: [{ line: 1, part: 'CH-0234', quantity: '2' }]
+    }
+  },
+  'deposit.changed': {
+    summary: 'The deposit of an outlet, what is held of it or its limit changed (押金变动)',
+    data: { warehouse: 'SZ11', balance: '20000.00', held: '960.00', free: '19040.00', lowLimit: '5000.00', entries: 1 }
+  },
+  'old-part.due': {
+    summary: 'An old part is due back for an exchange part that was issued (应交旧件)',
+    data: { ...oldPart(), by: 'keeper@sz01', slip: 'SZ01-OUT-202611-00031', line: 1 }
+  },
+  'old-part.returned': {
+    summary: 'An old part came back (旧件交回)',
+    data: { ...oldPart(), by: 'keeper@sz01', slip: 'SZ01-OLD-202611-00005' }
+  },
+  'recall.started': {
+    summary: 'A recall takes effect: its goods are blocked everywhere (召回开始)',
+    data: { recall: 'HQ-RCL-202611-00001', title: '压缩机漏电', parts: ['CH-0234'] }
+  },
+  'recall.ended': {
+    summary: 'A recall was lifted, in part or whole, or closed (召回解除、关闭)',
+    data: { recall: 'HQ-RCL-202611-00001', title: '压缩机漏电', parts: ['CH-0234'], how: 'lifted' }
+  },
   ping: {
     summary: 'Somebody tries an endpoint; it is sent whatever events the endpoint wants (测试)',
     data: { webhook: '3', by: 'admin' }
@@ -67,6 +189,57 @@ function slip(state: string) {
     warehouse: 'HQ',
     occurredOn: '2026-11-20',
     reference: 'R-2026-0815'
+  }
+}
+
+function request(state = 'open') {
+  return {
+    request: 'SZ11-REQ-202611-00007',
+    outlet: 'SZ11',
+    centre: 'SZ01',
+    urgency: 'normal',
+    state,
+    needBy: '2026-11-25',
+    repairOrder: 'WX-2026-0815'
+  }
+}
+
+function backorder(state: string) {
+  return {
+    backorder: 'SZ11-BKO-202611-00002',
+    request: 'SZ11-REQ-202611-00007',
+    line: 2,
+    outlet: 'SZ11',
+    centre: 'SZ01',
+    part: 'CH-0235',
+    quantity: '1',
+    waiting: '1',
+    state,
+    promisedOn: '2026-12-08'
+  }
+}
+
+function transfer(state: string) {
+  return {
+    transfer: 'SH01-TRF-202611-00004',
+    from: 'SH01',
+    to: 'SZ01',
+    directTo: null,
+    state,
+    carriage: 'express',
+    reference: 'SZ11-REQ-202611-00007'
+  }
+}
+
+function oldPart() {
+  return {
+    oldPart: 'SZ11-OLP-202611-00009',
+    outlet: 'SZ11',
+    centre: 'SZ01',
+    part: 'CH-0234',
+    quantity: '1',
+    dueOn: '2026-12-20',
+    reference: 'WX-2026-0815'
   }
 }
 
@@ -88,6 +261,40 @@ export const OF_SLIPS: Readonly<Record<string, WebhookEventType>> = {
   'document.reversed': 'slip.reversed',
   'document.released-in-emergency': 'slip.released-in-emergency'
 }
+
+/** What is told of other documents, by what happened to them. */
+export const OF_NETWORK = {
+  request: {
+    'document.requested': 'request.created',
+    'document.allocated': 'request.line-allocated',
+    'document.displaced': 'request.line-displaced',
+    'document.backordered': 'request.line-backordered',
+    'document.ready': 'request.ready',
+    'document.issued': 'request.issued',
+    'document.cancelled': 'request.cancelled',
+    'document.expired': 'request.expired',
+    'document.done': 'request.done'
+  },
+  backorder: {
+    'document.registered': 'backorder.promised',
+    'document.promised': 'backorder.promised',
+    'document.answered': 'backorder.answered',
+    'document.arrived': 'backorder.arrived',
+    'document.cancelled': 'backorder.cancelled'
+  },
+  transfer: {
+    'document.dispatched': 'transfer.dispatched',
+    'document.received': 'transfer.received',
+    'document.called-back': 'transfer.called-back'
+  },
+  oldPart: {
+    'document.old-part-opened': 'old-part.due',
+    'document.old-part-returned': 'old-part.returned'
+  },
+  deposit: { 'deposit.changed': 'deposit.changed' },
+  recall: { 'recall.started': 'recall.started', 'recall.lifted': 'recall.ended', 'recall.closed': 'recall.ended' }
+} as const satisfies Record<string, Record<string, WebhookEventType>>
+export type NetworkDocument = keyof typeof OF_NETWORK
 
 /** Events of the outbox that are told as they are. */
 export const AS_THEY_ARE: readonly string[] = [
