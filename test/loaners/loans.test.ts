@@ -228,7 +228,7 @@ test('units move by their own documents only: a slip by hand, also an amended on
     .put(`/v1/slips/${outSlip}`)
     .auth(at.keeper.person.token, { type: 'bearer' })
     .send({ reference: 'X', lines })
-  expect(problem(amended)).toEqual([422, 'LoanerModel'])
+  expect(problem(amended)).toEqual([409, 'SlipNotAmendable'])
 })
 
 test('the wrong duty is refused, and another warehouse does not see the unit', async () => {
@@ -277,6 +277,6 @@ test('the receipt for the customer is a page for paper in two copies, in both la
   expect(page.status).toBe(200)
   expect(page.headers['content-type']).toContain('text/html')
   expect(page.headers['content-security-policy']).toContain("default-src 'none'")
-  for (const word of ['客户联', 'warehouse copy', serial, loan.number, '&lt;b&gt;陈', 'due back', '2026-12-04'])
+  for (const word of ['客户联', 'warehouse copy', serial, loan.number, '&#60;b&#62;陈', 'due back', '2026-12-04'])
     expect(page.text).toContain(word)
 })
