@@ -1,6 +1,6 @@
 // What an approved count does to the ledger: one slip that makes it agree, and a count that has again what could not be settled.
 //
-// - A loss leaves the lot that was counted short, else the oldest lots. A gain opens a new lot with the cost and the age of the
+// - A loss leaves the lot that was counted short, else the oldest lots; what a recall blocks only where nothing else can be missing. A gain opens a new lot with the cost and the age of the
 //   lot it belonged to when it was counted; found goods that no lot knew have those of their paper. Consigned goods carry no
 //   cost. It is what the signers signed: nothing is looked up anew.
 // - A line that cannot be posted (the goods are promised, were not there yet on the day, or would be too many), or whose goods a slip adjusted by hand
@@ -51,6 +51,11 @@ interface Adjustment {
 /** Quantities are kept below this. */
 const MOST_ON_HAND = '1000000000000'
 
+/** Of a balance `b`: what is neither promised nor blocked. */
+const FREE = '(b.on_hand - b.reserved - b.blocked)'
+/** Whether a loss is of goods that a recall blocks, because nothing else is left to be missing: they are named by lot then, and nobody else may take them. */
+const TAKES_BLOCKED = `(l.counted < l.expected and b.blocked > 0 and l.expected - l.counted > ${FREE} and l.expected - l.counted <= ${FREE} + b.blocked)`
+
 const ADJUSTMENTS = statement<Adjustment>(`
 select l.line_no as "countLine", l.part_id as "partId", part.number as part, part.unit, l.ownership, l.condition, trim_scale(a.quantity)::text as quantity,
        case when a.quantity > 0 and l.ownership = 'own' then a.unit_cost::text end as "unitCost",
@@ -67,7 +72,16 @@ select l.line_no as "countLine", l.part_id as "partId", part.number as part, par
     where n.counted <> n.expected
     union all
    select l.counted - l.expected, null, coalesce(${GAIN.unitCost}, 0), ${GAIN.receivedOn}
-    where l.lots is null and l.counted <> l.expected) a
+    where l.lots is null and l.counted <> l.expected and not ${TAKES_BLOCKED}
+    union all
+   select -least(lot.room, l.expected - l.counted - lot.room_before), lot.id, null, null
+     from (select id, room, sum(room) over (order by blocked, received_on, id) - room as room_before
+             from (select id, received_on, blocked,
+                          case when blocked then on_hand
+                               else greatest(0, least(on_hand, ${FREE} - (sum(on_hand) over (partition by blocked order by received_on, id) - on_hand))) end as room
+                     from lot
+                    where warehouse_id = l.warehouse_id and part_id = l.part_id and ownership = l.ownership and condition = l.condition and not exhausted and opened_on <= $3) lots) lot
+    where l.lots is null and ${TAKES_BLOCKED} and lot.room > 0 and lot.room_before < l.expected - l.counted) a
   left join lateral (
     select s.number
       from (select position from count_entry e where e.warehouse_id = l.warehouse_id and e.count_id = l.count_id and e.line_no = l.line_no order by e.id desc limit 1) counted

@@ -1,3 +1,6 @@
+import { dispatchTransfer } from '../../src/transfers/dispatch-transfer.ts'
+import { createTransfer } from '../../src/transfers/open-transfer.ts'
+import { receiveTransfer } from '../../src/transfers/receive-transfer.ts'
 import { callerFor, openCounter, type Caller, type Counter } from '../support/counter.ts'
 import type { Harness } from '../support/harness.ts'
 
@@ -56,4 +59,44 @@ export async function openRecalling(h: Harness): Promise<Recalling> {
     issued: async (number, query = '') => must(await controller.get(`/v1/recalls/${number}/issued?${query}`), 200).items
   }
   return recalling
+}
+
+/** Moves goods of a part from one warehouse to another: out of the first, and as much of it into the second as is said, all unless given. */
+export async function moved(
+  h: Harness,
+  {
+    from,
+    to,
+    part,
+    quantity,
+    arrived = quantity
+  }: { from: Counter; to: Counter; part: string; quantity: string; arrived?: string }
+): Promise<{ number: string }> {
+  const giver = h.contextOf(from.keeper.person.actor)
+  const { number } = await createTransfer(giver, {
+    from: from.warehouse,
+    to: to.warehouse,
+    lines: [{ part, quantity }],
+    because: 'test'
+  })
+  await sent(h, from, number)
+  if (arrived !== '0') await received(h, to, number, { line: 1, quantity: arrived })
+  return { number }
+}
+
+/** Writes, signs and posts the out slip of a transfer. */
+export async function sent(h: Harness, from: Counter, number: string): Promise<any> {
+  const { slip } = await dispatchTransfer(h.contextOf(from.keeper.person.actor), { number })
+  return must(await from.signAndPost(slip.number), 200)
+}
+
+/** Writes, signs and posts an in slip of a transfer. */
+export async function received(
+  h: Harness,
+  to: Counter,
+  number: string,
+  line: { line: number; quantity: string; missing?: string; responsible?: 'carrier' | 'giver' }
+): Promise<any> {
+  const { slip } = await receiveTransfer(h.contextOf(to.keeper.person.actor), { number, lines: [line] })
+  return must(await to.signAndPost(slip.number), 200)
 }
