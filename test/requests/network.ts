@@ -130,7 +130,7 @@ export async function openNetwork(h: Harness): Promise<Network> {
     },
     carry: async (transfer) => {
       const out = must(await keeper.post(`/v1/transfers/${transfer}/out-slip`, {}), 201)
-      await network.signAndPost(out.number)
+      await network.signAndPost(out.slip.number)
       const { lines } = must(await keeper.get(`/v1/transfers/${transfer}`), 200)
       const into = must(
         await keeper.post(`/v1/transfers/${transfer}/in-slip`, {
@@ -141,7 +141,7 @@ export async function openNetwork(h: Harness): Promise<Network> {
         }),
         201
       )
-      await network.signAndPost(into.number)
+      await network.signAndPost(into.slip.number)
       await relayed(h)
     },
     verify: async () => {
