@@ -92,12 +92,10 @@ export async function listBackorders(
   return { items: items.map(summaryOf), nextCursor }
 }
 
-/**
- * A name that is asked for must be one. Whoever sees a centre may ask for any of its outlets, so the outlet itself needs not be seen.
- * @throws Refusal 404
- */
+/** @throws Refusal 404 */
 async function requireKnown(ctx: Context, { warehouse, centre, part }: BackorderFilter): Promise<void> {
-  for (const code of [warehouse, centre]) if (code !== undefined) await warehouseByCode(ctx, code)
+  for (const code of [warehouse, centre])
+    if (code !== undefined && !maySee(ctx, await warehouseByCode(ctx, code))) throw notFound('warehouse', code)
   if (part !== undefined) await readPart(ctx, { number: part })
 }
 
@@ -134,7 +132,7 @@ export async function backorderStream(
   ctx: Context,
   filter: BackorderFilter
 ): Promise<AsyncGenerator<BackorderSummary>> {
-  await requireKnown(ctx, filter)
+  if ((await run(ctx, PAGE, [...parametersOf(ctx, filter), null, 1])).length === 0) await requireKnown(ctx, filter)
   return rows()
   async function* rows(): AsyncGenerator<BackorderSummary> {
     for await (const row of rowsOf<Backorder>(ctx, ALL, parametersOf(ctx, filter))) yield summaryOf(row)

@@ -183,6 +183,11 @@ const OF_NO_WAREHOUSE: Record<string, Rule> = {
   closeRecall: recalling,
   signRecall: recalls,
   cancelRecall: recalling,
+  listBackorders: everybody,
+  readBackorder: foreign,
+  answerBackorder: foreign,
+  confirmBackorder: foreign,
+  listServiceLevels: everybody,
   readCalendarYear: everybody,
   setCalendarYear: administrator,
   countWorkingDays: everybody,
@@ -366,6 +371,13 @@ async function openB(): Promise<Counter> {
   const recalled = await opened.stocked()
   const recall = await admin('/v1/recalls', { title: 'cracked', reason: 'leaks', scopes: [{ part: recalled.number }] })
 
+  const { body: request } = await opened.keeper.post('/v1/requests', {
+    warehouse: FOREIGN,
+    urgency: 'normal',
+    needBy: '2026-12-31',
+    lines: [{ part: 'CH-0235', quantity: '100' }]
+  })
+
   marks = [FOREIGN, keeper, ...SIGNERS.map((signer) => opened.signers[signer].person.username)]
   values = {
     '/warehouses/{warehouse}': [FOREIGN],
@@ -375,6 +387,8 @@ async function openB(): Promise<Counter> {
     '/parts/{part}': [part],
     '/service-targets/{criticality}': ['A'],
     '/periods/{period}': ['2026-11'],
+    '/requests/{number}': [request.number],
+    '/backorders/{number}': [request.lines[0].backorder.number],
     '/slips/{number}': slips,
     '/quality-reports/{number}': receipt.qualityReports,
     '/counts/{number}': counts,
@@ -479,6 +493,8 @@ const QUERIES: Record<string, Record<string, string>[]> = {
   listAging: OF_STATEMENTS,
   readAgingSummary: [{}, { by: 'warehouse' }, { region: 'FAR' }, { warehouse: FOREIGN }],
   listMaterialCost: OF_STATEMENTS,
+  listBackorders: [{}, { warehouse: FOREIGN }, { centre: 'FAR01' }, { part: 'CH-0235' }],
+  listServiceLevels: [{}, { region: 'FAR' }],
   listReorderPolicies: [{}, { warehouse: FOREIGN }, { part: 'CH-0234' }],
   listReorderLevels: [{}, { warehouse: FOREIGN }, { part: 'CH-0234' }, { region: 'FAR' }, { short: 'true' }],
   readDemand: [{ warehouse: FOREIGN, part: 'CH-0234' }],

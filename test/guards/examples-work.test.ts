@@ -1,10 +1,12 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { DUTIES } from '../../src/identity/actor.ts'
 import { refreshTokenHash } from '../../src/identity/refresh-tokens.ts'
+import { sweepBackorders } from '../../src/requests/backorders.jobs.ts'
 import { loadSample } from '../../src/sample/load-sample.ts'
 import { openCounting, type Counting } from '../counts/counting.ts'
 import { counterOf, SIGNERS, type Counter } from '../support/counter.ts'
 import { openHarness, type Harness } from '../support/harness.ts'
+import { runJob } from '../support/relay.ts'
 import { firstOfStream } from '../support/streams.ts'
 
 // Whoever copies an example out of the documentation sends it to the sample company. Each is sent there, byte for byte; only
@@ -315,6 +317,8 @@ const BEFORE: Record<string, () => Promise<{ path?: string; token?: string } | v
     }
   },
   cancelPurchasePlan: async () => ({ path: `/v1/purchase-plans/${await purchasePlan('draft')}/cancellation` }),
+  answerBackorder: async () => ({ path: `/v1/backorders/${await backorder()}/answer` }),
+  confirmBackorder: async () => ({ path: `/v1/backorders/${await backorder({ hasCome: true })}/confirmation` }),
   openDeposit: async () => ({ path: `/v1/deposits/${await depositOf(null)}` }),
   increaseDeposit: async () => ({ path: `/v1/deposits/${await depositOf('0.00')}/increases` }),
   decreaseDeposit: async () => ({ path: `/v1/deposits/${await depositOf('20000.00')}/decreases` }),
@@ -332,6 +336,20 @@ const BEFORE: Record<string, () => Promise<{ path?: string; token?: string } | v
 
 /** Of a part that nothing replaces and that may be bought. */
 const policyPath = async () => `/v1/reorder/policies/HQ/parts/${(await h.make.part()).number}`
+
+/** What an outlet waits for, of a part of its own; perhaps it has come to the head office. */
+async function backorder({ hasCome = false } = {}): Promise<string> {
+  const { code } = await h.make.warehouse({ parent: 'SZ01' })
+  const { number: part } = await h.make.part()
+  const lines = [{ part, quantity: '1' }]
+  const asked = { warehouse: code, urgency: 'normal', needBy: '2026-12-31', lines }
+  const { body } = await by(token, 'post', '/v1/requests', asked)
+  if (hasCome) {
+    await hq.posted({ kind: 'receipt', lines: [{ part, quantity: '1', unitCost: '1' }] })
+    await runJob(h, sweepBackorders)
+  }
+  return String(body.lines[0].backorder.number)
+}
 
 /** An outlet, and what it paid in; null: it has no deposit. */
 async function depositOf(paidIn: string | null): Promise<string> {
@@ -429,6 +447,7 @@ const READ: Record<string, () => Promise<string>> = {
       )
     )[0]?.id ?? '',
   'slips/{number}': () => number(),
+  'backorders/{number}': () => backorder(),
   'proposals/{number}': () => proposal(),
   'recalls/{number}': () => recallOfHq(),
   'purchase-plans/{number}': () => purchasePlan('draft'),
