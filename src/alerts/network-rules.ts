@@ -36,6 +36,7 @@ select b.centre_id as warehouse_id, b.number as subject, b.id as about_id, null:
 })
 
 // Goods that are kept for a line and soon will not be any more: two working days for the outlet to fetch them or to say that they are needed.
+// What a slip is written for is kept.
 const reservationExpiring: AlertRule = {
   kind: 'reservation-expiring',
   about: 'document',
@@ -46,7 +47,10 @@ select r.warehouse_id, r.number || '/' || a.line_no as subject, r.id as about_id
   from (select a.warehouse_id, a.request_id, a.line_no, min(a.expires_on) as expires_on, sum(round((a.quantity - a.issued) / a.factor, 3)) as quantity,
                bool_or(a.needs_confirmation and a.confirmed_at is null) as needs_confirmation
           from ${isSome ? 'asked join request_allocation a on a.warehouse_id = asked.warehouse_id and a.request_id = asked.about_id' : 'request_allocation a'}
+          join request kept on kept.warehouse_id = a.warehouse_id and kept.id = a.request_id
          where a.state in ('reserved', 'ready') and a.expires_on <= $5::date
+           and not exists (select from slip_line l join slip s on s.warehouse_id = l.warehouse_id and s.id = l.slip_id and s.state not in ('posted', 'cancelled')
+                            where l.warehouse_id = kept.centre_id and l.reservation_id = a.centre_reservation_id)
          group by a.warehouse_id, a.request_id, a.line_no) a
   join request r on r.warehouse_id = a.warehouse_id and r.id = a.request_id
   join request_line l on l.warehouse_id = a.warehouse_id and l.request_id = a.request_id and l.line_no = a.line_no

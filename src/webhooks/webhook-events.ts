@@ -45,6 +45,23 @@ export const WEBHOOK_EVENTS = {
     summary: 'A month was closed in a warehouse (月结)',
     data: { warehouse: 'HQ', period: '2026-10', sha256: '9f86d081…', charge: '1234.56' }
   },
+  'loaner.lent': {
+    summary: 'A loaner unit went out to a customer (备用机借出)',
+    data: { ...loan(), dueOn: '2026-12-04', slip: 'HQ-LNO-202611-00001' }
+  },
+  'loaner.returned': {
+    summary: 'A loaner unit came back (备用机归还)',
+    data: { ...loan(), dueOn: '2026-12-04', outcome: 'usable', slip: 'HQ-LNI-202612-00001' }
+  },
+  'loaner.overdue': {
+    summary: 'A loaner unit is out past the day it was due back (备用机逾期)',
+    data: { ...loan(), dueOn: '2026-12-04' }
+  },
+  'loaner.customer-notice': {
+    summary:
+      'The customer is to be told that the repair is ready, for the n-th time; `escalated` when all notices went unanswered. Who the customer is, the loan says (维修完成通知)',
+    data: { ...loan(), receiptNumber: 'JT-000815', notice: 1, of: 4, escalated: false }
+  },
   'alert.raised': {
     summary: 'An alert was raised (预警产生)',
     data: { alert: '17', kind: 'late-signature', subject: 'HQ-OUT-202611-00017', warehouse: 'HQ' }
@@ -63,10 +80,17 @@ export const WEBHOOK_EVENTS = {
       ...request(),
       by: 'outlet-clerk@sz11',
       line: 1,
-      part: 'CH-0234',
-      quantity: '2',
-      step: 'centre',
-      from: 'SZ01'
+      allocations: [
+        {
+          allocation: 1,
+          part: 'CH-0234',
+          quantity: '2',
+          from: 'SZ01',
+          step: 'centre',
+          ready: true,
+          needsConfirmation: false
+        }
+      ]
     }
   },
   'request.line-displaced': {
@@ -80,16 +104,21 @@ export const WEBHOOK_EVENTS = {
       displacedBy: 'DG11-REQ-202611-00003'
     }
   },
+  'request.line-lost': {
+    summary:
+      'Goods of a line will not come, by a recall or a transfer that did not bring them; it is planned anew (货源取消)',
+    data: { ...request(), by: 'system', line: 1, part: 'CH-0234', quantity: '1', because: 'recall HQ-RCL-202611-00001' }
+  },
   'request.line-backordered': {
     summary: 'Nobody has what a line is short of; it is backordered with a promised day (缺货登记)',
     data: {
       ...request(),
       by: 'outlet-clerk@sz11',
       line: 2,
-      part: 'CH-0235',
       quantity: '1',
       backorder: 'SZ11-BKO-202611-00002',
-      promisedOn: '2026-12-08'
+      promisedOn: '2026-12-08',
+      basis: 'lead-time'
     }
   },
   'request.ready': {
@@ -98,19 +127,43 @@ export const WEBHOOK_EVENTS = {
   },
   'request.issued': {
     summary: 'Goods were handed out to the outlet (已发货)',
-    data: { ...request(), by: 'keeper@sz01', line: 1, part: 'CH-0234', quantity: '2', slip: 'SZ01-OUT-202611-00031' }
+    data: {
+      ...request(),
+      by: 'system',
+      slips: ['SZ01-OUT-202611-00031'],
+      lines: [{ line: 1, part: 'CH-0234', quantity: '2' }]
+    }
+  },
+  'request.issue-reversed': {
+    summary: 'What was handed out was taken back by a reversal; the line is planned anew (发货冲销)',
+    data: {
+      ...request(),
+      by: 'system',
+      slips: ['SZ01-REV-202611-00003'],
+      lines: [{ line: 1, part: 'CH-0234', quantity: '2' }]
+    }
   },
   'request.cancelled': {
-    summary: 'Lines were cancelled, or the whole request (取消)',
-    data: { ...request(), by: 'outlet-clerk@sz11', line: 2, quantity: '1', reason: '客户自行解决' }
+    summary: 'Lines were cancelled, in part or whole (取消)',
+    data: {
+      ...request(),
+      by: 'outlet-clerk@sz11',
+      reason: '客户自行解决',
+      lines: [{ line: 2, part: 'CH-0235', quantity: '1' }]
+    }
   },
   'request.expired': {
-    summary: 'What was kept for the outlet was not fetched in time and is released (预留过期)',
-    data: { ...request(), by: 'system', line: 1, quantity: '1' }
+    summary: 'What was kept for the outlet was not fetched or confirmed in time and is released (预留过期)',
+    data: {
+      ...request(),
+      by: 'system',
+      reason: 'not fetched by 2026-12-10',
+      lines: [{ line: 1, part: 'CH-0234', quantity: '1' }]
+    }
   },
   'request.done': {
     summary: 'Everything that was not cancelled has been issued (完成)',
-    data: { ...request('done'), by: 'keeper@sz01' }
+    data: { ...request('done'), by: 'system' }
   },
   'backorder.promised': {
     summary: 'The day on which a backorder can be met was promised, or promised anew (承诺到货日)',
@@ -126,7 +179,7 @@ export const WEBHOOK_EVENTS = {
   },
   'backorder.cancelled': {
     summary: 'A backorder is not needed any more (缺货取消)',
-    data: { ...backorder('cancelled'), by: 'outlet-clerk@sz11', reason: '客户已退机' }
+    data: { ...backorder('cancelled'), waiting: '0', by: 'outlet-clerk@sz11', reason: '客户已退机' }
   },
   'transfer.dispatched': {
     summary: 'Goods of a transfer left the giver (调拨出库)',
@@ -167,6 +220,10 @@ export const WEBHOOK_EVENTS = {
     summary: 'An old part came back (旧件交回)',
     data: { ...oldPart(), by: 'keeper@sz01', slip: 'SZ01-OLD-202611-00005' }
   },
+  'old-part.written-off': {
+    summary: 'An old part will not come back; its compensation is charged (旧件核销)',
+    data: { ...oldPart(), by: 'finance-supervisor@sz01', writeOff: 1, amount: '480.00', chargedTo: 'deposit' }
+  },
   'recall.started': {
     summary: 'A recall takes effect: its goods are blocked everywhere (召回开始)',
     data: { recall: 'HQ-RCL-202611-00001', title: '压缩机漏电', parts: ['CH-0234'] }
@@ -180,6 +237,16 @@ export const WEBHOOK_EVENTS = {
     data: { webhook: '3', by: 'admin' }
   }
 } as const satisfies Record<string, { summary: string; data: Record<string, unknown> }>
+
+function loan() {
+  return {
+    warehouse: 'HQ',
+    loan: 'HQ-LON-202611-00001',
+    serial: 'BY-2026-00017',
+    model: 'WM-LOAN-8',
+    repairOrder: 'RO-2026-0815'
+  }
+}
 
 function slip(state: string) {
   return {
@@ -268,9 +335,11 @@ export const OF_NETWORK = {
     'document.requested': 'request.created',
     'document.allocated': 'request.line-allocated',
     'document.displaced': 'request.line-displaced',
+    'document.allocation-lost': 'request.line-lost',
     'document.backordered': 'request.line-backordered',
     'document.ready': 'request.ready',
     'document.issued': 'request.issued',
+    'document.issue-reversed': 'request.issue-reversed',
     'document.cancelled': 'request.cancelled',
     'document.expired': 'request.expired',
     'document.done': 'request.done'
@@ -289,7 +358,8 @@ export const OF_NETWORK = {
   },
   oldPart: {
     'document.old-part-opened': 'old-part.due',
-    'document.old-part-returned': 'old-part.returned'
+    'document.old-part-returned': 'old-part.returned',
+    'document.write-off-approved': 'old-part.written-off'
   },
   deposit: { 'deposit.changed': 'deposit.changed' },
   recall: { 'recall.started': 'recall.started', 'recall.lifted': 'recall.ended', 'recall.closed': 'recall.ended' }
@@ -301,6 +371,10 @@ export const AS_THEY_ARE: readonly string[] = [
   'stock.below-reorder-point',
   'lot.aged',
   'period.closed',
+  'loaner.lent',
+  'loaner.returned',
+  'loaner.overdue',
+  'loaner.customer-notice',
   'alert.raised',
   'alert.resolved'
 ] satisfies WebhookEventType[]

@@ -14,6 +14,28 @@ const LOT = {
   onHand: '2.5',
   cost: '31.25'
 } as const
+const PART = { part: 'CH/0234', name: 'Drive belt', nameZh: '传动带', unit: 'piece' } as const
+const CLOCK = {
+  ...PART,
+  request: 'SZ11-REQ-202611-00007',
+  line: 2,
+  outlet: 'SZ11',
+  urgency: 'normal',
+  piece: 'in-stock',
+  workingDays: 2,
+  startedAt: '2026-11-18T02:00:00Z',
+  dueOn: '2026-11-20'
+} as const
+const BACKORDER = {
+  ...PART,
+  backorder: 'SZ11-BKO-202611-00002',
+  request: 'SZ11-REQ-202611-00007',
+  outlet: 'SZ11',
+  quantity: '3',
+  registeredAt: '2026-11-13T02:00:00Z',
+  answerDueAt: '2026-11-20T02:00:00Z',
+  promisedOn: '2026-12-08'
+} as const
 const EXAMPLES: { [Kind in AlertKind]: AlertDetails[Kind] } = {
   'reorder-point': {
     part: 'CH/0234',
@@ -44,7 +66,39 @@ const EXAMPLES: { [Kind in AlertKind]: AlertDetails[Kind] } = {
     countState: 'counting'
   },
   'statement-due': { period: '2026-11', dueOn: '2026-12-05' },
-  'ledger-fault': { check: 'balance-equals-lots-equals-movements', findings: 1, first: [] }
+  'ledger-fault': { check: 'balance-equals-lots-equals-movements', findings: 1, first: [] },
+  'request-clock-soon': CLOCK,
+  'request-clock': { ...CLOCK, urgency: 'emergency', piece: 'backordered', workingDays: 15 },
+  'backorder-answer-soon': BACKORDER,
+  'backorder-answer-due': { ...BACKORDER, promisedOn: null },
+  'reservation-expiring': {
+    ...PART,
+    request: 'SZ11-REQ-202611-00007',
+    line: 1,
+    centre: 'SZ01',
+    quantity: '2',
+    expiresOn: '2026-11-23',
+    needsConfirmation: true
+  },
+  'transfer-in-transit': {
+    transfer: 'SH01-TRF-202611-00004',
+    end: 'receiver',
+    from: 'SH01',
+    to: 'HQ',
+    sentOn: '2026-11-10',
+    quantity: '5',
+    value: '48.00'
+  },
+  'deposit-low': { outlet: 'SZ11', balance: '900.00', held: '500.00', free: '400.00', lowLimit: '1000.00' },
+  'old-part-outstanding': {
+    ...PART,
+    oldPart: 'SZ11-OLP-202611-00009',
+    quantity: '1',
+    dueOn: '2026-11-19',
+    value: '480.00',
+    reference: null
+  },
+  recall: { recall: 'HQ-RCL-202611-00001', title: 'Cracked hinge', reason: 'breaks', blocked: '4', got: '0' }
 }
 const PLACE = { warehouse: 'HQ', timeZone: 'Asia/Shanghai' }
 const text = <Kind extends AlertKind>(
@@ -85,6 +139,42 @@ test('every kind says what is the matter, in both languages', () => {
     'ledger-fault': [
       'HQ 仓库账务自检不符:balance-equals-lots-equals-movements,1 处',
       'The self-check of the ledger of HQ found 1 fault: balance-equals-lots-equals-movements'
+    ],
+    'request-clock-soon': [
+      '请购 SZ11-REQ-202611-00007 第 2 行(SZ11,CH/0234 传动带,有货时限 2 个工作日)应于 2026-11-20 前发货',
+      'Line 2 of request SZ11-REQ-202611-00007 of SZ11 (CH/0234 Drive belt, in-stock, 2 working days) is due by 2026-11-20'
+    ],
+    'request-clock': [
+      '抢修请购 SZ11-REQ-202611-00007 第 2 行(SZ11,CH/0234 传动带,缺货时限 15 个工作日)应于 2026-11-20 前发货,已逾期',
+      'Line 2 of emergency request SZ11-REQ-202611-00007 of SZ11 (CH/0234 Drive belt, backordered, 15 working days) was due by 2026-11-20'
+    ],
+    'backorder-answer-soon': [
+      '缺货登记 SZ11-BKO-202611-00002(SZ11,CH/0234 传动带 3 piece)应于 2026-11-20 10:00 前答复',
+      'Backorder SZ11-BKO-202611-00002 of SZ11 (3 piece of CH/0234 Drive belt) wants an answer by 2026-11-20 10:00'
+    ],
+    'backorder-answer-due': [
+      '缺货登记 SZ11-BKO-202611-00002(SZ11,CH/0234 传动带 3 piece)未在 2026-11-20 10:00 前答复',
+      'Backorder SZ11-BKO-202611-00002 of SZ11 (3 piece of CH/0234 Drive belt) was not answered by 2026-11-20 10:00'
+    ],
+    'reservation-expiring': [
+      'SZ11-REQ-202611-00007 第 1 行 CH/0234 传动带 2 piece:为贵网点预留至 2026-11-23',
+      '2 piece of CH/0234 Drive belt are kept for line 1 of SZ11-REQ-202611-00007 until 2026-11-23'
+    ],
+    'transfer-in-transit': [
+      '调拨 SH01-TRF-202611-00004(SH01 → HQ)自 2026-11-10 起在途未到:数量 5,净值 48.00',
+      'Transfer SH01-TRF-202611-00004 from SH01 to HQ has been in transit since 2026-11-10: 5 units, net book value 48.00'
+    ],
+    'deposit-low': [
+      'SZ11 可用押金 400.00,低于下限 1000.00(余额 900.00,占用 500.00)',
+      'The free deposit of SZ11 is 400.00, below 1000.00 (balance 900.00, held 500.00)'
+    ],
+    'old-part-outstanding': [
+      '旧件 SZ11-OLP-202611-00009(CH/0234 传动带,1 piece)应于 2026-11-19 前交回,价值 480.00',
+      'Old part SZ11-OLP-202611-00009 (1 piece of CH/0234 Drive belt, worth 480.00) was due back by 2026-11-19'
+    ],
+    recall: [
+      '召回 HQ-RCL-202611-00001「Cracked hinge」:HQ 冻结结存 4,已领未答复 0',
+      'Recall HQ-RCL-202611-00001 (Cracked hinge): 4 lie blocked in HQ, 0 were issued to it and are not answered for'
     ]
   })
 })
@@ -116,6 +206,18 @@ test('what to do about a count goes by how far it is', () => {
   expect(text('count-due', 'en', { ...count, countState: 'counting' }).links).toEqual([
     '/v1/counts/HQ-CNT-202611-00001'
   ])
+})
+
+test('what to do goes by what is waited for and by who is told', () => {
+  expect(text('request-clock', 'en').whatToDo).toContain('find it elsewhere')
+  expect(text('request-clock-soon', 'en').whatToDo).toContain('Write the issue slip')
+  expect(text('reservation-expiring', 'en').whatToDo).toContain('confirm or decline')
+  const fetched = { ...EXAMPLES['reservation-expiring'], needsConfirmation: false }
+  expect(text('reservation-expiring', 'en', fetched).whatToDo).toContain('Have SZ01 hand them out')
+  expect(text('transfer-in-transit', 'en').whatToDo).toContain('Receive what has arrived')
+  const given = { ...EXAMPLES['transfer-in-transit'], end: 'giver' } as const
+  expect(text('transfer-in-transit', 'en', given).whatToDo).toContain('called back')
+  expect(text('recall', 'en', { ...EXAMPLES.recall, got: '2' }).whatToDo).toContain('answer the recall')
 })
 
 test('a reminder says so if the working days of its year are not known', () => {
