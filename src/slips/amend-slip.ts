@@ -2,7 +2,7 @@ import { requireDuty, type Context, type Duty } from '../identity/actor.ts'
 import { run, statement } from '../platform/database.ts'
 import { requireMatch } from '../platform/etag.ts'
 import { Refusal } from '../platform/errors.ts'
-import { refuseByHand, refuseTransferByHand } from './by-hand.ts'
+import { refuseByHand, refuseLinesOfDocument, refuseTransferByHand } from './by-hand.ts'
 import { draftParameters, dutiesForSlip, LINE_COLUMNS, linesFrom, periodClosed } from './create-slip.ts'
 import { draftSlip } from './draft-slip.ts'
 import { isMonthClosed, MONTH_IS_OPEN, refuseClosedMonth } from './open-month.ts'
@@ -68,6 +68,7 @@ export function amendSlip(
         `slip ${number} is ${slip.state}; ${slip.state === 'posted' ? 'reverse it and write a new one' : 'write a new one'}`
       )
     }
+    refuseLinesOfDocument(slip)
     if (slip.kind === 'reversal' && input.reference !== undefined && input.reference !== slip.source?.number) {
       throw new Refusal(
         'ReversalOfAnother',

@@ -1,5 +1,6 @@
 import { Refusal } from '../platform/errors.ts'
 import { SLIP_KIND_RULES, type SlipKind } from './slip-kinds.ts'
+import type { Slip } from './slip.ts'
 
 /**
  * Refuses a kind of slip that a document of another room writes: by hand it would move goods that the document does not know of.
@@ -17,6 +18,23 @@ export function refuseByHand(kind: SlipKind, amended?: string): void {
   throw new Refusal('SlipNotWrittenByHand', 422, `a ${kind} (${nameZh}) is written by ${writtenBy}`, {
     errors: [{ pointer: '/kind', detail: 'is not written by hand', sent: kind, accepted: writtenBy }]
   })
+}
+
+/**
+ * Refuses to change a slip whose lines say what no request by HTTP can: they would lose it.
+ * @throws Refusal 409 `SlipNotAmendable`
+ */
+export function refuseLinesOfDocument({
+  number,
+  reference,
+  lines
+}: Pick<Slip, 'number' | 'reference' | 'lines'>): void {
+  if (lines.every(({ lot, reserveFor, carried }) => lot === null && reserveFor === null && carried === null)) return
+  throw new Refusal(
+    'SlipNotAmendable',
+    409,
+    `the lines of ${number} name lots, or what goods are reserved for or left with elsewhere, and were written for ${reference ?? 'another document'}; cancel it and have a new one written there`
+  )
 }
 
 const TRANSFER_NUMBER = /-TRF-\d{6}-\d{5,}$/

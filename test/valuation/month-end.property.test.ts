@@ -451,9 +451,8 @@ const agesThatChangedOnTheWay = (warehouseIds: number[]) =>
 /** Months that are counted by the verbs; the others are closed with a count that is only a row. */
 const COUNTED = 4
 const finding = fc.record({ off: fc.constantFrom(0, 0, 0, -1, 1), by: quantity, lots: fc.boolean(), share: fc.nat() })
-const { receive, issue, return: comeBack, reverse, adjust } = ofOne
 const countedMonth = fc.record({
-  acts: fc.array(fc.oneof(receive, issue, comeBack, reverse, adjust), { maxLength: 8 }),
+  acts: fc.array(fc.oneof(ofOne.receive, ofOne.issue, ofOne.return, ofOne.reverse, ofOne.adjust), { maxLength: 8 }),
   found: fc.array(finding, { minLength: 5, maxLength: 5 })
 })
 
