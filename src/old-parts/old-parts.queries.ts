@@ -1,11 +1,10 @@
-import { requireSight, sightOf, type Context } from '../identity/actor.ts'
+import { sightOf, type Context } from '../identity/actor.ts'
 import { instant, instantOrNull } from '../platform/clock.ts'
 import { rowsOf, type CsvColumns } from '../platform/csv.ts'
 import { pageFrom, readCursor } from '../platform/cursor.ts'
 import { run, statement } from '../platform/database.ts'
 import { notFound } from '../platform/errors.ts'
 import { findRegion } from '../identity/identity.queries.ts'
-import { warehouseByCode } from '../warehouses/directory.ts'
 import { findOldPart } from './old-part.ts'
 import type {
   OldPart,
@@ -61,8 +60,6 @@ async function listing(ctx: Context, { outlet, centre, region, part, state, over
   const values: unknown[] = []
   const value = (given: unknown) => `$${values.push(given)}`
   const today = value(ctx.clock.today())
-  if (outlet !== undefined) requireSight(ctx, await warehouseByCode(ctx, outlet))
-  if (centre !== undefined) requireSight(ctx, await warehouseByCode(ctx, centre))
   const conditions = [
     ...inSight(ctx, value),
     ...(outlet === undefined ? [] : [`outlet.code = ${value(outlet)}`]),
@@ -183,7 +180,6 @@ async function summing(ctx: Context, { centre, region, limit, cursor }: OldPartS
   const values: unknown[] = []
   const value = (given: unknown) => `$${values.push(given)}`
   const today = value(ctx.clock.today())
-  if (centre !== undefined) requireSight(ctx, await warehouseByCode(ctx, centre))
   const conditions = [
     'p.settled_at is null',
     'p.outstanding > 0',
@@ -239,8 +235,6 @@ async function writeOffListing(ctx: Context, { outlet, centre, state, chargedTo,
   const after = readCursor(cursor, ['integer', 'id', 'integer'])
   const values: unknown[] = []
   const value = (given: unknown) => `$${values.push(given)}`
-  if (outlet !== undefined) requireSight(ctx, await warehouseByCode(ctx, outlet))
-  if (centre !== undefined) requireSight(ctx, await warehouseByCode(ctx, centre))
   const conditions = [
     ...inSight(ctx, value),
     ...(outlet === undefined ? [] : [`outlet.code = ${value(outlet)}`]),
