@@ -340,11 +340,12 @@ select b.region_id, b.family, b.units as installed, b.counted_on, t.per_mille, c
        greatest(0, ceil(b.units * t.per_mille / 1000)::bigint - coalesce(fleet.units, 0)) as shortfall
   from installed_base b
  cross join lateral (select per_mille from loaner_target where family in (b.family, '*') order by family = '*' limit 1) t
- cross join lateral (select count(*) as units
-                       from part
-                       join loaner_unit u on u.part_id = part.id and u.state in ('in-service', 'in-repair', 'in-transit')
-                       join warehouse w on w.id = u.held_by and w.region_id = b.region_id
-                      where part.loaner_family = b.family) fleet;
+  left join (select w.region_id, part.loaner_family as family, count(*) as units
+               from loaner_unit u
+               join part on part.id = u.part_id
+               join warehouse w on w.id = u.held_by
+              where u.state in ('in-service', 'in-repair', 'in-transit')
+              group by w.region_id, part.loaner_family) fleet on fleet.region_id = b.region_id and fleet.family = b.family;
 `
 
 const SETTINGS = `

@@ -18,7 +18,11 @@ export const ALERT_KINDS = [
   'transfer-in-transit',
   'deposit-low',
   'old-part-outstanding',
-  'recall'
+  'recall',
+  'loaner-due-soon',
+  'loaner-overdue',
+  'loaner-notice-unanswered',
+  'loaner-fleet-short'
 ] as const
 export type AlertKind = (typeof ALERT_KINDS)[number]
 
@@ -39,7 +43,11 @@ export const ALERT_KIND_NAMES: Record<AlertKind, string> = {
   'transfer-in-transit': '调拨在途超期',
   'deposit-low': '押金不足',
   'old-part-outstanding': '旧件逾期未交回',
-  recall: '召回'
+  recall: '召回',
+  'loaner-due-soon': '备用机即将到期',
+  'loaner-overdue': '备用机逾期未还',
+  'loaner-notice-unanswered': '取机通知无人答复',
+  'loaner-fleet-short': '备用机配备不足'
 }
 
 export const ALERT_STATES = ['open', 'acknowledged', 'resolved'] as const
@@ -119,6 +127,24 @@ export interface AlertDetails {
     /** What the warehouse was issued, and has not answered for. */
     got: string
   }
+  'loaner-due-soon': LoanDetails
+  'loaner-overdue': LoanDetails
+  'loaner-notice-unanswered': {
+    loan: string
+    serial: string
+    repairOrder: string
+    receiptNumber: string
+    readyAt: string
+    notices: number
+  }
+  'loaner-fleet-short': {
+    region: string
+    family: string
+    installed: number
+    target: number
+    units: number
+    shortfall: number
+  }
 }
 
 interface PartDetails {
@@ -147,6 +173,17 @@ interface BackorderDetails extends PartDetails {
   registeredAt: string
   answerDueAt: string
   promisedOn: string | null
+}
+
+interface LoanDetails {
+  loan: string
+  serial: string
+  model: string
+  name: string
+  nameZh: string | null
+  repairOrder: string
+  dueOn: string
+  extensions: number
 }
 
 interface LotDetails extends PartDetails {

@@ -5,6 +5,7 @@ import { HAS_REPORTED, monthEndCount, reportsOf, REPORT_DUE_DAY } from '../count
 import { heldBefore } from '../ledger/open-months.ts'
 import type { AlertKind } from './alert-kinds.ts'
 import { decimal, NAMED_PART, utc, type AlertRule } from './alert-rule.ts'
+import { loanerRules } from './loaner-rules.ts'
 import { networkRules } from './network-rules.ts'
 
 // R-ORD-2. The point is crossed by what is available and on order together, so an order that is placed covers it.
@@ -146,5 +147,6 @@ export const ALERT_RULES: Record<AlertKind, AlertRule> = {
   'count-report-due': countReportDue,
   'statement-due': statementDue,
   'ledger-fault': ledgerFault,
-  ...networkRules
+  ...networkRules,
+  ...loanerRules
 }

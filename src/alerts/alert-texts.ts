@@ -272,6 +272,54 @@ const TEXTS: { [Kind in AlertKind]: Text<Kind> } = {
       en: `Keep blocked goods apart and have them returned or scrapped${got === '0' ? '' : '; find what was issued, take it back and answer the recall'}`
     }),
     links: ({ recall }) => [`/v1/recalls/${q(recall)}`, `/v1/recalls/${q(recall)}/goods`]
+  },
+  'loaner-due-soon': {
+    name: { zh: ALERT_KIND_NAMES['loaner-due-soon'], en: 'Loaner due back soon' },
+    title: ({ loan, serial, model, dueOn, repairOrder }) => ({
+      zh: `备用机 ${model} ${serial} 应于 ${dueOn} 归还(借用单 ${loan},维修单 ${repairOrder})`,
+      en: `Loaner ${model} ${serial} is due back on ${dueOn} (loan ${loan}, repair order ${repairOrder})`
+    }),
+    whatToDo: () => ({
+      zh: '提醒客户按期归还;维修未完成的,办理延期',
+      en: 'Remind the customer; if the repair is not done, extend the loan'
+    }),
+    links: ({ loan, serial }) => [`/v1/loans/${q(loan)}`, `/v1/loaners/${q(serial)}`]
+  },
+  'loaner-overdue': {
+    name: { zh: ALERT_KIND_NAMES['loaner-overdue'], en: 'Loaner overdue' },
+    title: ({ loan, serial, model, dueOn, repairOrder }) => ({
+      zh: `备用机 ${model} ${serial} 已逾期,应于 ${dueOn} 归还(借用单 ${loan},维修单 ${repairOrder})`,
+      en: `Loaner ${model} ${serial} was due back on ${dueOn} (loan ${loan}, repair order ${repairOrder})`
+    }),
+    whatToDo: ({ extensions }) => ({
+      zh: `联系客户收回${extensions === 0 ? '' : `(已延期 ${extensions} 次)`};确需延期的,由负责人办理`,
+      en: `Get it back from the customer${extensions === 0 ? '' : `, who had ${extensions === 1 ? 'one extension' : `${extensions} extensions`}`}; if it is still needed, extend the loan`
+    }),
+    links: ({ loan, serial }) => [`/v1/loans/${q(loan)}`, `/v1/loaners/${q(serial)}`]
+  },
+  'loaner-notice-unanswered': {
+    name: { zh: ALERT_KIND_NAMES['loaner-notice-unanswered'], en: 'Ready notice unanswered' },
+    title: ({ loan, repairOrder, notices }) => ({
+      zh: `维修单 ${repairOrder} 已修好,通知客户 ${notices} 次无答复(借用单 ${loan})`,
+      en: `Repair order ${repairOrder} is ready, and ${notices} notices to the customer were not answered (loan ${loan})`
+    }),
+    whatToDo: ({ receiptNumber }) => ({
+      zh: `按借条 ${receiptNumber} 的联系方式人工联系或上门,并登记答复`,
+      en: `Reach the customer of receipt ${receiptNumber} by other ways, and note the answer`
+    }),
+    links: ({ loan }) => [`/v1/loans/${q(loan)}`]
+  },
+  'loaner-fleet-short': {
+    name: { zh: ALERT_KIND_NAMES['loaner-fleet-short'], en: 'Fleet of loaners too small' },
+    title: ({ region, family, installed, target, units, shortfall }) => ({
+      zh: `区域 ${region} 系列 ${family}:保有量 ${installed},备用机应配 ${target} 台,实有 ${units} 台,缺 ${shortfall} 台`,
+      en: `Region ${region}, family ${family}: ${units} loaners of ${target} for an installed base of ${installed}, ${shortfall} missing`
+    }),
+    whatToDo: () => ({
+      zh: '按配备建议申请购置,或从配备有余的区域调入',
+      en: 'Acquire what the fleet report proposes, or have units transferred from a region that has more than it needs'
+    }),
+    links: ({ region }) => [`/v1/loaners/fleet?region=${q(region)}`]
   }
 }
 

@@ -24,7 +24,7 @@ export const watchBackorders = defineJob({
 })
 
 // What the turn of the day or month brings about: lots that enter their fourth month or will, counts, reports and statements that are
-// due; requests, reservations, transfers and old parts whose day has come. It neither looks at stock nor at slips: events and the sweep do.
+// due; requests, reservations, transfers, old parts and loaners whose day has come. It neither looks at stock nor at slips: events and the sweep do.
 export const turnOfDay = defineJob({
   name: 'alerts.turn-of-day',
   schedule: { pattern: '5 0 * * *' },
@@ -40,7 +40,11 @@ export const turnOfDay = defineJob({
       'request-clock',
       'reservation-expiring',
       'transfer-in-transit',
-      'old-part-outstanding'
+      'old-part-outstanding',
+      'loaner-due-soon',
+      'loaner-overdue',
+      'loaner-notice-unanswered',
+      'loaner-fleet-short'
     ])
 })
 

@@ -20,11 +20,15 @@ const REQUESTS = [
   'allocated',
   'ready',
   'displaced',
+  'allocation-lost',
+  'issue-slip-written',
   'issued',
-  'returned',
+  'issue-reversed',
   'confirmed',
   'declined',
   'registered',
+  'requeued',
+  'reduced',
   'arrived',
   'answered',
   'promised',
@@ -49,15 +53,25 @@ const TRANSFERS = [
 ].map((event) => `document.${event}`)
 /** An old part is due back, came back or was written off. */
 const OLD_PARTS = [
-  'opened',
-  'not-due',
-  'due-again',
+  'old-part-opened',
+  'old-part-not-due',
+  'old-part-due-again',
+  'old-part-returned',
+  'old-part-return-reversed',
+  'write-off-approved',
+  'compensation-returned',
+  'compensation-charged-again'
+].map((event) => `document.${event}`)
+/** A loan is out, is back, is due another day, or its customer was told or answered. */
+const LOANS = [
+  'lent',
+  'lent-reversed',
   'returned',
-  'return-reversed',
-  'written-off',
-  'turned-up',
-  'gone-again'
-].map((event) => `document.old-part-${event}`)
+  'returned-reversed',
+  'extended',
+  'notice-escalated',
+  'notice-answered'
+].map((event) => `document.${event}`)
 const RECALLS = ['recall.started', 'recall.lifted', 'recall.closed']
 
 /** Something is on order or no longer, or a level was set: the parts of a warehouse. */
@@ -87,6 +101,12 @@ select ends.id as "warehouseId", outlet.id::text as id
   from unnest($1::int[]) as outlet (id)
  cross join lateral (values (outlet.id), (centre_of(outlet.id))) as ends (id)
  where ends.id is not null`)
+
+// Units, requests and old parts have events of the same names; they are no loans and drop out here.
+const LENT = statement<{ warehouseId: number; id: string }>(`
+select l.warehouse_id as "warehouseId", l.id::text as id
+  from (select distinct warehouse_id, id from unnest($1::int[], $2::bigint[]) as e (warehouse_id, id)) d
+  join loan l on l.warehouse_id = d.warehouse_id and l.id = d.id`)
 
 // By what each rule is asked: clocks and answers are the centre's, reservations and old parts the outlet's, a transfer is of both ends.
 const NETWORK = statement<{ kind: AlertKind; warehouseId: number; id: string }>(`
@@ -130,7 +150,9 @@ export const followEvents = defineConsumer({
     ...COUNTS,
     // Some of them are those of slips and counts, too.
     ...new Set(
-      [...REQUESTS, ...TRANSFERS, ...OLD_PARTS].filter((event) => ![...MOVES, ...SETTLES, ...COUNTS].includes(event))
+      [...REQUESTS, ...TRANSFERS, ...OLD_PARTS, ...LOANS].filter(
+        (event) => ![...MOVES, ...SETTLES, ...COUNTS].includes(event)
+      )
     ),
     ...RECALLS,
     'deposit.changed',
@@ -160,6 +182,13 @@ export const followEvents = defineConsumer({
     await reconcileThese(ctx, ['recall'], recalled)
     const outlets = of(['deposit.changed']).flatMap(({ warehouseId }) => warehouseId ?? [])
     await reconcileThese(ctx, ['deposit-low'], outlets.length === 0 ? [] : await run(ctx, DEPOSITS, [outlets]))
+
+    const lent = documentsOf(of(LOANS))
+    await reconcileThese(
+      ctx,
+      ['loaner-due-soon', 'loaner-overdue', 'loaner-notice-unanswered'],
+      lent.length === 0 ? [] : await run(ctx, LENT, arraysOf(lent))
+    )
 
     const whole = new Set<AlertKind>()
     const inNetwork = documentsOf(of([...REQUESTS, ...TRANSFERS, ...OLD_PARTS]))

@@ -36,6 +36,16 @@ const BACKORDER = {
   answerDueAt: '2026-11-20T02:00:00Z',
   promisedOn: '2026-12-08'
 } as const
+const LOAN = {
+  loan: 'HQ-LON-202611-00001',
+  serial: 'BY-17',
+  model: 'WM-LOAN-8',
+  name: 'Washing machine',
+  nameZh: '洗衣机',
+  repairOrder: 'RO-815',
+  dueOn: '2026-12-04',
+  extensions: 0
+}
 const EXAMPLES: { [Kind in AlertKind]: AlertDetails[Kind] } = {
   'reorder-point': {
     part: 'CH/0234',
@@ -98,7 +108,18 @@ const EXAMPLES: { [Kind in AlertKind]: AlertDetails[Kind] } = {
     value: '480.00',
     reference: null
   },
-  recall: { recall: 'HQ-RCL-202611-00001', title: 'Cracked hinge', reason: 'breaks', blocked: '4', got: '0' }
+  recall: { recall: 'HQ-RCL-202611-00001', title: 'Cracked hinge', reason: 'breaks', blocked: '4', got: '0' },
+  'loaner-due-soon': LOAN,
+  'loaner-overdue': { ...LOAN, extensions: 1 },
+  'loaner-notice-unanswered': {
+    loan: 'HQ-LON-202611-00001',
+    serial: 'BY-17',
+    repairOrder: 'RO-815',
+    receiptNumber: 'JT-7',
+    readyAt: '2026-11-20T02:00:00Z',
+    notices: 4
+  },
+  'loaner-fleet-short': { region: 'SZ', family: 'WM-8', installed: 120000, target: 480, units: 470, shortfall: 10 }
 }
 const PLACE = { warehouse: 'HQ', timeZone: 'Asia/Shanghai' }
 const text = <Kind extends AlertKind>(
@@ -175,6 +196,22 @@ test('every kind says what is the matter, in both languages', () => {
     recall: [
       '召回 HQ-RCL-202611-00001「Cracked hinge」:HQ 冻结结存 4,已领未答复 0',
       'Recall HQ-RCL-202611-00001 (Cracked hinge): 4 lie blocked in HQ, 0 were issued to it and are not answered for'
+    ],
+    'loaner-due-soon': [
+      '备用机 WM-LOAN-8 BY-17 应于 2026-12-04 归还(借用单 HQ-LON-202611-00001,维修单 RO-815)',
+      'Loaner WM-LOAN-8 BY-17 is due back on 2026-12-04 (loan HQ-LON-202611-00001, repair order RO-815)'
+    ],
+    'loaner-overdue': [
+      '备用机 WM-LOAN-8 BY-17 已逾期,应于 2026-12-04 归还(借用单 HQ-LON-202611-00001,维修单 RO-815)',
+      'Loaner WM-LOAN-8 BY-17 was due back on 2026-12-04 (loan HQ-LON-202611-00001, repair order RO-815)'
+    ],
+    'loaner-notice-unanswered': [
+      '维修单 RO-815 已修好,通知客户 4 次无答复(借用单 HQ-LON-202611-00001)',
+      'Repair order RO-815 is ready, and 4 notices to the customer were not answered (loan HQ-LON-202611-00001)'
+    ],
+    'loaner-fleet-short': [
+      '区域 SZ 系列 WM-8:保有量 120000,备用机应配 480 台,实有 470 台,缺 10 台',
+      'Region SZ, family WM-8: 470 loaners of 480 for an installed base of 120000, 10 missing'
     ]
   })
 })
