@@ -14,6 +14,8 @@ export interface Network {
   southBranch: MadeWarehouse
   keeper: Caller
   controller: Caller
+  /** By duty, those who sign slips. */
+  signers: ReadonlyMap<string, Caller>
   /** An outlet under a centre or branch, of its own, with a clerk. */
   outlet(parent?: MadeWarehouse): Promise<Outlet>
   /** Goods of a part in a warehouse, received on a day. */
@@ -71,6 +73,7 @@ export async function openNetwork(h: Harness): Promise<Network> {
     southBranch,
     keeper,
     controller,
+    signers,
     outlet: async (parent = north) => {
       const { code, id } = await h.make.warehouse({ region: parent.region, parent: parent.code })
       const clerk = callerFor(h, await h.make.person({ grants: [{ duty: 'outlet-clerk', warehouse: code }] }))
