@@ -256,8 +256,8 @@ export const ReturnOldPartsBody = named(
       ...closed,
       examples: [
         {
-          warehouse: 'SZ01',
-          from: 'SZ01-003',
+          warehouse: 'HQ',
+          from: 'SZ01',
           lines: [{ part: 'CH-0234', quantity: '1', grade: 'repairable', note: '链节磨损' }]
         }
       ]
@@ -341,7 +341,7 @@ export const RefurbishOldPartsBody = named(
     {
       ...closed,
       examples: [
-        { warehouse: 'SZ01', reference: 'WO-2026-118', lines: [{ part: 'CH-0234', quantity: '1', unitCost: '3.20' }] }
+        { warehouse: 'HQ', reference: 'WO-2026-118', lines: [{ part: 'CH-0234', quantity: '1', unitCost: '3.20' }] }
       ]
     }
   )

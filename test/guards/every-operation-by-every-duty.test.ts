@@ -188,6 +188,15 @@ const OF_NO_WAREHOUSE: Record<string, Rule> = {
   answerBackorder: foreign,
   confirmBackorder: foreign,
   listServiceLevels: everybody,
+  listOldParts: everybody,
+  listOutletOldParts: everybody,
+  listOldPartWriteOffs: everybody,
+  readOldPart: foreign,
+  returnOldParts: foreign,
+  refurbishOldParts: foreign,
+  proposeOldPartWriteOff: foreign,
+  approveOldPartWriteOff: foreign,
+  cancelOldPartWriteOff: foreign,
   readCalendarYear: everybody,
   setCalendarYear: administrator,
   countWorkingDays: everybody,
@@ -365,6 +374,16 @@ async function openB(): Promise<Counter> {
     `insert into deposit_waiver (warehouse_id, amount, reason, valid_to, granted_by, granted_at) values ($1, 5, $2, '2026-12-31', 0, now()) returning id::text as id`,
     [opened.warehouseId, `for ${FOREIGN}`]
   )
+  const [oldPart] = await h.sql<{ number: string }>(
+    `with old as (
+       insert into old_part (warehouse_id, number, centre_id, part_id, quantity, unit_value, serialised, issued_by, slip_id, line_no, opened_at, due_on)
+       select l.warehouse_id, $2 || '-OLP-202611-00001', (select id from warehouse where code = 'FAR01'), l.part_id, 1, 5, false, l.warehouse_id, l.slip_id, l.line_no, now(), '2026-11-30'
+         from slip_line l where l.warehouse_id = $1 order by l.slip_id, l.line_no limit 1
+       returning warehouse_id, id, number)
+     insert into old_part_write_off (warehouse_id, old_part_id, write_off_no, quantity, reason, state, proposed_by, proposed_at)
+     select warehouse_id, id, 1, 1, 'lost', 'proposed', 0, now() from old returning (select number from old)`,
+    [opened.warehouseId, FOREIGN]
+  )
   const webhook = await admin('/v1/webhooks', { url: 'https://8.8.8.8/hooks', warehouse: FOREIGN })
   const ping = await admin(`/v1/webhooks/${webhook.body.id}/ping`, {})
 
@@ -389,6 +408,7 @@ async function openB(): Promise<Counter> {
     '/periods/{period}': ['2026-11'],
     '/requests/{number}': [request.number],
     '/backorders/{number}': [request.lines[0].backorder.number],
+    '/old-parts/{number}': [oldPart.number],
     '/slips/{number}': slips,
     '/quality-reports/{number}': receipt.qualityReports,
     '/counts/{number}': counts,
@@ -466,6 +486,12 @@ const BODIES: Record<string, () => unknown> = {
   moveWarehouse: () => ({ parent: 'HQ' }),
   startClosingRun: () => ({ period: '2026-10' }),
   createWebhook: () => ({ url: 'https://8.8.8.8/hooks', warehouse: FOREIGN }),
+  returnOldParts: () => ({ warehouse: FOREIGN, from: FOREIGN, lines: [{ part: 'CH-0234', grade: 'scrap' }] }),
+  refurbishOldParts: () => ({
+    warehouse: FOREIGN,
+    reference: 'WO-1',
+    lines: [{ part: 'CH-0234', quantity: '1', unitCost: '1' }]
+  }),
   returnRecalledGoods: () => ({ warehouse: FOREIGN, to: 'scrap' }),
   importWarehouses: () => `code,name,kind,region,parent\n${FOREIGN},Taken,outlet,FAR,SZ01\n`
 }
@@ -501,6 +527,9 @@ const QUERIES: Record<string, Record<string, string>[]> = {
   readForecastAccuracy: [{ warehouse: FOREIGN }],
   listWebhooks: [{}, { warehouse: FOREIGN }],
   listDeposits: [{}, { region: 'FAR' }, { centre: 'FAR01' }, { low: 'true' }],
+  listOldParts: [{}, { outlet: FOREIGN }, { region: 'FAR' }, { part: 'CH-0234' }],
+  listOutletOldParts: [{}, { region: 'FAR' }, { centre: 'FAR01' }],
+  listOldPartWriteOffs: [{}, { outlet: FOREIGN }, { state: 'proposed' }],
   listDelegations: [{}, { person: 'KEEPER' }],
   listApiKeys: [{}, { person: 'KEEPER' }]
 }

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { DUTIES } from '../../src/identity/actor.ts'
 import { refreshTokenHash } from '../../src/identity/refresh-tokens.ts'
+import { sweepOldPartsNightly } from '../../src/old-parts/old-parts.jobs.ts'
 import { sweepBackorders } from '../../src/requests/backorders.jobs.ts'
 import { loadSample } from '../../src/sample/load-sample.ts'
 import { openCounting, type Counting } from '../counts/counting.ts'
@@ -329,6 +330,22 @@ const BEFORE: Record<string, () => Promise<{ path?: string; token?: string } | v
     const { body } = await by(token, 'post', waivers, { amount: '1.00', reason: 'x', validTo: '2026-12-31' })
     return { path: `${waivers}/${body.id}/ending` }
   },
+  returnOldParts: async () => {
+    await oldPart()
+  },
+  refurbishOldParts: async () => {
+    await oldPart()
+    const lines = [{ part: PART, grade: 'repairable' }]
+    const { body } = await by(token, 'post', '/v1/old-parts/returns', { warehouse: 'HQ', from: 'SZ01', lines })
+    await hq.signAndPost(body.slip, { deliveredBy: 'Li' })
+  },
+  proposeOldPartWriteOff: async () => ({ path: `/v1/old-parts/${await oldPart()}/write-off` }),
+  approveOldPartWriteOff: async () => ({
+    path: `/v1/old-parts/${await oldPart({ isProposed: true })}/write-off/approval`
+  }),
+  cancelOldPartWriteOff: async () => ({
+    path: `/v1/old-parts/${await oldPart({ isProposed: true })}/write-off/cancellation`
+  }),
   updateRegion: async () => ({ path: '/v1/regions/EAST' }),
   updateSupplier: async () => ({ path: `/v1/suppliers/${(await h.make.supplier()).code}` }),
   updateWarehouse: async () => ({ path: '/v1/warehouses/HQ' })
@@ -357,6 +374,19 @@ async function depositOf(paidIn: string | null): Promise<string> {
   if (paidIn !== null) await by(token, 'post', `/v1/deposits/${code}`, { lowLimit: '0.00' })
   if (Number(paidIn) > 0) await by(token, 'post', `/v1/deposits/${code}/increases`, { amount: paidIn, paper: 'BANK-1' })
   return code
+}
+
+/** What SZ01 owes for an exchange part that the head office issued to it; perhaps the keeper there proposed to write it off. */
+async function oldPart({ isProposed = false } = {}): Promise<string> {
+  await h.sql(`update part set exchange_due_days = 30, exchange_since = '2000-01-01' where number = $1`, [PART])
+  const { number: slip } = await hq.posted({ ...issue, purpose: 'outlet', counterparty: 'SZ01' })
+  await runJob(h, sweepOldPartsNightly)
+  const [{ number: owed }] = await h.sql<{ number: string }>(
+    `select o.number from old_part o join slip s on s.warehouse_id = o.issued_by and s.id = o.slip_id where s.number = $1`,
+    [slip]
+  )
+  if (isProposed) await hq.keeper.post(`/v1/old-parts/${owed}/write-off`, { reason: 'lost' })
+  return owed
 }
 
 async function deadMail(): Promise<string> {
@@ -448,6 +478,7 @@ const READ: Record<string, () => Promise<string>> = {
     )[0]?.id ?? '',
   'slips/{number}': () => number(),
   'backorders/{number}': () => backorder(),
+  'old-parts/{number}': () => oldPart(),
   'proposals/{number}': () => proposal(),
   'recalls/{number}': () => recallOfHq(),
   'purchase-plans/{number}': () => purchasePlan('draft'),
