@@ -101,7 +101,7 @@ select b.id::text, b.number, b.line_no, trim_scale(s.quantity)::text, b.promised
 /**
  * Registers what lines are short of, each with the day on which it can be promised, and starts their clocks. A line that has a backorder
  * keeps it: it waits for the quantity that is given.
- * @param queuedAt its place in the queue, if not now: that of a request whose goods another took. Clocks start there.
+ * @param queuedAt its place in the queue, if not now: that of a request whose goods another took. Clocks of lines that have none start there.
  */
 export async function registerBackorders(
   ctx: Context,
@@ -166,14 +166,23 @@ export async function registerBackorders(
     ctx.actor.personId,
     requestNumber
   ])
-  await startClocks(ctx, {
-    outletId: outlet.id,
-    requestId,
-    at: queuedAt,
-    pieces: lineNos.map((line) => ({ line, piece: 'backordered' as const }))
-  })
+  // A line that has a clock was accepted when that began.
+  const started = new Map(
+    (await run(ctx, STARTED, [outlet.id, requestId, lineNos])).map(({ line, startedAt }) => [line, startedAt])
+  )
+  for (const [at, some] of Map.groupBy(lineNos, (line) => started.get(line) ?? queuedAt))
+    await startClocks(ctx, {
+      outletId: outlet.id,
+      requestId,
+      at,
+      pieces: some.map((line) => ({ line, piece: 'backordered' as const }))
+    })
   return registered.map(({ isNew: _isNew, ...row }) => row)
 }
+
+const STARTED = statement<{ line: number; startedAt: string }>(`
+select line_no as line, to_json(min(started_at)) #>> '{}' as "startedAt"
+  from request_clock where warehouse_id = $1 and request_id = $2 and line_no = any ($3::int[]) group by line_no`)
 
 /** So many days later at the same hour of the business time zone (R-REQ-3). */
 const answerDueAt = ({ config }: Context, at: Temporal.Instant): string =>

@@ -91,7 +91,7 @@ export const backorderRoutes: FastifyPluginAsyncTypebox = async (app) => {
         tags,
         summary: 'Say whether goods that came are still needed (确认需求)',
         description:
-          'Duty: outlet-clerk or keeper of the outlet; an API key may. Goods that came for a backorder are reserved, and nothing moves before. Confirmed, what lies elsewhere is transferred to the centre and what lies there may be issued. If not, the backorder is cancelled with what it still waits for, and the goods go to the next in the queue. Without an answer for 5 working days (`CONFIRMATION_DAYS`) it is cancelled as well.',
+          'Duty: outlet-clerk or keeper of the outlet; an API key may. Goods that came for a backorder are reserved, and nothing moves before. Confirmed, what lies elsewhere is transferred to the centre and what lies there may be issued. If not, the backorder is cancelled with what it still waits for, and the goods go to the next in the queue. Without an answer for 5 working days (`CONFIRMATION_DAYS`) the goods go to the next as well, and what nobody has yet goes on waiting.',
         params: BackorderParams,
         headers: IfMatch,
         body: ref(ConfirmationBody),
