@@ -17,15 +17,17 @@ interface Victim {
   open: string
 }
 
-// Newest first: who asked first keeps it longest. What somebody is at in this moment is left to them: their request is not waited for,
-// so that no two wait for each other.
-const VICTIMS = statement<Victim>(`
+// Newest first: who asked first keeps it longest.
+const VICTIMS = `
 select a.warehouse_id as "outletId", a.request_id::text as "requestId", r.number as request, a.line_no as line, a.allocation_no as allocation, part.number as part,
        a.centre_reservation_id::text as reservation, (a.quantity - a.issued)::text as open
   from ${displaceable('join part on part.id = a.part_id')}
    and r.centre_id = $1 and a.part_id = $2 and a.ownership = $3
  order by a.allocated_at desc, a.request_id desc, a.line_no desc, a.allocation_no desc
-   for update of a skip locked`)
+   for update of a`
+// What somebody is at in this moment is passed over, so that no two wait for each other; only who finds nothing else waits.
+const VICTIMS_AT_REST = statement<Victim>(`${VICTIMS} skip locked`)
+const ALL_VICTIMS = statement<Victim>(VICTIMS)
 
 const LOSE = statement<never>(`
 with lost as (
@@ -43,12 +45,14 @@ values ($1, $2, $6, $7, 'displaced',
 /**
  * Takes goods that are reserved at a centre for normal requests, the newest first, for an emergency (R-REQ-4). The losers are told by
  * their history, and what follows a commit plans their lines anew, at the place in the queue that their request had.
+ * @param waits for those whose request somebody is at in this moment
  * @returns whether all that is wanted is free now
  */
 export async function displace(
   ctx: Context,
   by: Pick<LockedRequest, 'centreId' | 'number'>,
-  wanted: readonly { partId: number; ownership: Ownership; quantity: bigint }[]
+  wanted: readonly { partId: number; ownership: Ownership; quantity: bigint }[],
+  { waits }: { waits: boolean }
 ): Promise<boolean> {
   let isAll = true
   // In the order in which balances are locked everywhere.
@@ -56,7 +60,7 @@ export async function displace(
     (a, b) => a.partId - b.partId || (a.ownership < b.ownership ? -1 : 1)
   )) {
     let missing = quantity
-    for (const victim of await run(ctx, VICTIMS, [by.centreId, partId, ownership])) {
+    for (const victim of await run(ctx, waits ? ALL_VICTIMS : VICTIMS_AT_REST, [by.centreId, partId, ownership])) {
       if (missing === 0n) break
       const open = thousandths(victim.open)
       const lost = open < missing ? open : missing

@@ -85,7 +85,7 @@ export async function planLines(
   const plan = await promised(ctx, request, await wantsOf(ctx, request, open))
   const allocations = await allocate(ctx, request, open, plan)
   await keepSearches(ctx, request, open, plan)
-  await answer(ctx, { request, outlet, open, plan, allocations, queuedAt })
+  await tell(ctx, { request, outlet, open, plan, allocations, queuedAt })
   return {
     allocated: [...new Set(allocations.map(({ line }) => line))],
     waiting: open.filter(({ line }) => (plan.left.get(line) ?? 0n) > 0n).map(({ line }) => line)
@@ -140,43 +140,57 @@ interface Offer {
   from: { warehouse: string; step: Step; quantity: string }[]
 }
 
-/** So often others may be faster. After that what is left waits, and the next arrival or the night finds it. */
+/** So often others may be faster; after that what they took is done without. What is left waits, and the next arrival or the sweep finds it. */
 const MOST_ROUNDS = 12
+/** So often an emergency passes over what others are at, before it waits for them. */
+const ROUNDS_IN_PASSING = 2
 
 /** Searches and reserves, again if others were faster. */
 async function promised(ctx: Context, request: LockedRequest, wants: readonly Want[]): Promise<Plan> {
-  const seeker: Seeker = { ...request, requestId: request.id, requestedAt: request.requestedAt }
+  const seeker: Seeker = { ...request, requestId: request.id }
   const last = new Map((await run(ctx, LAST, [request.outletId, request.id])).map(({ line, no }) => [line, no]))
   for (let round = 1; ; round++) {
     const found = await searchInSteps(ctx, seeker, wants)
-    const numbers = numbersOf(found.taken, last)
     const lost = found.taken
       .filter(({ displaced }) => displaced > 0n)
       .map(({ stock, displaced }) => ({ partId: stock.partId, ownership: stock.ownership, quantity: displaced }))
-    const isFree = lost.length === 0 || (await displace(ctx, request, lost))
-    const reserved = isFree
-      ? await reserveAll(
-          ctx,
-          found.taken.map(({ line, option, stock, quantity }, place) => ({
-            warehouseId: stock.warehouseId,
-            partId: option.partId,
-            part: option.part,
-            ownership: stock.ownership,
-            quantity: decimal(quantity, 3),
-            reservedFor: `${request.number}/${line}.${numbers[place]}`
-          }))
-        )
-      : { short: [] }
-    if ('ids' in reserved)
-      return {
-        ...found,
-        reservations: reserved.ids,
-        numbers,
-        offers: await offersFor(ctx, request, seeker, wants, found)
-      }
-    if (round < MOST_ROUNDS) continue
-    const left = new Map(wants.map(({ line, quantity }) => [line, quantity]))
-    return { ...found, taken: [], left, reservations: [], numbers: [], offers: new Map() }
+    const isFree = lost.length === 0 || (await displace(ctx, request, lost, { waits: round > ROUNDS_IN_PASSING }))
+    if (!isFree && round < MOST_ROUNDS) continue
+    const reserved = await reserveFound(ctx, request, { found, last, isLast: round >= MOST_ROUNDS })
+    if (reserved !== undefined) return { ...reserved, offers: await offersFor(ctx, request, seeker, wants, reserved) }
+  }
+}
+
+/**
+ * Reserves all that was found.
+ * @param isLast does without what others took meanwhile; else undefined is answered, and nothing is reserved
+ */
+async function reserveFound(
+  ctx: Context,
+  { number }: LockedRequest,
+  { found, last, isLast }: { found: Found; last: ReadonlyMap<number, number>; isLast: boolean }
+): Promise<Omit<Plan, 'offers'> | undefined> {
+  let { taken } = found
+  const left = new Map(found.left)
+  for (;;) {
+    const numbers = numbersOf(taken, last)
+    const reserved = await reserveAll(
+      ctx,
+      taken.map(({ line, option, stock, quantity }, place) => ({
+        warehouseId: stock.warehouseId,
+        partId: option.partId,
+        part: option.part,
+        ownership: stock.ownership,
+        quantity: decimal(quantity, 3),
+        reservedFor: `${number}/${line}.${numbers[place]}`
+      }))
+    )
+    if ('ids' in reserved) return { ...found, taken, left, reservations: reserved.ids, numbers }
+    if (!isLast) return undefined
+    const lines = new Set(reserved.short.map(({ index }) => taken[index]?.line))
+    for (const { line, quantity, option } of taken)
+      if (lines.has(line)) left.set(line, (left.get(line) ?? 0n) + ofOption(quantity, option))
+    taken = taken.filter(({ line }) => !lines.has(line))
   }
 }
 
@@ -349,7 +363,7 @@ const keepSearches = (ctx: Context, { outletId, id }: LockedRequest, open: reado
   ])
 
 /** Transfers, backorders, clocks and history of what was found and what was not. */
-async function answer(
+async function tell(
   ctx: Context,
   {
     request,
