@@ -60,9 +60,9 @@ export const jobs: Job[] = [
 export const consumers: Consumer[] = [
   startClosings,
   proposeAfterPosting,
+  followOldParts,
   followRequests,
   serveWaiting,
-  followOldParts,
   tellWebhooks,
   followEvents,
   mailAlerts
