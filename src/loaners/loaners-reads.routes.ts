@@ -290,8 +290,8 @@ export const loanerReadRoutes: FastifyPluginAsyncTypebox = async (app) => {
         produces: csvToo,
         querystring: Type.Object(
           {
-            from: Type.String({ ...Day, description: 'First day' }),
-            to: Type.String({ ...Day, description: 'Last day' }),
+            from: Type.String({ ...Day, description: 'First day', examples: ['2026-11-01'] }),
+            to: Type.String({ ...Day, description: 'Last day', examples: ['2026-11-30'] }),
             region: Type.Optional(RegionCode)
           },
           closed
@@ -415,7 +415,7 @@ export const loanerImportRoutes: FastifyPluginAsyncTypebox = async (app) => {
         description: `Duty: stock-controller or administrator everywhere. ${csvBody.describe(INSTALLED_BASE_COLUMNS)}`,
         consumes: csvBody.consumes,
         querystring: ImportQuery,
-        body: csvBody.body('region,family,units,countedOn\nHQ,WM-8,120000,2026-10-31\n'),
+        body: csvBody.body('region,family,units,countedOn\nSOUTH,WM-8,120000,2026-10-31\n'),
         response: { ...csvBody.ok, ...problems }
       }
     },

@@ -127,7 +127,7 @@ export const RegisterLoanersBody = named(
       examples: [
         {
           kind: 'opening',
-          units: [{ serial: 'BY-2026-00017', model: 'CH-0234', grade: 'A', accessories: ['power cord'] }]
+          units: [{ serial: 'BY-2026-00017', model: 'WM-LOAN-8', grade: 'A', accessories: ['power cord'] }]
         }
       ]
     }
@@ -475,7 +475,7 @@ export const InstalledBase = named(
       }),
       countedOn: Type.String({ ...Day, description: 'Day the figure is of' })
     },
-    { ...closed, examples: [{ region: 'HQ', family: 'WM-8', units: 120000, countedOn: '2026-10-31' }] }
+    { ...closed, examples: [{ region: 'SOUTH', family: 'WM-8', units: 120000, countedOn: '2026-10-31' }] }
   )
 )
 export type InstalledBase = Static<typeof InstalledBase>

@@ -183,6 +183,15 @@ const OF_NO_WAREHOUSE: Record<string, Rule> = {
   closeRecall: recalling,
   signRecall: recalls,
   cancelRecall: recalling,
+  createRequest: foreign,
+  listRequests: everybody,
+  readRequest: foreign,
+  cancelRequest: foreign,
+  changeNeedBy: foreign,
+  writeIssueSlip: foreign,
+  listOrderRestrictions: everybody,
+  setOrderRestriction: { may: ['stock-controller'] },
+  removeOrderRestriction: foreign,
   listBackorders: everybody,
   readBackorder: foreign,
   answerBackorder: foreign,
@@ -197,6 +206,37 @@ const OF_NO_WAREHOUSE: Record<string, Rule> = {
   proposeOldPartWriteOff: foreign,
   approveOldPartWriteOff: foreign,
   cancelOldPartWriteOff: foreign,
+  listLoaners: everybody,
+  readLoaner: foreign,
+  readLoanerHistory: foreign,
+  updateLoaner: foreign,
+  importLoaners: foreign,
+  lendLoaner: foreign,
+  reserveLoaner: foreign,
+  endLoanerReservation: foreign,
+  sendLoanerToRepair: foreign,
+  reportLoanerRepaired: foreign,
+  retireLoaner: foreign,
+  transferLoaner: foreign,
+  receiveLoaner: foreign,
+  listLoans: everybody,
+  readLoan: foreign,
+  readLoanHistory: foreign,
+  printLoanReceipt: foreign,
+  extendLoan: foreign,
+  returnLoaner: foreign,
+  forgetCustomer: foreign,
+  reportRepairReady: foreign,
+  answerNotice: foreign,
+  listLoanerModels: everybody,
+  setLoanerModel: catalogue,
+  readLoanerFleet: everybody,
+  readLoanerUtilisation: everybody,
+  listInstalledBase: everybody,
+  setInstalledBase: catalogue,
+  importInstalledBase: catalogue,
+  listLoanerTargets: everybody,
+  setLoanerTarget: catalogue,
   readCalendarYear: everybody,
   setCalendarYear: administrator,
   countWorkingDays: everybody,
@@ -397,7 +437,29 @@ async function openB(): Promise<Counter> {
     lines: [{ part: 'CH-0235', quantity: '100' }]
   })
 
-  marks = [FOREIGN, keeper, ...SIGNERS.map((signer) => opened.signers[signer].person.username)]
+  const restricted = { part: 'MB-100', warehouse: FOREIGN, reason: 'x' }
+  const restriction = await h.api
+    .put('/v1/order-restrictions')
+    .auth(administratorEverywhere.token, { type: 'bearer' })
+    .send(restricted)
+
+  await h.make.part({ number: 'WM-LOAN-8', standardCost: '1000.0000' })
+  await h.sql(`update part set loaner_family = 'WM-8' where number = 'WM-LOAN-8'`)
+  const loaners = ['FB-LOANER-1', 'FB-LOANER-2']
+  const { body: registered } = await opened.keeper.post(`/v1/warehouses/${FOREIGN}/loaners`, {
+    kind: 'opening',
+    units: loaners.map((serial) => ({ serial, model: 'WM-LOAN-8' }))
+  })
+  await opened.signAndPost(registered.slip)
+  const { body: loan } = await opened.keeper.post(`/v1/loaners/${loaners[0]}/loans`, {
+    repairOrder: 'RO-1',
+    receiptNumber: 'JT-1',
+    dueOn: '2026-12-04',
+    condition: 'fine'
+  })
+  await opened.signAndPost(loan.outSlip)
+
+  marks = [FOREIGN, ...loaners, keeper, ...SIGNERS.map((signer) => opened.signers[signer].person.username)]
   values = {
     '/warehouses/{warehouse}': [FOREIGN],
     '/policies/{warehouse}': [FOREIGN],
@@ -407,8 +469,13 @@ async function openB(): Promise<Counter> {
     '/service-targets/{criticality}': ['A'],
     '/periods/{period}': ['2026-11'],
     '/requests/{number}': [request.number],
+    '/order-restrictions/{id}': [String(restriction.body.id)],
     '/backorders/{number}': [request.lines[0].backorder.number],
     '/old-parts/{number}': [oldPart.number],
+    '/loaners/{serial}': loaners,
+    '/loans/{number}': [loan.number],
+    '/loaner-models/{part}': ['WM-LOAN-8'],
+    '/loaner-targets/{family}': ['WM-8'],
     '/slips/{number}': slips,
     '/quality-reports/{number}': receipt.qualityReports,
     '/counts/{number}': counts,
@@ -481,6 +548,9 @@ const BODIES: Record<string, () => unknown> = {
   approveControlledPart: () => ({ warehouse: FOREIGN, quantity: '1', reason: 'needed', validTo: '2026-12-31' }),
   assignDuty: () => ({ duty: 'keeper', warehouse: FOREIGN }),
   importOpeningStock: () => `warehouse,part,quantity,unitCost\n${FOREIGN},CH-0234,1,1\n`,
+  importLoaners: () => `warehouse,serial,model\n${FOREIGN},FB-LOANER-3,WM-LOAN-8\n`,
+  setInstalledBase: () => ({ region: 'FAR', family: 'WM-8', units: 1000, countedOn: '2026-10-31' }),
+  importInstalledBase: () => 'region,family,units,countedOn\nFAR,WM-8,1000,2026-10-31\n',
   signSlips: () => ({ duty: 'finance-supervisor', decision: 'approve', slips: values['/slips/{number}'] }),
   delegateDuties: () => ({ to: b.keeper.person.username, validTo: '2026-12-31', reason: '年假' }),
   moveWarehouse: () => ({ parent: 'HQ' }),
@@ -681,7 +751,7 @@ describe('on a foreign warehouse', () => {
                 status === 200 ||
                 call.url.includes('?') ||
                 operation.id === 'verifyLedger')
-            : operation.id === 'importOpeningStock'
+            : operation.id === 'importOpeningStock' || operation.id === 'importLoaners'
               ? (status === 200 && JSON.parse(text).counts.refused === 1) || [403, 404, 422].includes(status)
               : [403, 404].includes(status)
         if (!isFine) faults.push(`${operation.id} ${call.url}: ${status} ${text.slice(0, 300)}`)

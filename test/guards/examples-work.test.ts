@@ -144,6 +144,35 @@ async function liftedRecallOfHq(): Promise<string> {
 }
 
 /** What must be there before an example works; answers the path where it is not that of the document's own examples, and who sends it. */
+let units = 0
+/** A loaner unit of the head office, in service. */
+async function loaner(): Promise<string> {
+  await h.sql(
+    `insert into part (number, name, standard_cost, loaner_family) values ('WM-LOAN-8', 'Loaner', 1000, 'WM-8') on conflict do nothing`
+  )
+  const serial = `BY-EXAMPLE-${++units}`
+  const { body } = await keeper.post('/v1/warehouses/HQ/loaners', {
+    kind: 'opening',
+    units: [{ serial, model: 'WM-LOAN-8', accessories: ['power cord'] }]
+  })
+  await hq.signAndPost(body.slip)
+  return serial
+}
+/** One that is out on loan. */
+async function loan(): Promise<string> {
+  const { body } = await keeper.post(`/v1/loaners/${await loaner()}/loans`, {
+    repairOrder: 'RO-2026-0815',
+    receiptNumber: 'JT-000815',
+    dueOn: '2026-12-04',
+    condition: '完好'
+  })
+  await hq.signAndPost(body.outSlip)
+  return body.number as string
+}
+/** A path under a unit, or under its loan, for the keeper. */
+const ofUnit = async (what = '') => ({ path: `/v1/loaners/${await loaner()}${what}`, token: keeper.person.token })
+const ofLoan = async (what: string) => ({ path: `/v1/loans/${await loan()}${what}`, token: keeper.person.token })
+
 const BEFORE: Record<string, () => Promise<{ path?: string; token?: string } | void>> = {
   refreshToken: () => refreshTokenOf('bcr_q0d3mXxS1…'),
   revokeToken: () => refreshTokenOf('bcr_q0d3mXxS1…'),
@@ -222,6 +251,46 @@ const BEFORE: Record<string, () => Promise<{ path?: string; token?: string } | v
     return { path: `/v1/depreciation-policies/${effectiveFrom}/withdrawal` }
   },
   setJournalAccounts: async () => ({ path: '/v1/journal-accounts/HQ' }),
+  registerLoaners: async () => {
+    await loaner()
+    return { path: '/v1/warehouses/HQ/loaners', token: keeper.person.token }
+  },
+  importLoaners: async () => {
+    await loaner()
+  },
+  updateLoaner: () => ofUnit(),
+  lendLoaner: () => ofUnit('/loans'),
+  reserveLoaner: () => ofUnit('/reservation'),
+  sendLoanerToRepair: () => ofUnit('/repair'),
+  reportLoanerRepaired: async () => {
+    const { path, token: by } = await ofUnit()
+    await keeper.post(`${path}/repair`, { reason: 'x' })
+    return { path: `${path}/repair-return`, token: by }
+  },
+  retireLoaner: () => ofUnit('/retirement'),
+  transferLoaner: () => ofUnit('/transfer'),
+  receiveLoaner: async () => {
+    const { path } = await ofUnit()
+    const { body } = await keeper.post(`${path}/transfer`, { to: 'SZ01', reason: 'x' })
+    await hq.signAndPost(body.pendingSlip)
+    return { path: `${path}/arrival` }
+  },
+  extendLoan: () => ofLoan('/extension'),
+  returnLoaner: () => ofLoan('/return'),
+  forgetCustomer: async () => {
+    const { path, token: by } = await ofLoan('')
+    const { body } = await keeper.post(`${path}/return`, { outcome: 'usable', condition: 'x' })
+    await hq.signAndPost(body.inSlip)
+    return { path: `${path}/forget-customer`, token: by }
+  },
+  reportRepairReady: () => ofLoan('/repair-ready'),
+  answerNotice: async () => {
+    const { path, token: by } = await ofLoan('')
+    await keeper.post(`${path}/repair-ready`)
+    return { path: `${path}/notice-answer`, token: by }
+  },
+  setLoanerModel: async () => ({ path: `/v1/loaner-models/${(await h.make.part()).number}` }),
+  setLoanerTarget: async () => ({ path: '/v1/loaner-targets/WM-8' }),
   openCount: async () => ({ path: `/v1/warehouses/${(await openCounting(h)).warehouse}/counts` }),
   recordCounts: async () => {
     const count = await countOfOne()
@@ -318,6 +387,9 @@ const BEFORE: Record<string, () => Promise<{ path?: string; token?: string } | v
     }
   },
   cancelPurchasePlan: async () => ({ path: `/v1/purchase-plans/${await purchasePlan('draft')}/cancellation` }),
+  cancelRequest: async () => ({ path: `/v1/requests/${await request()}/cancellation` }),
+  changeNeedBy: async () => ({ path: `/v1/requests/${await request()}/need-by` }),
+  writeIssueSlip: async () => ({ path: `/v1/requests/${await request()}/issue-slip` }),
   answerBackorder: async () => ({ path: `/v1/backorders/${await backorder()}/answer` }),
   confirmBackorder: async () => ({ path: `/v1/backorders/${await backorder({ hasCome: true })}/confirmation` }),
   openDeposit: async () => ({ path: `/v1/deposits/${await depositOf(null)}` }),
@@ -355,6 +427,14 @@ const BEFORE: Record<string, () => Promise<{ path?: string; token?: string } | v
 const policyPath = async () => `/v1/reorder/policies/HQ/parts/${(await h.make.part()).number}`
 
 /** What an outlet waits for, of a part of its own; perhaps it has come to the head office. */
+/** A request of SZ01 for something that the head office has. */
+async function request(): Promise<string> {
+  const { number: part } = await hq.stocked()
+  const lines = [{ part, quantity: '1' }]
+  const asked = { warehouse: 'SZ01', urgency: 'normal', needBy: '2026-12-31', lines }
+  return String((await by(token, 'post', '/v1/requests', asked)).body.number)
+}
+
 async function backorder({ hasCome = false } = {}): Promise<string> {
   const { code } = await h.make.warehouse({ parent: 'SZ01' })
   const { number: part } = await h.make.part()
@@ -477,6 +557,8 @@ const READ: Record<string, () => Promise<string>> = {
       )
     )[0]?.id ?? '',
   'slips/{number}': () => number(),
+  'loaners/{serial}': () => loaner(),
+  'loans/{number}': () => loan(),
   'backorders/{number}': () => backorder(),
   'old-parts/{number}': () => oldPart(),
   'proposals/{number}': () => proposal(),
