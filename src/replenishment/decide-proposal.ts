@@ -7,7 +7,8 @@ import { run, statement } from '../platform/database.ts'
 import { normalQuantity, thousandths } from '../platform/decimal.ts'
 import { requireMatch } from '../platform/etag.ts'
 import { Refusal } from '../platform/errors.ts'
-import { requireOpen, type Warehouse } from '../warehouses/directory.ts'
+import { openTransfer } from '../transfers/open-transfer.ts'
+import { requireOpen, warehouseByCode, type Warehouse } from '../warehouses/directory.ts'
 import { ableToGive, promisedBy } from './giving.ts'
 import { loadProposal, readProposal, type Proposal } from './proposals.queries.ts'
 import type { AcceptProposal, ProposalView, RejectProposal } from './proposals.schemas.ts'
@@ -57,8 +58,8 @@ interface AcceptedProposal extends AcceptProposal {
 }
 
 /**
- * Accepts a proposal, as it is or changed with a reason (R-ORD-2). A transfer is on its way from then on, and the keeper of the giving
- * warehouse writes its transfer-out with the number of the proposal as reference; an order waits for the next purchase plan. What was
+ * Accepts a proposal, as it is or changed with a reason (R-ORD-2). A transfer is opened with the number of the
+ * proposal as reference: its goods are reserved at the giver, and on their way from then on; an order waits for the next purchase plan. What was
  * proposed beyond an accepted quantity is not proposed again for `REORDER_REPEAT_DAYS` unless the position recovers.
  * @throws Refusal 409 `ProposalNotOpen`, `GiverShort`, `WarehouseClosed`, `PartInactive`, 422 `ReasonMissing`, `SupplierUnknown`, `SupplierNotAuthorised`,
  *   `ControlledApprovalMissing`, 403, 404, 412
@@ -103,6 +104,7 @@ export function acceptProposal(ctx: Context, { number, ifMatch, ...said }: Accep
             inner.actor.personId
           ])
         : []
+    if (expected !== undefined) await transfer(inner, proposal, warehouse, { quantity, expectedReceiptId: expected.id })
     await run(inner, ACCEPT, [
       warehouse.id,
       proposal.id,
@@ -116,6 +118,23 @@ export function acceptProposal(ctx: Context, { number, ifMatch, ...said }: Accep
       inner.config.REORDER_REPEAT_DAYS
     ])
     return readProposal(inner, { number })
+  })
+}
+
+/** What was proposed becomes a transfer. */
+async function transfer(
+  ctx: Context,
+  { number, partId, part, fromWarehouse }: Proposal,
+  to: Warehouse,
+  { quantity, expectedReceiptId }: { quantity: string; expectedReceiptId: string }
+): Promise<void> {
+  if (fromWarehouse === null) throw new Error(`${number} comes from nowhere`)
+  await openTransfer(ctx, {
+    from: await warehouseByCode(ctx, fromWarehouse),
+    to,
+    lines: [{ partId, part, ownership: 'own', quantity, expectedReceiptId }],
+    reference: number,
+    because: `补货建议 proposal ${number}`
   })
 }
 

@@ -2,18 +2,17 @@
 import { agedLots } from '../ledger/aged-lots.ts'
 
 /**
- * What is promised of a transfer proposal `p`: all of an open one; of an accepted one what has neither left nor arrived yet. It has
- * left by a posted transfer-out that names the proposal as its reference and was not reversed.
+ * What is promised of a transfer proposal `p` beyond what is reserved: all of an open one. An accepted one has become a transfer, which
+ * reserves; of that only what came back by a reversal and is reserved no longer.
  */
 export const PROMISE = `
   case when p.state = 'open' then p.quantity else coalesce((
-    select greatest(0, e.quantity - greatest(
-             coalesce((select sum(l.quantity) from slip_line l join slip s on s.warehouse_id = l.warehouse_id and s.id = l.slip_id and s.state = 'posted'
-                        where l.warehouse_id = e.warehouse_id and l.expected_receipt_id = e.id), 0),
-             coalesce((select -sum(l.quantity) from slip s join slip_line l on l.warehouse_id = s.warehouse_id and l.slip_id = s.id and l.part_id = p.part_id
-                        where s.reference = p.number and s.warehouse_id = p.from_warehouse_id and s.kind = 'transfer-out' and s.state = 'posted'
-                          and not exists (select 1 from slip r where r.warehouse_id = s.warehouse_id and r.source_slip_id = s.id and r.kind = 'reversal' and r.state = 'posted')), 0)))
-      from expected_receipt e where e.warehouse_id = p.warehouse_id and e.id = p.expected_receipt_id and e.ended_at is null), 0) end`
+    select sum(greatest(0, line.quantity - line.sent - coalesce(held.quantity - held.consumed, 0)))
+      from transfer_line l
+      join transfer t on t.warehouse_id = l.warehouse_id and t.id = l.transfer_id and t.state in ('ordered', 'awaiting-dispatch') and t.rest_closed_at is null
+      join transfer_line_position line on line.warehouse_id = l.warehouse_id and line.transfer_id = l.transfer_id and line.line_no = l.line_no
+      left join reservation held on held.warehouse_id = l.warehouse_id and held.id = l.reservation_id and held.released_at is null
+     where l.warehouse_id = p.from_warehouse_id and l.expected_receipt_id = p.expected_receipt_id), 0) end`
 
 /** What is promised of a part by a warehouse, both as SQL. */
 export const promisedBy = (warehouse: string, part: string): string => `
@@ -37,7 +36,9 @@ export const ownNeedOf = (warehouse: string, part: string): string => `
  */
 export const ableToGive = (warehouse: string, part: string, today: string): string => `
   greatest(0, least(
-    (select coalesce(sum(l.on_hand), 0) from ${agedLots(warehouse, part, today)}),
+    (select coalesce(sum(l.on_hand), 0) from ${agedLots(warehouse, part, today)})
+      - (select coalesce(sum(kept.reserved), 0) from balance kept
+          where kept.warehouse_id = ${warehouse} and kept.part_id = ${part} and kept.ownership = 'own' and kept.condition = 'qualified'),
     (select coalesce(sum(kept.on_hand - kept.reserved - kept.blocked), 0) from balance kept
       where kept.warehouse_id = ${warehouse} and kept.part_id = ${part} and kept.ownership = 'own' and kept.condition = 'qualified'),
     (select coalesce(sum(kept.on_hand - kept.reserved - kept.blocked), 0) from balance kept

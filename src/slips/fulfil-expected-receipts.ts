@@ -13,11 +13,15 @@ interface Expected {
   supplier: string | null
   supplierId: number | null
   endedBecause: string | null
+  /** The transfer that brings it. */
+  transfer: string | null
 }
 
 const EXPECTED = statement<Expected>(`
 select named.name, e.id::text as id, e.part_id as "partId", part.number as part, e.kind, supplier.code as supplier, e.supplier_id as "supplierId",
-       e.ended_because as "endedBecause"
+       e.ended_because as "endedBecause",
+       (select t.number from transfer_line l join transfer t on t.warehouse_id = l.warehouse_id and t.id = l.transfer_id
+         where l.expected_receipt_id = e.id and t.to_warehouse_id = e.warehouse_id limit 1) as transfer
   from unnest($2::text[], $3::text[], $4::int[]) as named (name, document, line_no)
   join expected_receipt e on e.warehouse_id = $1 and e.document = named.document and e.line_no = named.line_no
   join part on part.id = e.part_id
@@ -29,7 +33,7 @@ const FULFILS = { receipt: 'purchase', 'transfer-in': 'transfer' } as const
 /**
  * The lines with the expected receipts that they name, looked up in one statement; a slip that names none pays nothing. A line may
  * bring less than what is expected, or more: what is on order is what is left, never less than nothing.
- * @throws Refusal 422 `ExpectedReceiptUnknown`, `ExpectedReceiptOfOtherPart`, `ExpectedReceiptOfOtherKind`, `ExpectedReceiptOfOtherSupplier`,
+ * @throws Refusal 422 `ExpectedReceiptUnknown`, `ExpectedReceiptOfOtherPart`, `ExpectedReceiptOfOtherKind`, `ExpectedReceiptOfOtherSupplier`, `ExpectedReceiptOfTransfer`,
  *   409 `ExpectedReceiptEnded`, each with the line it is about
  */
 export async function fulfilling(
@@ -75,6 +79,12 @@ export async function fulfilling(
           ? `${name} is a purchase; it arrives by a receipt`
           : `${name} is a transfer; it arrives by a transfer-in`,
         expected.kind === 'purchase' ? 'receipt' : 'transfer-in'
+      )
+    if (expected.transfer !== null)
+      throw refuse(
+        'ExpectedReceiptOfTransfer',
+        422,
+        `${name} arrives by the transfer ${expected.transfer}; receive that by POST /v1/transfers/${expected.transfer}/in-slip`
       )
     if (expected.endedBecause !== null)
       throw refuse(

@@ -5,6 +5,7 @@ import { callerFor, type Caller } from '../support/counter.ts'
 import { cells, download } from '../support/downloads.ts'
 import { DEFAULT_TIME, openHarness, type Harness } from '../support/harness.ts'
 import { gist, openShelf, propose, type Shelf } from './shortage.ts'
+import { dispatch, receive, reverse, transferOf } from '../transfers/transferring.ts'
 
 let h: Harness
 let here: Shelf
@@ -118,25 +119,58 @@ test('an accepted transfer is on its way, and what the keepers write fulfils it 
   // On its way it is promised until it has left; then it is neither promised nor there.
   const other = await openShelf(h)
   await other.level(part, '1', '4')
-  await giver.posted({
-    kind: 'transfer-out',
-    reference: proposal.number,
-    counterparty: here.warehouse,
-    lines: [{ part, quantity: '5' }]
-  })
+  const transfer = await transferOf(giver, proposal.number)
+  await dispatch({ giver, receiver: here }, transfer)
+  expect(
+    await here.keeper.post(`/v1/warehouses/${here.warehouse}/slips`, {
+      kind: 'transfer-in',
+      lines: [{ part, quantity: '5', unitCost: '2', receivedOn: '2026-01-10', expectedReceipt: name }]
+    })
+  ).toMatchObject({ status: 422, body: { code: 'ExpectedReceiptOfTransfer' } })
   await propose(h)
   expect((await other.proposals()).map(gist)).toEqual([
     ['transfer', part, '3', giver.warehouse, 'open'],
     ['order', part, '1', null, 'open']
   ])
 
-  await here.posted({
-    kind: 'transfer-in',
-    lines: [{ part, quantity: '5', unitCost: '2', receivedOn: '2026-01-10', expectedReceipt: name }]
-  })
+  await receive({ giver, receiver: here }, transfer, [{ line: 1, quantity: '5' }])
   expect((await here.keeper.get(`/v1/warehouses/${here.warehouse}/expected-receipts`)).body.items).toMatchObject([
     { expectedReceipt: name, kind: 'transfer', fromWarehouse: giver.warehouse, state: 'received' }
   ])
+})
+
+test('what is no longer expected is not sent: its transfer is cancelled, unless the goods have left', async () => {
+  const { number: part } = await h.make.part()
+  await giver.aged(part, '8', '2026-01-10')
+  await here.level(part, '2', '5')
+  await propose(h)
+  const [proposal] = await here.proposals()
+  await accept(proposal.number)
+  const transfer = await transferOf(giver, proposal.number)
+  const end = (reason: string) =>
+    here.purchaser.post(`/v1/warehouses/${here.warehouse}/expected-receipts/${proposal.number}/lines/1/ending`, {
+      reason
+    })
+  expect(await end('不要了')).toMatchObject({ status: 200, body: { state: 'ended', endedBecause: '不要了' } })
+  expect((await giver.keeper.get(`/v1/transfers/${transfer}`)).body).toMatchObject({
+    state: 'cancelled',
+    cancelledBecause: '不要了'
+  })
+  expect(await end('再来')).toMatchObject({ status: 409, body: { code: 'ExpectedReceiptEnded' } })
+
+  const { number: sent } = await h.make.part()
+  await giver.aged(sent, '8', '2026-01-10')
+  await here.level(sent, '2', '5')
+  await propose(h)
+  const [other] = await here.proposals(`&part=${sent}`)
+  await accept(other.number)
+  const leaving = await transferOf(giver, other.number)
+  await dispatch({ giver, receiver: here }, leaving)
+  await here.purchaser.post(`/v1/warehouses/${here.warehouse}/expected-receipts/${other.number}/lines/1/ending`, {
+    reason: '不要了'
+  })
+  expect((await giver.keeper.get(`/v1/transfers/${leaving}`)).body.state).toBe('in-transit')
+  await receive({ giver, receiver: here }, leaving, [{ line: 1, quantity: '5' }])
 })
 
 test('a transfer that left by mistake and came back by a reversal is promised again (R-STK-2)', async () => {
@@ -147,15 +181,8 @@ test('a transfer that left by mistake and came back by a reversal is promised ag
   await propose(h)
   const [proposal] = await here.proposals()
   expect((await accept(proposal.number)).status).toBe(200)
-  const leave = {
-    kind: 'transfer-out',
-    reference: proposal.number,
-    counterparty: here.warehouse,
-    lines: [{ part, quantity: '5' }]
-  }
-  const { number: mistaken } = await giver.posted(leave)
-  const { body: reversal } = await giver.keeper.post(`/v1/slips/${mistaken}/reversal`, { reason: '写错' })
-  await giver.signAndPost(reversal.number)
+  const { number: mistaken } = await dispatch({ giver, receiver: here }, await transferOf(giver, proposal.number))
+  await reverse(giver, mistaken)
   await other.level(part, '1', '4')
   await propose(h)
   expect((await other.proposals()).map(gist)).toEqual([['order', part, '4', null, 'open']])

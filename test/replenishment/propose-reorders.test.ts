@@ -3,6 +3,7 @@ import { proposeReordersNightly } from '../../src/replenishment/proposals.jobs.t
 import { openHarness, DEFAULT_TIME, type Harness } from '../support/harness.ts'
 import { relayed, runJob } from '../support/relay.ts'
 import { gist, openShelf, propose, type Shelf } from './shortage.ts'
+import { dispatch, receive, transferOf } from '../transfers/transferring.ts'
 
 let h: Harness
 let here: Shelf
@@ -143,16 +144,9 @@ test('giving makes nobody short, so goods are not moved to and fro (R-AGE-8)', a
   ])
   expect((await detail(here, moved.number)).evidence.asked).toMatchObject([{ ownNeed: '10', spare: '4', taken: '4' }])
   await here.purchaser.post(`/v1/reorder/proposals/${moved.number}/acceptance`)
-  await giver.posted({
-    kind: 'transfer-out',
-    reference: moved.number,
-    counterparty: here.warehouse,
-    lines: [{ part, quantity: '4' }]
-  })
-  await here.posted({
-    kind: 'transfer-in',
-    lines: [{ part, quantity: '4', unitCost: '2', receivedOn: '2026-01-10', expectedReceipt: `${moved.number}/1` }]
-  })
+  const transfer = await transferOf(giver, moved.number)
+  await dispatch({ giver, receiver: here }, transfer)
+  await receive({ giver, receiver: here }, transfer, [{ line: 1, quantity: '4' }])
   await propose(h)
   expect(await giver.proposals()).toEqual([])
 })

@@ -1,4 +1,4 @@
-import { callerFor, openCounter, type Caller, type Counter } from '../support/counter.ts'
+import { openCounter, type Counter } from '../support/counter.ts'
 import type { Harness } from '../support/harness.ts'
 
 export interface Pair {
@@ -17,6 +17,7 @@ export const must = (answer: { status: number; text: string; body: any }, status
   return answer.body
 }
 
+/** Orders a transfer in the name of the giver’s keeper. */
 export const order = async (
   { giver, receiver }: Pair,
   lines: { part: string; quantity: string; ownership?: string; condition?: string }[],
@@ -32,12 +33,13 @@ export const order = async (
     })
   )
 
-/** Writes the out slip and, unless told otherwise, has it signed and posted. */
+/** Writes the out slip and has it signed and posted. */
 export async function dispatch({ giver }: Pair, number: string, body: object = {}): Promise<any> {
   const { slip } = must(await giver.keeper.post(`/v1/transfers/${number}/out-slip`, body))
   return must(await giver.signAndPost(slip.number), 200)
 }
 
+/** Writes the in slip and has it signed and posted. */
 export async function receive({ receiver }: Pair, number: string, lines: object[], more: object = {}): Promise<any> {
   const { slip } = must(await receiver.keeper.post(`/v1/transfers/${number}/in-slip`, { lines, ...more }))
   return must(await receiver.signAndPost(slip.number), 200)
@@ -59,5 +61,6 @@ export const quantitiesOf = (transfer: any, line = 1): Record<string, string> =>
   return { sent, received, damaged, missing, calledBack, inTransit }
 }
 
-export const financeOf = async (h: Harness, counter: Counter): Promise<Caller> =>
-  callerFor(h, await h.make.person({ grants: [{ duty: 'finance-supervisor', warehouse: counter.warehouse }] }))
+/** The number of the transfer that an accepted proposal, or another paper, became. */
+export const transferOf = async (counter: Counter, reference: string): Promise<string> =>
+  must(await counter.keeper.get(`/v1/transfers?reference=${reference}`), 200).items[0].number
