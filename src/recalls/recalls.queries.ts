@@ -72,7 +72,7 @@ select g.at as "where", w.code as warehouse, receiver.code as "to", g.document, 
                                              and r.ownership = l.ownership and r.condition = l.condition) else 0 end as "brokenReservations",
        l.id as lot_id, coalesce(g.document, '') as by_document
   from lying g
-  join matched l on l.warehouse_id = g.warehouse_id and l.id = g.lot_id
+  join lot l on l.warehouse_id = g.warehouse_id and l.id = g.lot_id
   join warehouse w on w.id = g.warehouse_id
   join warehouse origin on origin.id = coalesce(l.origin_warehouse_id, l.warehouse_id)
   left join warehouse receiver on receiver.id = g.to_warehouse_id
@@ -151,7 +151,7 @@ select g.id, w.code as warehouse, g.number as slip, g.line_no as line, g.kind, g
        trim_scale(g.issued)::text as issued, trim_scale(g.returned)::text as returned, trim_scale(g.issued - g.returned)::text as quantity,
        exists (select 1 from recall_answer a where a.recall_id = $2 and a.warehouse_id = coalesce(g.outlet_id, g.warehouse_id)) as "isAnswered"
   from gone g
-  join matched l on l.warehouse_id = g.warehouse_id and l.id = g.lot_id
+  join lot l on l.warehouse_id = g.warehouse_id and l.id = g.lot_id
   join warehouse w on w.id = g.warehouse_id
   join warehouse origin on origin.id = coalesce(l.origin_warehouse_id, l.warehouse_id)
   left join warehouse outlet on outlet.id = g.outlet_id
