@@ -170,6 +170,18 @@ const OF_NO_WAREHOUSE: Record<string, Rule> = {
   submitPurchasePlan: planning,
   signPurchasePlan: plans,
   cancelPurchasePlan: planning,
+  createTransfer: foreign,
+  listTransfers: everybody,
+  settleTransfers: hqFinance,
+  readTransfer: foreign,
+  printTransferNote: foreign,
+  dispatchTransfer: foreign,
+  receiveTransfer: foreign,
+  callBackTransfer: foreign,
+  cancelTransfer: foreign,
+  closeTransfer: foreign,
+  decideTransferClaim: foreign,
+  enterTransferTransport: foreign,
   createRecall: recalling,
   listRecalls: everybody,
   readRecall: everybody,
@@ -427,6 +439,14 @@ async function openB(): Promise<Counter> {
   const webhook = await admin('/v1/webhooks', { url: 'https://8.8.8.8/hooks', warehouse: FOREIGN })
   const ping = await admin(`/v1/webhooks/${webhook.body.id}/ping`, {})
 
+  const moved = await opened.stocked()
+  const { body: transfer } = await opened.keeper.post('/v1/transfers', {
+    from: FOREIGN,
+    to: 'FAR01',
+    lines: [{ part: moved.number, quantity: '1' }],
+    because: 'x'
+  })
+
   const recalled = await opened.stocked()
   const recall = await admin('/v1/recalls', { title: 'cracked', reason: 'leaks', scopes: [{ part: recalled.number }] })
 
@@ -477,6 +497,8 @@ async function openB(): Promise<Counter> {
     '/loaner-models/{part}': ['WM-LOAN-8'],
     '/loaner-targets/{family}': ['WM-8'],
     '/slips/{number}': slips,
+    '/transfers/{number}': [transfer.number],
+    '/claims/{claim}': ['1'],
     '/quality-reports/{number}': receipt.qualityReports,
     '/counts/{number}': counts,
     '/lines/{line}': ['1'],

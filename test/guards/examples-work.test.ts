@@ -362,6 +362,13 @@ const BEFORE: Record<string, () => Promise<{ path?: string; token?: string } | v
     const { id, delivery } = await webhookOfHq()
     return { path: `/v1/webhooks/${id}/deliveries/${delivery}/redelivery` }
   },
+  dispatchTransfer: async () => ({ path: `/v1/transfers/${await transfer('ordered')}/out-slip` }),
+  receiveTransfer: async () => ({ path: `/v1/transfers/${await transfer('sent')}/in-slip` }),
+  callBackTransfer: async () => ({ path: `/v1/transfers/${await transfer('sent')}/call-back` }),
+  cancelTransfer: async () => ({ path: `/v1/transfers/${await transfer('ordered')}/cancellation` }),
+  closeTransfer: async () => ({ path: `/v1/transfers/${await transfer('sent')}/closing` }),
+  decideTransferClaim: async () => ({ path: `/v1/transfers/${await transfer('claimed')}/claims/1/decision` }),
+  enterTransferTransport: async () => ({ path: `/v1/transfers/${await transfer('sent')}/transport` }),
   answerRecall: async () => ({ path: `/v1/recalls/${await recallOfHq()}/warehouses/HQ/answers` }),
   returnRecalledGoods: async () => ({ path: `/v1/recalls/${await recallOfHq()}/return-slips` }),
   liftRecall: async () => ({ path: `/v1/recalls/${await recallOfHq()}/lifting` }),
@@ -421,6 +428,24 @@ const BEFORE: Record<string, () => Promise<{ path?: string; token?: string } | v
   updateRegion: async () => ({ path: '/v1/regions/EAST' }),
   updateSupplier: async () => ({ path: `/v1/suppliers/${(await h.make.supplier()).code}` }),
   updateWarehouse: async () => ({ path: '/v1/warehouses/HQ' })
+}
+
+/** A transfer of three pieces from the head office to SZ01; two of them are sent, or one of these is missing there. */
+async function transfer(state: 'ordered' | 'sent' | 'claimed'): Promise<string> {
+  const { number: part } = await hq.stocked()
+  const lines = [{ part, quantity: '3' }]
+  const ordered = { from: 'HQ', to: 'SZ01', lines, because: 'x' }
+  const { body } = await by(token, 'post', '/v1/transfers', ordered)
+  const path = `/v1/transfers/${body.number}`
+  if (state === 'ordered') return String(body.number)
+  const out = await by(keeper.person.token, 'post', `${path}/out-slip`, { lines: [{ line: 1, quantity: '2' }] })
+  await hq.signAndPost(out.body.slip.number)
+  if (state === 'sent') return String(body.number)
+  const centre = await counterOf(h, 'SZ01', PASSWORD)
+  const arrived = [{ line: 1, quantity: '1', missing: '1', responsible: 'carrier' }]
+  const into = await by(centre.keeper.person.token, 'post', `${path}/in-slip`, { lines: arrived })
+  await centre.signAndPost(into.body.slip.number)
+  return String(body.number)
 }
 
 /** Of a part that nothing replaces and that may be bought. */
