@@ -1,6 +1,7 @@
 import type { Context } from '../identity/actor.ts'
 import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
+import { Refusal } from '../platform/errors.ts'
 import { afterDeadlock } from './after-deadlock.ts'
 import { cancelLines } from './cancel-request.ts'
 import { inLine, liveAllocations, type LiveAllocation } from './let-go.ts'
@@ -27,8 +28,16 @@ select a.line_no as line, a.allocation_no as no, a.expires_on::text as "expiresO
 export async function expireRequests(ctx: Context): Promise<number> {
   let expired = 0
   for (const { outletId, requestId } of await run(ctx, EXPIRED, [ctx.clock.today()]))
-    expired += await afterDeadlock(() => inTransaction(ctx, (inner) => expire(inner, outletId, requestId)))
+    expired += await afterDeadlock(() => inTransaction(ctx, (inner) => expire(inner, outletId, requestId))).catch(
+      laterIfBusy
+    )
   return expired
+}
+
+/** What somebody is at in this moment is looked at again by the next run. */
+function laterIfBusy(error: unknown): number {
+  if (error instanceof Refusal && error.code === 'DocumentBusy') return 0
+  throw error
 }
 
 async function expire(ctx: Context, outletId: number, requestId: string): Promise<number> {

@@ -134,6 +134,36 @@ select a.line_no as line, a.allocation_no as no, a.transfer_id::text as "transfe
  where a.warehouse_id = $1 and a.request_id = $2 and a.state = 'on-its-way' and a.transfer_id = any ($3::bigint[])
    for update of a`)
 
+const HANDED_OUT = statement<{ id: string }>(`
+select v.id::text as id
+  from unnest($1::int[], $2::bigint[], $3::numeric[]) as e (warehouse_id, id, open)
+  join reservation v on v.warehouse_id = e.warehouse_id and v.id = e.id and v.released_at is null and v.quantity - v.consumed < e.open`)
+
+/**
+ * Refuses to give up what a slip took that was posted a moment ago and is not counted yet. Asked after the slips that are not posted are
+ * held: no other one can take from the reservations.
+ * @throws Refusal 409 `DocumentBusy`
+ */
+async function refuseWhatIsHandedOut(ctx: Context, centreId: number, gone: readonly Gone[]): Promise<void> {
+  const held = gone.flatMap(({ allocation }) => {
+    const key = reservationOf(allocation, centreId)
+    return key === null
+      ? []
+      : [{ ...key, open: decimal(thousandths(allocation.quantity) - thousandths(allocation.issued), 3) }]
+  })
+  const taken = await run(ctx, HANDED_OUT, [
+    held.map(({ warehouseId }) => warehouseId),
+    held.map(({ id }) => id),
+    held.map(({ open }) => open)
+  ])
+  if (taken.length === 0) return
+  throw new Refusal(
+    'DocumentBusy',
+    409,
+    'goods of it were handed out by a slip at the same moment; read the request again and repeat'
+  )
+}
+
 /** What letting go did besides. */
 export interface LetGo {
   slips: string[]
@@ -144,6 +174,7 @@ export interface LetGo {
 
 /**
  * Gives up so much of allocations, none of which has left its giver.
+ * @throws Refusal 409 `DocumentBusy`
  * @returns the slips and transfers that were dropped with it, and whose other lines must be planned anew
  */
 export async function letGo(
@@ -162,6 +193,7 @@ export async function letGo(
     reservations: gone.flatMap(({ allocation }) => allocation.centreReservationId ?? []),
     because
   })
+  await refuseWhatIsHandedOut(ctx, centreId, gone)
   const { transfers, lost } = await withdrawOf(ctx, { outletId, requestId, because }, gone)
   for (const { allocation, quantity } of gone) {
     const key = reservationOf(allocation, centreId)
