@@ -57,7 +57,7 @@ export const SetOrderRestrictionBody = named(
       region: Type.Optional(RegionCode),
       reason: Reason
     },
-    { ...closed, examples: [{ part: 'CH-0234', warehouse: 'BJ-CY01', reason: '该网点无此类产品的维修资质' }] }
+    { ...closed, examples: [{ category: '制冷剂', reason: '仅限有资质的网点，请联系总公司分管部' }] }
   )
 )
 export type SetOrderRestriction = Static<typeof SetOrderRestrictionBody>

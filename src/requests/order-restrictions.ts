@@ -1,4 +1,4 @@
-import { requireDuty, requireDutyEverywhere, type Context } from '../identity/actor.ts'
+import { maySee, requireDuty, requireDutyEverywhere, sightOf, type Context } from '../identity/actor.ts'
 import { recordAudit } from '../identity/audit.ts'
 import { findRegion } from '../identity/identity.queries.ts'
 import { readPart } from '../catalogue/parts.queries.ts'
@@ -27,11 +27,15 @@ const LIST = statement<OrderRestriction>(`${VIEW}
    and ($2::text is null or o.warehouse_id is null and o.region_id is null or warehouse.code = $2
         or region.id = (select w.region_id from warehouse w where w.code = $2))
    and ($3::int is null or o.id < $3)
+   and (o.warehouse_id is null or $5 or warehouse.id = any ($6::int[]) or warehouse.region_id = any ($7::int[]))
  order by o.id desc limit $4`)
 
 const viewOf = (row: OrderRestriction): OrderRestriction => ({ ...row, setAt: instant(row.setAt) })
 
-/** Restrictions in force, newest first; for a part and for a warehouse with those that hit it by category, region or altogether. */
+/**
+ * Restrictions in force, newest first; for a part and for a warehouse with those that hit it by category, region or altogether. Those of a
+ * single warehouse are for who sees it.
+ */
 export async function listOrderRestrictions(
   ctx: Context,
   {
@@ -47,7 +51,16 @@ export async function listOrderRestrictions(
   }
 ) {
   const [before] = readCursor(cursor, ['integer']) ?? [null]
-  const rows = await run(ctx, LIST, [part ?? null, warehouse ?? null, before, limit + 1])
+  const { everywhere, warehouseIds, regionIds } = sightOf(ctx)
+  const rows = await run(ctx, LIST, [
+    part ?? null,
+    warehouse ?? null,
+    before,
+    limit + 1,
+    everywhere,
+    warehouseIds,
+    regionIds
+  ])
   const { items, nextCursor } = pageFrom(rows, limit, ({ id }) => [id])
   return { items: items.map(viewOf), nextCursor }
 }
@@ -125,7 +138,11 @@ export async function removeOrderRestriction(ctx: Context, { id }: { id: number 
     const [row] = await run(inner, ONE, [id])
     if (row === undefined) throw notFound('order restriction', String(id))
     if (row.warehouse === null) requireDutyEverywhere(inner, 'stock-controller')
-    else requireDuty(inner, 'stock-controller', await warehouseByCode(inner, row.warehouse))
+    else {
+      const warehouse = await warehouseByCode(inner, row.warehouse)
+      if (!maySee(inner, warehouse)) throw notFound('order restriction', String(id))
+      requireDuty(inner, 'stock-controller', warehouse)
+    }
     await run(inner, REMOVE, [id])
     await recordAudit(inner, 'order-restriction.removed', `order-restriction:${id}`, { ...viewOf(row) })
   })

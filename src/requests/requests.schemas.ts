@@ -44,13 +44,13 @@ export const REQUEST_NUMBER = '^[A-Z0-9][A-Z0-9-]*-REQ-[0-9]{6}-[0-9]{5,}$'
 export const RequestNumber = Type.String({
   pattern: REQUEST_NUMBER,
   description: 'Request number (要货单号)',
-  examples: ['BJ-CY01-REQ-202611-00001']
+  examples: ['SZ11-REQ-202611-00001']
 })
 export const RequestParams = Type.Object({ number: RequestNumber })
 
 const Urgency = oneOf(URGENCIES, 'normal, or emergency (抢修), which goes first and names the carriage (R-REQ-4)')
 const Carriage = oneOf(CARRIAGES, 'How the goods come (运输方式): road 公路, express 快递, air 空运')
-const Outlet = Type.String({ ...WarehouseCode, description: 'The outlet that requests (网点)', examples: ['BJ-CY01'] })
+const Outlet = Type.String({ ...WarehouseCode, description: 'The outlet that requests (网点)', examples: ['SZ11'] })
 const LineNumber = Type.Integer({ minimum: 1, maximum: MAX_LINES, description: 'Line of the request (行号)' })
 
 export const NewRequest = named(
@@ -90,7 +90,7 @@ export const NewRequest = named(
       ...closed,
       examples: [
         {
-          warehouse: 'BJ-CY01',
+          warehouse: 'SZ11',
           urgency: 'normal',
           needBy: '2026-12-01',
           repairOrder: 'WO-20261120-017',

@@ -451,7 +451,6 @@ async function transfer(state: 'ordered' | 'sent' | 'claimed'): Promise<string> 
 /** Of a part that nothing replaces and that may be bought. */
 const policyPath = async () => `/v1/reorder/policies/HQ/parts/${(await h.make.part()).number}`
 
-/** What an outlet waits for, of a part of its own; perhaps it has come to the head office. */
 /** A request of SZ01 for something that the head office has. */
 async function request(): Promise<string> {
   const { number: part } = await hq.stocked()
@@ -460,6 +459,7 @@ async function request(): Promise<string> {
   return String((await by(token, 'post', '/v1/requests', asked)).body.number)
 }
 
+/** What an outlet waits for, of a part of its own; perhaps it has come to the head office. */
 async function backorder({ hasCome = false } = {}): Promise<string> {
   const { code } = await h.make.warehouse({ parent: 'SZ01' })
   const { number: part } = await h.make.part()
