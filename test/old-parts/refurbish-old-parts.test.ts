@@ -5,6 +5,7 @@ import { inTransaction } from '../../src/platform/context.ts'
 import { refreshDemand } from '../../src/replenishment/demand.ts'
 import { openCounter } from '../support/counter.ts'
 import { DEFAULT_TIME, openHarness, type Harness } from '../support/harness.ts'
+import { dispatch, order, receive } from '../transfers/transferring.ts'
 import { openExchanging, type Exchanging } from './exchanging.ts'
 
 let h: Harness
@@ -137,6 +138,25 @@ describe('refurbished old parts return to qualified stock at documented cost (R-
     expect([await x.centre.onHand(part), await x.centre.onHand(part, 'own', 'nonconforming')]).toEqual(['8', '2'])
     expect((await refurbish([{ part, quantity: '2', unitCost: '3.10' }])).status).toBe(201)
     expect(await x.centre.verify()).toMatchObject({ ok: true })
+  })
+
+  test('old parts that went on to the head office are refurbished there: a transfer does not make them something else', async () => {
+    const part = await oldOnes('2')
+    const office = await openCounter(h)
+    const pair = { giver: x.centre, receiver: office }
+    const { number } = await order(pair, [{ part, quantity: '2', condition: 'nonconforming' }])
+    await dispatch(pair, number)
+    await receive(pair, number, [{ line: 1, quantity: '2' }])
+    const { status, body } = await refurbish(
+      [{ part, quantity: '2', unitCost: '2.50' }],
+      { warehouse: office.warehouse },
+      office.keeper
+    )
+    expect([status, body.number]).toEqual([201, `${office.warehouse}-RFB-202611-00001`])
+    expect((await office.signAndPost(body.number)).status).toBe(200)
+    expect(await office.onHand(part)).toBe('2')
+    expect(await office.verify()).toMatchObject({ ok: true })
+    expect((await refurbish([{ part, quantity: '1', unitCost: '2.50' }])).body.code).toBe('OldPartsShort')
   })
 
   test('what a recall blocks is not refurbished, written before or after it (R-REQ-7)', async () => {
