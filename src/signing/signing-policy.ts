@@ -32,12 +32,18 @@ const FLOORS: Record<string, { needs: readonly Duty[]; code: string; because: st
     needs: ['hq-finance', 'stock-controller'],
     code: 'PlanNeedsHeadOffice',
     because: 'a purchase plan is reviewed by finance of the head office and approved by its stock controller'
+  },
+  // What blocks goods everywhere is ended by who answers for all of them (R-REQ-7).
+  recall: {
+    needs: ['hq-finance', 'stock-controller'],
+    code: 'RecallNeedsHeadOffice',
+    because: 'the end of a recall is reviewed by finance of the head office and approved by its stock controller'
   }
 }
 
 /**
  * Sets which duties sign a kind of document (R-SIG-1). Documents already submitted keep the duties they were submitted with.
- * @throws Refusal `ThreeSignersAreTheFloor`, `CountNeedsHeadOffice`, `PlanNeedsHeadOffice`
+ * @throws Refusal `ThreeSignersAreTheFloor`, `CountNeedsHeadOffice`, `PlanNeedsHeadOffice`, `RecallNeedsHeadOffice`
  */
 export async function setSigningPolicy(ctx: Context, { documentKind, duties }: SigningPolicy): Promise<SigningPolicy> {
   requireDutyEverywhere(ctx, 'administrator')

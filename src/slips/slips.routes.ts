@@ -494,13 +494,13 @@ export const slipRoutes: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         operationId: 'setSigningPolicy',
         tags: ['slips'],
-        summary: 'Set which duties sign a kind of slip, counts or purchase plans (设定签字规则)',
+        summary: 'Set which duties sign a kind of slip, counts, purchase plans or the ends of recalls (设定签字规则)',
         description:
-          'Duty: administrator everywhere. Three different duties are the floor; counts are signed by finance-supervisor and stock-controller whatever else, purchase plans by hq-finance and stock-controller. The reversal of the adjustment of a count is signed by the stock-controller, too.',
+          'Duty: administrator everywhere. Three different duties are the floor; counts are signed by finance-supervisor and stock-controller whatever else, purchase plans and the ends of recalls by hq-finance and stock-controller. The reversal of the adjustment of a count is signed by the stock-controller, too.',
         params: Type.Object({
-          documentKind: Type.Unsafe<(typeof SLIP_KINDS)[number] | 'count' | 'purchase-plan' | '*'>({
+          documentKind: Type.Unsafe<(typeof SLIP_KINDS)[number] | 'count' | 'purchase-plan' | 'recall' | '*'>({
             type: 'string',
-            enum: [...SLIP_KINDS, 'count', 'purchase-plan', '*']
+            enum: [...SLIP_KINDS, 'count', 'purchase-plan', 'recall', '*']
           })
         }),
         body: Type.Object(

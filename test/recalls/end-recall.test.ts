@@ -222,3 +222,13 @@ describe('a closing', () => {
     expect(await blockedOf(part.number)).toBe('1')
   })
 })
+
+test('no policy lets a recall end without finance of the head office and its stock controller (R-REQ-7)', async () => {
+  const admin = callerFor(h, await h.make.person({ grants: [{ duty: 'administrator' }] }))
+  const set = (duties: string[]) => admin.put('/v1/signing-policies/recall', { duties })
+  expect(code(await set(['department-head', 'operations-supervisor', 'finance-supervisor']))).toEqual([
+    422,
+    'RecallNeedsHeadOffice'
+  ])
+  expect((await set(['hq-finance', 'operations-supervisor', 'stock-controller'])).status).toBe(200)
+})
