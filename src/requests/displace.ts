@@ -63,10 +63,15 @@ export async function displace(
     for (const victim of await run(ctx, waits ? ALL_VICTIMS : VICTIMS_AT_REST, [by.centreId, partId, ownership])) {
       if (missing === 0n) break
       const open = thousandths(victim.open)
-      const lost = open < missing ? open : missing
+      const most = open < missing ? open : missing
       const key = { warehouseId: by.centreId, id: victim.reservation }
-      if (lost === open) await releaseReservations(ctx, [key])
-      else await shrinkReservation(ctx, { ...key, by: decimal(lost, 3) })
+      // What a slip handed out a moment ago, and is not counted yet, cannot be taken.
+      const freed =
+        most === open
+          ? (await releaseReservations(ctx, [key]))[0]?.quantity
+          : (await shrinkReservation(ctx, { ...key, by: decimal(most, 3) })).quantity
+      const lost = thousandths(freed ?? '0')
+      if (lost === 0n) continue
       await run(ctx, LOSE, [
         victim.outletId,
         victim.requestId,
