@@ -37,8 +37,8 @@ const FREES = [
   'document.expired',
   'document.ended-without-goods',
   'document.displaced',
-  'document.recalled',
-  'document.called-back'
+  'document.called-back',
+  'document.rest-closed'
 ]
 
 // Each in a transaction of its own, so a job does the work: here is only looked whether anybody waits for what came.

@@ -136,20 +136,21 @@ with found as (
 )
 select id::text as id, number, line_no as line, state from changed order by id`)
 
-// Then the clocks: what their piece still waits for, and whether that is the requester alone.
+// Then the clocks: what their piece still waits for, and whether that is the requester alone. What was found without a backorder for a
+// line that had nothing in stock when it was asked for (an issue of it was reversed) is of what it waited for.
 const SETTLE_CLOCKS = statement<never>(`
 with piece as (
-  select c.line_no, c.piece, c.ended_at is null as is_running,
-         case c.piece when 'in-stock' then coalesce(a.is_live, false) else coalesce(a.is_live_backordered, false) or coalesce(b.waiting, 0) > 0 end as is_open,
+  select c.line_no, c.piece, coalesce(a.is_live, false) or (c.piece = 'backordered' and coalesce(b.waiting, 0) > 0) as is_open,
          c.piece = 'backordered' and b.waiting = 0 and b.asked_at is not null as is_asked,
-         case when case c.piece when 'in-stock' then a.is_issued else a.is_issued_backordered end then 'issued'
-              when c.piece = 'in-stock' and b.id is not null then 'backordered' else 'cancelled' end as because
+         case when a.is_issued then 'issued' when c.piece = 'in-stock' and b.id is not null then 'backordered' else 'cancelled' end as because
     from request_clock c
     left join backorder b on b.warehouse_id = c.warehouse_id and b.request_id = c.request_id and b.line_no = c.line_no and b.ended_at is null
-    left join lateral (select bool_or(${LIVE} and a.backorder_id is null) as is_live, bool_or(${LIVE} and a.backorder_id is not null) as is_live_backordered,
-                              bool_or(a.issued > 0 and a.backorder_id is null) as is_issued, bool_or(a.issued > 0 and a.backorder_id is not null) as is_issued_backordered
+    left join lateral (select bool_or(${LIVE}) as is_live, bool_or(a.issued > 0) as is_issued
                          from request_allocation a
-                        where a.warehouse_id = c.warehouse_id and a.request_id = c.request_id and a.line_no = c.line_no) a on true
+                        where a.warehouse_id = c.warehouse_id and a.request_id = c.request_id and a.line_no = c.line_no
+                          and (c.piece = 'in-stock') = (a.backorder_id is null and exists (
+                                select 1 from request_clock i
+                                 where i.warehouse_id = c.warehouse_id and i.request_id = c.request_id and i.line_no = c.line_no and i.piece = 'in-stock'))) a on true
    where c.warehouse_id = $1 and c.request_id = $2 and ($3::int[] is null or c.line_no = any ($3))
 ), ended as (
   update request_clock c set ended_at = case when p.is_open then null else $4::timestamptz end, ended_because = case when p.is_open then null else p.because end

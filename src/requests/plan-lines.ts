@@ -33,6 +33,8 @@ interface OpenLine {
   last: number
   /** When its clock began, if it has one. */
   startedAt: string | null
+  /** Of it nothing was there when it was asked for: what is found now, too, is what was waited for. */
+  wasBackordered: boolean
 }
 
 // Lines that wait for an approval are planned when they have it (R-CAT-2).
@@ -41,7 +43,9 @@ select p.line_no as line, p.part_id as "partId", part.number as part, trim_scale
        coalesce((select max(a.allocation_no) from request_allocation a
                   where a.warehouse_id = p.warehouse_id and a.request_id = p.request_id and a.line_no = p.line_no), 0) as last,
        (select to_json(min(c.started_at)) #>> '{}' from request_clock c
-         where c.warehouse_id = p.warehouse_id and c.request_id = p.request_id and c.line_no = p.line_no) as "startedAt"
+         where c.warehouse_id = p.warehouse_id and c.request_id = p.request_id and c.line_no = p.line_no) as "startedAt",
+       coalesce((select bool_and(c.piece = 'backordered') from request_clock c
+                  where c.warehouse_id = p.warehouse_id and c.request_id = p.request_id and c.line_no = p.line_no), false) as "wasBackordered"
   from request_line_position p
   join part on part.id = p.part_id
   left join backorder b on b.warehouse_id = p.warehouse_id and b.request_id = p.request_id and b.line_no = p.line_no and b.ended_at is null
@@ -410,7 +414,7 @@ async function tell(
     await startClocks(ctx, {
       ...key,
       at: startedAt,
-      pieces: lines.map(({ line }) => ({ line, piece: 'in-stock' as const }))
+      pieces: lines.map(({ line, wasBackordered }) => ({ line, piece: wasBackordered ? 'backordered' : 'in-stock' }))
     })
   }
   await settleClocks(ctx, { ...key, lines: open.map(({ line }) => line) })

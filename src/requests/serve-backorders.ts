@@ -29,16 +29,13 @@ select b.warehouse_id as "outletId", b.request_id::text as "requestId", b.line_n
 /** Serves those who wait for these parts. Answers how many lines got something. */
 export async function serveBackorders(ctx: Context, { parts }: { parts: readonly number[] }): Promise<number> {
   const queue = await run(ctx, QUEUE, [parts])
-  const outlets = await warehousesById(
-    ctx,
-    queue.map(({ outletId }) => outletId)
-  )
   const left = new Set<string>()
   let served = 0
   for (const { outletId, requestId, line, centreId, partId } of queue) {
     const place = `${partId} ${centreId}`
-    const outlet = outlets.get(outletId)
-    if (outlet === undefined || left.has(place)) continue
+    if (left.has(place)) continue
+    const outlet = (await warehousesById(ctx, [outletId])).get(outletId)
+    if (outlet === undefined) throw new Error(`outlet ${outletId} is not known`)
     const { allocated } = await afterDeadlock(() =>
       inTransaction(ctx, (inner) => planLines(inner, { outlet, requestId, lines: [line] }))
     )

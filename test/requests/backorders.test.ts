@@ -413,6 +413,112 @@ describe('a confirmation', () => {
   })
 })
 
+describe('clocks of a line', () => {
+  const clocksOf = async (outlet: Outlet, number: string) => (await outlet.read(number)).clocks
+
+  test('there is one for what was there and one for what was not; each ends with its own goods (R-REQ-2)', async () => {
+    await network.stock(network.north, part, '3')
+    const outlet = await network.outlet()
+    const { number, lines } = await outlet.requested([[part, '5']])
+    expect(await clocksOf(outlet, number)).toMatchObject([
+      { piece: 'in-stock', workingDays: 2, dueOn: '2026-11-24', state: 'running' },
+      { piece: 'backordered', workingDays: 15, dueOn: '2026-12-11', state: 'running' }
+    ])
+    h.clock.set('2026-11-23T10:00')
+    const { body: slip } = await network.keeper.post(`/v1/requests/${number}/issue-slip`, {})
+    await network.signAndPost(slip.number)
+    await relayed(h)
+    expect(await clocksOf(outlet, number)).toMatchObject([
+      {
+        piece: 'in-stock',
+        state: 'ended',
+        endedBecause: 'issued',
+        endedAt: '2026-11-23T02:00:00Z',
+        workingDaysLeft: 1
+      },
+      { piece: 'backordered', state: 'running', workingDaysLeft: 14 }
+    ])
+    await outlet.cancel(number)
+    expect(await clocksOf(outlet, number)).toMatchObject([
+      { endedBecause: 'issued' },
+      { endedBecause: 'cancelled', isBreached: false }
+    ])
+    expect(await read(lines[0].backorder.number)).toMatchObject({ state: 'cancelled' })
+  })
+
+  test('what an emergency takes waits from the moment of its request, at the place of it (R-REQ-4)', async () => {
+    await network.stock(network.north, part, '2')
+    const [loser, other, urgent] = [await network.outlet(), await network.outlet(), await network.outlet()]
+    const { number } = await loser.requested([[part, '2']])
+    h.clock.set('2026-11-23T10:00')
+    const waiting = await backordered(other, '2')
+    await urgent.requested([[part, '2']], { urgency: 'emergency', carriage: 'express' })
+    await relayed(h)
+    expect(await clocksOf(loser, number)).toMatchObject([
+      { piece: 'in-stock', state: 'ended', endedBecause: 'backordered', isBreached: false },
+      { piece: 'backordered', state: 'running', startedOn: '2026-11-20', dueOn: '2026-12-11' }
+    ])
+    const [{ number: lost }] = (await loser.clerk.get('/v1/backorders')).body.items
+    expect(await read(lost)).toMatchObject({
+      registeredAt: '2026-11-23T02:00:00Z',
+      queuedAt: '2026-11-20T02:00:00Z',
+      answerDueAt: '2026-11-30T02:00:00Z',
+      inFront: '0'
+    })
+    expect(await read(waiting)).toMatchObject({ inFront: '2' })
+  })
+
+  test('what was issued for a backorder and reversed is timed as what was waited for', async () => {
+    const outlet = await network.outlet()
+    const number = await backordered(outlet, '1')
+    await arrives('1')
+    await confirm(number, outlet.clerk)
+    const { request } = await read(number)
+    const { body: written } = await network.keeper.post(`/v1/requests/${request}/issue-slip`, {})
+    h.clock.set('2026-11-30T10:00')
+    await network.signAndPost(written.number)
+    await relayed(h)
+    const { body: reversal } = await network.keeper.post(`/v1/slips/${written.number}/reversal`, { reason: '错发' })
+    await network.signAndPost(reversal.number)
+    await relayed(h)
+    expect(await outlet.read(request)).toMatchObject({ state: 'open', lines: [{ ready: '1', backordered: '0' }] })
+    expect(await clocksOf(outlet, request)).toMatchObject([
+      { piece: 'backordered', state: 'running', dueOn: '2026-12-11', isBreached: false }
+    ])
+  })
+})
+
+test('what a transfer or a recall lets go is for who waits', async () => {
+  const number = await backordered(await network.outlet(), '1')
+  await network.stock(network.headOffice, part, '1')
+  await h.sql('delete from outbox')
+  const { body: transfer } = await network.controller.post('/v1/transfers', {
+    from: network.headOffice.code,
+    to: network.south.code,
+    lines: [{ part: part.number, quantity: '1' }],
+    because: '调拨'
+  })
+  await relayed(h)
+  expect(await read(number)).toMatchObject({ state: 'waiting' })
+  await network.controller.post(`/v1/transfers/${transfer.number}/cancellation`, { reason: '不调了' })
+  await relayed(h)
+  expect(await read(number)).toMatchObject({ state: 'allocated', goods: [{ from: network.headOffice.code }] })
+
+  const other = await h.make.part()
+  const { lines } = await (await network.outlet()).requested([[other, '1']])
+  await network.stock(network.north, other, '1')
+  await h.sql('delete from outbox')
+  await h.sql(
+    `insert into outbox (subject, event, warehouse_id, payload, occurred_at) values ('document:0', 'recall.lifted', $1, $2, now())`,
+    [
+      network.headOffice.id,
+      JSON.stringify({ recall: 'HQ-RCL-202611-00001', parts: [other.number], partIds: [other.id] })
+    ]
+  )
+  await relayed(h)
+  expect(await read(lines[0].backorder.number)).toMatchObject({ state: 'allocated' })
+})
+
 test('a notice that is entered moves the days on which clocks are due, once', async () => {
   const outlet = await network.outlet()
   h.clock.set('2026-12-25T10:00')
