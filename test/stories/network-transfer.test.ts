@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openHarness, type Harness } from '../support/harness.ts'
-import { dispatch, must, openPair, order, read, receive, type Pair } from '../transfers/transferring.ts'
+import { dispatch, must, openPair, read, receive, type Pair } from '../transfers/transferring.ts'
 
 let h: Harness
 beforeAll(async () => {
