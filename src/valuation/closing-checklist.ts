@@ -4,8 +4,9 @@
 //   and months a warehouse stood empty, need no closing of their own: closing a later one closes them.
 // - Its month-end count is approved. Only a warehouse that held nothing at its end and moved nothing in it has nothing to count.
 // - No slip of it or an earlier month lacks a late signature, or is approved and not posted.
-// - Nothing is in transit from or to the warehouse since before the month: a transfer out, not reversed, of which a part has not
-//   come in by posted transfer-in slips that name it as their reference.
+// - Nothing is in transit from or to the warehouse since before the month: a transfer of which a part that left before is not accounted for;
+//   a transfer out that was written by hand, not reversed, of which a part has not come in by posted transfer-in slips that name it as
+//   their reference.
 //
 // Goods that came after the count was opened, or that another count had, may have been counted by nobody. That is said, and keeps
 // nothing open.
@@ -66,8 +67,13 @@ select ${FIRST_OPEN_MONTH} as "firstOpen",
        coalesce((
          select json_agg(number order by number) from (
            select s.number
+             from transfer t join slip s on s.transfer_warehouse_id = t.warehouse_id and s.transfer_id = t.id
+            where t.state = 'in-transit' and $1 in (t.warehouse_id, t.to_warehouse_id) and s.kind = 'transfer-out' and s.state = 'posted' and s.occurred_on < $2::date
+              and 0 < (select sum(f.quantity) from transfer_flow f where f.warehouse_id = t.warehouse_id and f.transfer_id = t.id and f.out_slip_id = s.id)
+            union
+           select s.number
              from slip s
-            where s.kind = 'transfer-out' and s.state = 'posted' and s.occurred_on < $2::date and (s.warehouse_id = $1 or s.counterparty = $3)
+            where s.kind = 'transfer-out' and s.state = 'posted' and s.occurred_on < $2::date and s.transfer_id is null and (s.warehouse_id = $1 or s.counterparty = $3)
               and not exists (select 1 from slip r where r.warehouse_id = s.warehouse_id and r.source_slip_id = s.id and r.kind = 'reversal' and r.state = 'posted')
               and exists (
                 select 1 from slip_line l
@@ -78,7 +84,7 @@ select ${FIRST_OPEN_MONTH} as "firstOpen",
                     from slip i join slip_line il on il.warehouse_id = i.warehouse_id and il.slip_id = i.id
                    where i.kind = 'transfer-in' and i.state = 'posted' and i.reference = s.number and il.part_id = l.part_id
                      and not exists (select 1 from slip r where r.warehouse_id = i.warehouse_id and r.source_slip_id = i.id and r.kind = 'reversal' and r.state = 'posted')), 0))
-            order by s.number limit 20) first), '[]') as "inTransit"`)
+            order by number limit 20) first), '[]') as "inTransit"`)
 
 /** That a month is not over in the business time zone, if it is not. Asks no table, and takes no lock. */
 export function notOver(ctx: Pick<Context, 'clock'>, period: string): Missing | undefined {
@@ -171,7 +177,7 @@ export async function closingChecklist(ctx: Context, warehouse: Warehouse, perio
   if (found.inTransit.length > 0)
     lack(
       'goods-in-transit',
-      `under way since before ${period}: ${some(found.inTransit)}; receive them by a transfer-in with that number as its reference, or reverse them`,
+      `under way since before ${period}: ${some(found.inTransit)}; receive them, call them back, or reverse them; what was not written by a transfer is received by a transfer-in with that number as its reference`,
       found.inTransit
     )
   const warnings: Checklist['warnings'] = []
