@@ -109,7 +109,7 @@ export const SlipLineBody = named(
           pattern: EXPECTED_RECEIPT,
           maxLength: 80,
           description:
-            'What was on its way and this line of a receipt or transfer in fulfils, in whole or in part: document and line (计划行), as GET /v1/warehouses/{warehouse}/expected-receipts names it',
+            'What was on its way and this line of a receipt fulfils, in whole or in part: document and line (计划行), as GET /v1/warehouses/{warehouse}/expected-receipts names it. What a transfer brings its own slips fulfil',
           examples: ['HQ-PLN-202611-00001/3']
         })
       ),
