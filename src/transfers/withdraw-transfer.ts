@@ -52,7 +52,7 @@ const RESERVATIONS = statement<{ id: string }>(
 
 /**
  * Cancels a transfer of which nothing has left: its open slip is dropped, its goods are available again. Whoever calls it has checked the
- * duty and is in a transaction.
+ * duty, is in a transaction, and holds no balance of the giver yet: a posting takes the transfer before balances.
  * @returns false if goods have left already, or it is cancelled; then nothing is changed
  * @throws Refusal 409 `DocumentBusy` if a slip is being written for it at the same moment
  */
