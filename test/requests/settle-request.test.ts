@@ -1,0 +1,388 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { expireRequestsDaily, sweepRequests } from '../../src/requests/requests.jobs.ts'
+import { callerFor } from '../support/counter.ts'
+import { openHarness, DEFAULT_TIME, type Harness } from '../support/harness.ts'
+import { relayed, runJob } from '../support/relay.ts'
+import { openNetwork, type Network, type Outlet } from './network.ts'
+
+// What becomes of a request when slips, transfers, recalls, approvals and days go on.
+
+let h: Harness
+let network: Network
+beforeAll(async () => {
+  h = await openHarness()
+  network = await openNetwork(h)
+})
+afterAll(() => h.close())
+
+const eventsOf = (request: any): string[] => request.history.map(({ event }: { event: string }) => event)
+const lastEvent = (request: any, name: string) =>
+  request.history.findLast(({ event }: { event: string }) => event === name)?.details
+
+/** Written, signed, posted, and everybody has heard of it. */
+async function issue(number: string, body: object = {}): Promise<string> {
+  const { body: slip } = await network.keeper.post(`/v1/requests/${number}/issue-slip`, body)
+  await network.signAndPost(slip.number)
+  await relayed(h)
+  return slip.number
+}
+
+/** Nothing is out of step, and looking for it changes nothing. */
+async function isInStep(): Promise<void> {
+  expect(await runJob(h, sweepRequests)).toEqual({ changed: 0 })
+  await network.verify()
+}
+
+async function withDeposit(outlet: Outlet, amount: string) {
+  const finance = callerFor(
+    h,
+    await h.make.person({ grants: [{ duty: 'finance-supervisor', warehouse: network.north.code }] })
+  )
+  await finance.post(`/v1/deposits/${outlet.code}`, { lowLimit: '1.00' })
+  await finance.post(`/v1/deposits/${outlet.code}/increases`, { amount, paper: 'BANK-1' })
+  return async () => {
+    const { balance, held, free } = (await finance.get(`/v1/deposits/${outlet.code}`)).body
+    return { balance, held, free }
+  }
+}
+
+test('issued goods are taken from the deposit once; a reversal gives them back, and the line is planned anew (R-REQ-5, R-STK-2)', async () => {
+  const [outlet, part] = [await network.outlet(), await h.make.part({ standardCost: '10.00' })]
+  const deposit = await withDeposit(outlet, '100.00')
+  await network.stock(network.north, part, '5')
+  const { number } = await outlet.requested([[part, '3']])
+  expect(await deposit()).toEqual({ balance: '100.00', held: '30.00', free: '70.00' })
+  const slip = await issue(number, { lines: [{ line: 1, quantity: '2' }] })
+  expect(await deposit()).toEqual({ balance: '80.00', held: '10.00', free: '70.00' })
+  const { body: reversal } = await network.keeper.post(`/v1/slips/${slip}/reversal`, { reason: 'wrong outlet' })
+  await network.signAndPost(reversal.number)
+  await relayed(h)
+  expect(await deposit()).toEqual({ balance: '100.00', held: '30.00', free: '70.00' })
+  const again = await outlet.read(number)
+  expect(again).toMatchObject({ state: 'open', lines: [{ state: 'ready', issued: '0', ready: '3', backordered: '0' }] })
+  expect(lastEvent(again, 'issue-reversed')).toMatchObject({
+    slips: [reversal.number],
+    lines: [{ line: 1, quantity: '2' }]
+  })
+  const second = await issue(number)
+  expect(await outlet.read(number)).toMatchObject({ state: 'done', lines: [{ issued: '3' }] })
+  expect(await deposit()).toEqual({ balance: '70.00', held: '0.00', free: '70.00' })
+  // What the outlet sends back is paid back; the request stays done.
+  const returned = await network.keeper.post(`/v1/warehouses/${network.north.code}/slips`, {
+    kind: 'return',
+    reference: second,
+    reason: 'not needed',
+    lines: [{ sourceLine: 1, part: part.number, quantity: '1' }]
+  })
+  await network.signAndPost(returned.body.number)
+  await relayed(h)
+  expect(await deposit()).toEqual({ balance: '80.00', held: '0.00', free: '80.00' })
+  expect(await outlet.read(number)).toMatchObject({ state: 'done' })
+  await isInStep()
+})
+
+test('a slip that is cancelled or refused leaves what stood on it ready; the requester cancels a slip that is not posted', async () => {
+  const [outlet, part] = [await network.outlet(), await h.make.part()]
+  await network.stock(network.north, part, '5')
+  const { number } = await outlet.requested([[part, '3']])
+  const write = async () => (await network.keeper.post(`/v1/requests/${number}/issue-slip`)).body
+  const first = await write()
+  expect((await outlet.read(number)).lines[0].allocations[0].slip).toBe(first.number)
+  expect(await write()).toMatchObject({ code: 'NothingReady', slips: [first.number] })
+  await network.keeper.post(`/v1/slips/${first.number}/cancellation`, { reason: 'torn' })
+  const second = await write()
+  await network.sign(second.number)
+  const less = await outlet.cancel(number, { lines: [{ line: 1, quantity: '1' }] })
+  expect(less.lines[0]).toMatchObject({
+    quantity: '3',
+    cancelled: '1',
+    ready: '2',
+    allocations: [{ quantity: '2', slip: null }]
+  })
+  expect(lastEvent(less, 'cancelled')).toMatchObject({ slips: [second.number] })
+  expect((await network.keeper.post(`/v1/slips/${second.number}/posting`)).body).toMatchObject({ status: 409 })
+  await issue(number)
+  const refused = await outlet.clerk.post(`/v1/requests/${number}/cancellation`, { reason: 'late' })
+  expect(refused.body).toMatchObject({ status: 409, code: 'RequestNotCancellable' })
+  await isInStep()
+})
+
+test('what is issued is not cancelled but returned; what is open of the line is (R-REQ-1)', async () => {
+  const [outlet, part] = [await network.outlet(), await h.make.part()]
+  await network.stock(network.north, part, '5')
+  const { number } = await outlet.requested([[part, '7']])
+  await issue(number, { lines: [{ line: 1, quantity: '2' }] })
+  const cancel = (body: object) => outlet.clerk.post(`/v1/requests/${number}/cancellation`, { reason: 'sold', ...body })
+  expect((await cancel({ lines: [{ line: 1, quantity: '6' }] })).body).toMatchObject({
+    status: 409,
+    code: 'AlreadyIssued',
+    errors: [{ pointer: '/lines/0/quantity', accepted: 'at most 5' }]
+  })
+  expect((await cancel({ lines: [{ line: 9 }] })).body).toMatchObject({ status: 422, code: 'LineUnknown' })
+  expect(
+    (await outlet.clerk.post(`/v1/requests/${number}/cancellation`, { reason: 'x' }, { 'if-match': '"1"' })).status
+  ).toBe(412)
+  const rest = await outlet.cancel(number)
+  expect(rest).toMatchObject({
+    state: 'done',
+    lines: [{ state: 'issued', issued: '2', cancelled: '5', backordered: '0', backorder: { state: 'cancelled' } }]
+  })
+  expect(await network.held(network.north, part)).toEqual({ onHand: '3', available: '3' })
+  await isInStep()
+})
+
+test('cancelling withdraws a transfer of which nothing left, and orders anew what else it was to bring', async () => {
+  const [outlet, one, two] = [await network.outlet(), await h.make.part(), await h.make.part()]
+  await network.stock(network.headOffice, one, '4')
+  await network.stock(network.headOffice, two, '4')
+  const request = await outlet.requested([
+    [one, '2'],
+    [two, '2']
+  ])
+  const before = request.lines[0].allocations[0].transfer
+  expect(request.lines[1].allocations[0].transfer).toBe(before)
+  const less = await outlet.cancel(request.number, { lines: [{ line: 1 }] })
+  expect(less.lines).toMatchObject([
+    { state: 'cancelled', allocations: [{ state: 'ended' }] },
+    { state: 'allocated', allocated: '2', allocations: [{ state: 'ended' }, { state: 'on-its-way' }] }
+  ])
+  expect(less.lines[1].allocations[1].transfer).not.toBe(before)
+  expect((await network.keeper.get(`/v1/transfers/${before}`)).body.state).toBe('cancelled')
+  expect(await network.held(network.headOffice, one)).toEqual({ onHand: '4', available: '4' })
+  expect(await network.held(network.headOffice, two)).toEqual({ onHand: '4', available: '2' })
+  await isInStep()
+})
+
+test('what comes in parts is ready in parts; what is missing or unusable is found anew, and the requester told (R-REQ-1)', async () => {
+  const [outlet, part] = [await network.outlet(), await h.make.part()]
+  await network.stock(network.headOffice, part, '9')
+  const { number, lines } = await outlet.requested([[part, '6']])
+  const { transfer } = lines[0].allocations[0]
+  const out = await network.keeper.post(`/v1/transfers/${transfer}/out-slip`, {})
+  await network.signAndPost(out.body.slip.number)
+  const receive = async (line: object) => {
+    const into = await network.keeper.post(`/v1/transfers/${transfer}/in-slip`, { lines: [{ line: 1, ...line }] })
+    await network.signAndPost(into.body.slip.number)
+    await relayed(h)
+    return outlet.read(number)
+  }
+  expect((await receive({ quantity: '2' })).lines[0]).toMatchObject({
+    ready: '2',
+    allocated: '6',
+    allocations: [
+      { allocation: 1, quantity: '4', state: 'on-its-way' },
+      { allocation: 2, quantity: '2', state: 'ready' }
+    ]
+  })
+  const rest = await receive({ quantity: '1', damaged: '1', missing: '2', responsible: 'carrier' })
+  expect(rest.lines[0]).toMatchObject({ ready: '3', allocated: '6', backordered: '0' })
+  expect(lastEvent(rest, 'allocation-lost')).toMatchObject({ line: 1, quantity: '3', transfer })
+  const anew = rest.lines[0].allocations.find(({ state }: { state: string }) => state === 'on-its-way')
+  expect(anew).toMatchObject({ quantity: '3', from: network.headOffice.code })
+  await network.carry(anew.transfer)
+  await issue(number)
+  expect(await outlet.read(number)).toMatchObject({ state: 'done', lines: [{ issued: '6' }] })
+  await isInStep()
+})
+
+test('what is cancelled in transit arrives as stock of the centre, and the next in the queue gets it (R-REQ-3)', async () => {
+  const [outlet, part] = [await network.outlet(), await h.make.part()]
+  await network.stock(network.headOffice, part, '2')
+  const { number, lines } = await outlet.requested([[part, '2']])
+  const { transfer } = lines[0].allocations[0]
+  const out = await network.keeper.post(`/v1/transfers/${transfer}/out-slip`, {})
+  await network.signAndPost(out.body.slip.number)
+  const next = await (await network.outlet()).requested([[part, '1']])
+  const cancelled = await outlet.cancel(number)
+  expect(lastEvent(cancelled, 'cancelled')).toMatchObject({ inTransit: [{ line: 1, quantity: '2', transfer }] })
+  expect(cancelled.state).toBe('cancelled')
+  const into = await network.keeper.post(`/v1/transfers/${transfer}/in-slip`, { lines: [{ line: 1, quantity: '2' }] })
+  await network.signAndPost(into.body.slip.number)
+  await relayed(h)
+  expect(await network.held(network.north, part)).toEqual({ onHand: '2', available: '1' })
+  expect((await network.keeper.get(`/v1/requests/${next.number}`)).body.lines[0]).toMatchObject({
+    backordered: '0',
+    allocations: [{ from: network.north.code, needsConfirmation: true, state: 'reserved' }]
+  })
+  await isInStep()
+})
+
+test('an emergency takes what a normal request has reserved, the newest first; the loser is told and keeps its place (R-REQ-4)', async () => {
+  const part = await h.make.part()
+  await network.stock(network.north, part, '5')
+  const [old, young, urgent, late] = [
+    await network.outlet(),
+    await network.outlet(),
+    await network.outlet(),
+    await network.outlet()
+  ]
+  const first = await old.requested([[part, '2']])
+  h.clock.advance({ hours: 1 })
+  const second = await young.requested([[part, '3']])
+  const { body: slip } = await network.keeper.post(`/v1/requests/${first.number}/issue-slip`, {
+    lines: [{ line: 1, quantity: '1' }]
+  })
+  const waiting = await late.requested([[part, '1']])
+  const emergency = await urgent.requested([[part, '4']], { urgency: 'emergency', carriage: 'air' })
+  // What a slip names is left alone.
+  expect(emergency.lines[0]).toMatchObject({
+    ready: '3',
+    backordered: '1',
+    search: [{ step: 'centre', available: '0', waitingInFront: '0', displaced: '3', taken: '3' }, {}, {}, {}]
+  })
+  await relayed(h)
+  const loser = await young.read(second.number)
+  expect(loser.lines[0]).toMatchObject({
+    state: 'backordered',
+    backordered: '3',
+    allocations: [{ state: 'ended', endedBecause: `displaced by ${emergency.number}` }]
+  })
+  expect(eventsOf(loser)).toEqual(['requested', 'allocated', 'displaced', 'backordered'])
+  const places = await h.sql<{ request: string }>(
+    `select r.number as request from backorder b join request r on r.id = b.request_id where b.part_id = $1 and b.waiting > 0 order by b.urgency, b.queued_at, b.request_id`,
+    [part.id]
+  )
+  expect(places.map(({ request }) => request)).toEqual([emergency.number, second.number, waiting.number])
+  expect((await old.read(first.number)).lines[0]).toMatchObject({ ready: '2', allocations: [{ slip: slip.number }] })
+  await isInStep()
+  h.clock.set(DEFAULT_TIME)
+})
+
+test('a controlled part waits for its approval; the clock starts there, and a cancelled line gives it back (R-CAT-2, R-REQ-2)', async () => {
+  const [outlet, part] = [await network.outlet(), await h.make.part({ controlled: true })]
+  await network.stock(network.north, part, '9')
+  const request = await outlet.requested([[part, '3']])
+  expect(request).toMatchObject({
+    lines: [{ state: 'awaiting-approval', allocated: '0', backordered: '0', allocations: [] }],
+    clocks: []
+  })
+  await isInStep()
+  h.clock.advance({ hours: 72 })
+  const approve = (quantity: string) =>
+    network.controller.post(`/v1/parts/${part.number}/controlled-approvals`, {
+      warehouse: outlet.code,
+      quantity,
+      reason: 'gas licence shown',
+      validTo: '2026-12-31'
+    })
+  expect((await approve('2')).status).toBe(201)
+  await relayed(h)
+  expect((await outlet.read(request.number)).lines[0].state).toBe('awaiting-approval')
+  await approve('5')
+  await relayed(h)
+  const planned = await outlet.read(request.number)
+  expect(planned).toMatchObject({
+    lines: [{ state: 'ready', ready: '3' }],
+    clocks: [{ piece: 'in-stock', startedOn: '2026-11-23', dueOn: '2026-11-25' }]
+  })
+  expect(eventsOf(planned)).toEqual(['requested', 'awaiting-approval', 'approved', 'allocated'])
+  const used = async () =>
+    (
+      await h.sql<{ used: string }>(
+        'select trim_scale(used)::text as used from controlled_approval where part_id = $1 order by id',
+        [part.id]
+      )
+    ).map((row) => row.used)
+  expect(await used()).toEqual(['0', '3'])
+  expect((await outlet.requested([[part, '2']])).lines[0].state).toBe('ready')
+  expect(await used()).toEqual(['2', '3'])
+  await outlet.cancel(request.number, { lines: [{ line: 1, quantity: '1' }] })
+  expect(await used()).toEqual(['2', '2'])
+  await isInStep()
+  h.clock.set(DEFAULT_TIME)
+})
+
+test('what is not fetched is given up on the day after its last one, once; what is on a slip stays (R-REQ-1)', async () => {
+  // Other tests left goods that nobody fetches.
+  await h.sql('update request_allocation set expires_on = null')
+  const [outlet, part] = [await network.outlet(), await h.make.part()]
+  await network.stock(network.north, part, '5')
+  const left = await outlet.requested([[part, '2']])
+  const fetched = await outlet.requested([[part, '1']])
+  await network.keeper.post(`/v1/requests/${fetched.number}/issue-slip`)
+  const waiting = await (await network.outlet()).requested([[part, '4']])
+  expect(left.lines[0].allocations[0].expiresOn).toBe('2026-12-10')
+  h.clock.set('2026-12-10T09:00:00Z')
+  expect(await runJob(h, expireRequestsDaily)).toEqual({ expired: 0 })
+  h.clock.set('2026-12-11T00:30:00Z')
+  expect(await runJob(h, expireRequestsDaily)).toEqual({ expired: 2 })
+  expect(await runJob(h, expireRequestsDaily)).toEqual({ expired: 0 })
+  await relayed(h)
+  const over = await outlet.read(left.number)
+  expect(over).toMatchObject({
+    state: 'cancelled',
+    lines: [{ cancelled: '2', cancelledBecause: 'not fetched by 2026-12-10' }]
+  })
+  expect(lastEvent(over, 'expired')).toMatchObject({
+    reason: 'not fetched by 2026-12-10',
+    lines: [{ line: 1, quantity: '2' }]
+  })
+  expect((await outlet.read(fetched.number)).lines[0]).toMatchObject({ ready: '1' })
+  // Two of its pieces were ready and not fetched either; the other two came free, and it is asked whether it still needs them.
+  expect((await network.keeper.get(`/v1/requests/${waiting.number}`)).body.lines[0]).toMatchObject({
+    cancelled: '2',
+    allocations: [
+      { state: 'ended' },
+      { state: 'reserved', quantity: '2', needsConfirmation: true, expiresOn: '2026-12-18' }
+    ]
+  })
+  h.clock.set('2026-12-19T00:30:00Z')
+  await runJob(h, expireRequestsDaily)
+  await relayed(h)
+  expect((await network.keeper.get(`/v1/requests/${waiting.number}`)).body).toMatchObject({
+    state: 'cancelled',
+    lines: [{ cancelledBecause: 'not confirmed by 2026-12-18' }]
+  })
+  await isInStep()
+  h.clock.set(DEFAULT_TIME)
+})
+
+test('a recall takes what is reserved or ordered; slips that name it are dropped, and the line is found anew or waits (R-REQ-7)', async () => {
+  const [outlet, part] = [await network.outlet(), await h.make.part()]
+  await network.stock(network.north, part, '2')
+  await network.stock(network.headOffice, part, '2', { receivedOn: '2026-06-01' })
+  await network.stock(network.south, part, '9', { receivedOn: '2026-10-01' })
+  const { number } = await outlet.requested([[part, '4']])
+  const { body: slip } = await network.keeper.post(`/v1/requests/${number}/issue-slip`)
+  const recall = await network.controller.post('/v1/recalls', {
+    title: 'cracked',
+    reason: 'cracks',
+    scopes: [
+      { part: part.number, receivedTo: '2026-06-30' },
+      { part: part.number, receivedFrom: '2026-11-20' }
+    ]
+  })
+  expect(recall.status).toBe(201)
+  await relayed(h)
+  const after = await outlet.read(number)
+  expect(after.lines[0]).toMatchObject({ allocated: '4', backordered: '0' })
+  expect(after.lines[0].allocations).toMatchObject([
+    { state: 'ended', endedBecause: `recall ${recall.body.number}` },
+    { state: 'ended', endedBecause: `recall ${recall.body.number}` },
+    { state: 'on-its-way', from: network.south.code, quantity: '4' }
+  ])
+  expect((await network.keeper.get(`/v1/slips/${slip.number}`)).body.state).toBe('cancelled')
+  expect(eventsOf(after).filter((event) => event === 'allocation-lost')).toHaveLength(2)
+  await isInStep()
+})
+
+test('what a lost message would have told is found by the sweep, once (R-ALR-2)', async () => {
+  const [outlet, part, other] = [await network.outlet(), await h.make.part(), await h.make.part()]
+  await network.stock(network.north, part, '5')
+  await network.stock(network.headOffice, other, '5')
+  const issued = await outlet.requested([[part, '1']])
+  const moved = await outlet.requested([[other, '2']])
+  const { body: slip } = await network.keeper.post(`/v1/requests/${issued.number}/issue-slip`)
+  await network.signAndPost(slip.number)
+  const { transfer } = moved.lines[0].allocations[0]
+  const out = await network.keeper.post(`/v1/transfers/${transfer}/out-slip`, {})
+  await network.signAndPost(out.body.slip.number)
+  const into = await network.keeper.post(`/v1/transfers/${transfer}/in-slip`, { lines: [{ line: 1, quantity: '2' }] })
+  await network.signAndPost(into.body.slip.number)
+  await h.sql('delete from outbox')
+  expect((await outlet.read(issued.number)).state).toBe('open')
+  expect(await runJob(h, sweepRequests)).toEqual({ changed: 2 })
+  expect((await outlet.read(issued.number)).state).toBe('done')
+  expect((await outlet.read(moved.number)).lines[0]).toMatchObject({ ready: '2' })
+  await isInStep()
+})
