@@ -71,8 +71,8 @@ select $1, $2, line_no, $3, old_part_id, quantity, serial, grade, note
 export async function returnOldParts(ctx: Context, input: ReturnOldParts): Promise<OldPartReturnView> {
   const warehouse = await warehouseByCode(ctx, input.warehouse)
   requireDuty(ctx, 'keeper', warehouse)
-  const outlet = await warehouseByCode(ctx, input.from)
   input.lines.forEach(requireOneName)
+  const outlet = await outletOf(ctx, input)
   return inTransaction(ctx, async (inner) => {
     const positions = await candidates(inner, { outlet, warehouse }, input.lines)
     const pieces = allotted(input, positions)
@@ -98,6 +98,30 @@ export async function returnOldParts(ctx: Context, input: ReturnOldParts): Promi
     }
   })
 }
+
+/** The outlet they come from. One that is not there owes nothing, like one that the actor knows nothing of. */
+async function outletOf(ctx: Context, input: ReturnOldParts): Promise<Warehouse> {
+  try {
+    return await warehouseByCode(ctx, input.from)
+  } catch (error) {
+    const [first] = input.lines
+    if (first === undefined || !(error instanceof Refusal) || error.status !== 404) throw error
+    throw unknownAt(0, input, first)
+  }
+}
+
+const unknownAt = (
+  position: number,
+  { from, warehouse }: ReturnOldParts,
+  { oldPart, part }: Pick<NewLine, 'oldPart' | 'part'>
+): Refusal =>
+  atLine(position, {
+    code: 'OldPartUnknown',
+    status: 422,
+    detail: `${from} owes no old part ${oldPart ?? part} to ${warehouse}; GET /v1/old-parts?outlet=${from} lists what it owes and to whom`,
+    member: oldPart === undefined ? 'part' : 'oldPart',
+    sent: oldPart ?? part
+  })
 
 function requireOneName({ oldPart, part }: NewLine, position: number): void {
   if ((oldPart === undefined) !== (part === undefined)) return
@@ -144,7 +168,7 @@ async function candidates(
 }
 
 /** The lines as pieces of old parts: what is due longest first, what was compensated already last. */
-function allotted({ lines, from, warehouse }: ReturnOldParts, positions: readonly OldPartPosition[]): Piece[] {
+function allotted(input: ReturnOldParts, positions: readonly OldPartPosition[]): Piece[] {
   const left = new Map(
     positions.map(({ id, quantity, cameBack, returned, arriving, outstanding }) => {
       const all = thousandths(quantity) - thousandths(cameBack) - thousandths(returned) - thousandths(arriving)
@@ -152,19 +176,12 @@ function allotted({ lines, from, warehouse }: ReturnOldParts, positions: readonl
       return [id, { all: all < 0n ? 0n : all, due: due < 0n ? 0n : due }]
     })
   )
-  return lines.flatMap((line, position) => {
+  return input.lines.flatMap((line, position) => {
     const mine = positions.filter(({ number, part }) =>
       line.oldPart === undefined ? part === line.part : number === line.oldPart
     )
     const [oldest] = mine
-    if (oldest === undefined)
-      throw atLine(position, {
-        code: 'OldPartUnknown',
-        status: 422,
-        detail: `${from} owes no old part ${line.oldPart ?? line.part} to ${warehouse}; GET /v1/old-parts?outlet=${from} lists what it owes and to whom`,
-        member: line.oldPart === undefined ? 'part' : 'oldPart',
-        sent: line.oldPart ?? line.part
-      })
+    if (oldest === undefined) throw unknownAt(position, input, line)
     const wanted = thousandths(normalQuantity(line.quantity ?? '1'))
     requireSerial(line, position, { oldPart: oldest, wanted })
     const said = { serial: line.serial ?? null, grade: line.grade, note: line.note ?? null, position }

@@ -92,7 +92,7 @@ describe('an issue of an exchange part makes its old part due back (R-REQ-6)', (
       await x.issued(part, '1', head)
     const { items } = (await x.centre.keeper.get(`/v1/old-parts?outlet=${x.centre.warehouse}&part=${part}`)).body
     expect(items.map(({ outlet, centre }: { outlet: string; centre: string }) => [outlet, centre])).toEqual(
-      Array(3).fill([x.centre.warehouse, x.centre.warehouse])
+      Array.from({ length: 3 }, () => [x.centre.warehouse, x.centre.warehouse])
     )
     expect(await numbers()).toEqual([])
   })

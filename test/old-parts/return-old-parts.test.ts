@@ -169,7 +169,7 @@ describe('old parts come back by a slip with three signatures (R-REQ-6, R-SIG-1)
     ] as const)
       expect(await x.returning([...lines])).toMatchObject({ status: 422, body: { code, errors: [{ pointer }] } })
     expect((await x.returning([{ part, grade: 'lost' }])).status).toBe(400)
-    expect((await x.returning([{ part, grade: 'scrap' }], { from: 'NOWHERE' })).status).toBe(404)
+    expect((await x.returning([{ part, grade: 'scrap' }], { from: 'NOWHERE' })).body.code).toBe('OldPartUnknown')
     expect((await x.returning([{ part, grade: 'scrap' }], { occurredOn: '2026-11-21' })).body.code).toBe('FutureDay')
   })
 
