@@ -3,7 +3,9 @@ import type { components, paths } from './schema.js';
 export type { components, operations, paths } from './schema.js';
 /** What the service answers when it refuses (RFC 9457). `code` is stable, `detail` says what would be right. */
 export type Problem = components['schemas']['Problem'];
-export type BincardClient = Client<paths>;
+/** What answers are typed by. Lists and reports come as files, too: ask for `text/csv` with `parseAs: 'text'`. */
+type Media = 'application/json' | 'application/problem+json';
+export type BincardClient = Client<paths, Media>;
 /** A person with a password, a machine with an API key, or a token from elsewhere such as an OpenID Connect issuer. */
 export type Credentials = {
     username: string;

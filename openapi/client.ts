@@ -6,7 +6,9 @@ export type { components, operations, paths } from './schema.js'
 /** What the service answers when it refuses (RFC 9457). `code` is stable, `detail` says what would be right. */
 export type Problem = components['schemas']['Problem']
 
-export type BincardClient = Client<paths>
+/** What answers are typed by. Lists and reports come as files, too: ask for `text/csv` with `parseAs: 'text'`. */
+type Media = 'application/json' | 'application/problem+json'
+export type BincardClient = Client<paths, Media>
 
 /** A person with a password, a machine with an API key, or a token from elsewhere such as an OpenID Connect issuer. */
 export type Credentials =
@@ -76,7 +78,7 @@ export function createBincardClient(options: BincardClientOptions): BincardClien
   const send = options.fetch ?? ((request: Request) => fetch(request))
   const signIn = authorization(options, { baseUrl, send: (request) => persistently(request, { isSafe: false }) })
 
-  return createClient<paths>({
+  return createClient<paths, Media>({
     baseUrl,
     fetch: async (given) => {
       const request = new Request(given)

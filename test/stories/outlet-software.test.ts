@@ -6,8 +6,9 @@ import { promisify } from 'node:util'
 import { BincardProblem, createBincardClient, orThrow } from 'bincard-client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { loadSample } from '../../src/sample/load-sample.ts'
-import { openCounter, type Counter } from '../support/counter.ts'
+import { counterOf, openCounter, type Counter } from '../support/counter.ts'
 import { openHarness, type Harness } from '../support/harness.ts'
+import { relayed } from '../support/relay.ts'
 import { OPENAPI, ROOT, runInWorkspace } from '../support/workspace.ts'
 
 let h: Harness
@@ -21,16 +22,14 @@ beforeAll(async () => {
 })
 afterAll(() => h.close())
 
-test('the example of openapi/README.md compiles under TypeScript and does what it says in the sample company', async () => {
-  const sample = await openHarness()
-  const password = 'the password of the sample'
+/** Compiles an example of openapi/README.md under TypeScript, and runs it against a service; answers the lines that it writes. */
+async function runExample(name: string, at: Harness, password: string): Promise<string[]> {
   const readme = await readFile(path.join(OPENAPI, 'README.md'), 'utf8')
-  const [, example] = /<!-- example: .*-->\n```js\n(.*?)```/s.exec(readme) ?? []
+  const [, example] = new RegExp(`<!-- ${name}: [^\\n]*-->\n\`\`\`js\n(.*?)\`\`\``, 's').exec(readme) ?? []
   expect(example).toBeDefined()
   // Inside the project, where the name of the workspace leads to it as it would in an outlet's own node_modules.
   const folder = await mkdtemp(path.join(ROOT, 'node_modules', '.example-'))
   try {
-    await loadSample(sample.runtime, { password, log: sample.app.log })
     await writeFile(path.join(folder, 'example.mts'), example ?? '')
     const compiler = {
       target: 'es2022',
@@ -49,23 +48,72 @@ test('the example of openapi/README.md compiles under TypeScript and does what i
     const { stdout } = await promisify(execFile)(process.execPath, [path.join(folder, 'example.mjs')], {
       env: {
         ...process.env,
-        BINCARD_URL: `http://127.0.0.1:${(sample.app.server.address() as AddressInfo).port}`,
+        BINCARD_URL: `http://127.0.0.1:${(at.app.server.address() as AddressInfo).port}`,
         BINCARD_PASSWORD: password
       }
     })
-    const [slip] = /\S+-OUT-\d{6}-\d{5}/.exec(stdout) ?? []
-    expect(stdout.trim().split('\n')).toEqual([
+    return stdout.trim().split('\n')
+  } finally {
+    await rm(folder, { recursive: true })
+  }
+}
+
+describe('the examples of openapi/README.md compile under TypeScript and do what they say in the sample company', () => {
+  const password = 'the password of the sample'
+  let sample: Harness
+  beforeAll(async () => {
+    sample = await openHarness()
+    // The example says by when it needs the parts, by the clock of the machine.
+    sample.clock.set(Temporal.Now.instant().toString())
+    await loadSample(sample.runtime, { password, log: sample.app.log })
+  }, 120_000)
+  afterAll(() => sample.close())
+
+  test('an issue from a keeper’s point of view', async () => {
+    const lines = await runExample('example', sample, password)
+    const [slip] = /\S+-OUT-\d{6}-\d{5}/.exec(lines.join('\n')) ?? []
+    expect(lines).toEqual([
       expect.stringMatching(/^available: [1-9]\d*$/),
       `出库单 ${slip} awaits department-head, operations-supervisor, finance-supervisor`,
       `SlipNotApproved: slip ${slip} is awaiting-signatures; it is posted when all have signed; awaited: department-head, operations-supervisor, finance-supervisor`,
       `${slip} is now 1 of CH-0234`,
       expect.stringMatching(/^slips awaiting signatures: [1-9]\d*$/)
     ])
-  } finally {
-    await rm(folder, { recursive: true })
-    await sample.close()
-  }
-}, 60_000)
+  }, 60_000)
+
+  test('a request from an outlet’s point of view (R-REQ-1, R-REQ-3, R-REQ-5)', async () => {
+    const centre = await counterOf(sample, 'SZ01', password)
+    const { body: token } = await sample.api.post('/v1/auth/tokens').send({ username: 'outlet-clerk@sz11', password })
+    const earlier = await sample.api
+      .post('/v1/requests')
+      .auth(token.accessToken, { type: 'bearer' })
+      .send({
+        warehouse: 'SZ11',
+        urgency: 'emergency',
+        carriage: 'express',
+        needBy: sample.clock.today(),
+        lines: [{ part: 'RA-H123', quantity: '1' }]
+      })
+    expect(earlier.status).toBe(201)
+    await centre.posted({ kind: 'opening', lines: [{ part: 'RA-H123', quantity: '1', unitCost: '44.88' }] })
+    await relayed(sample)
+
+    const lines = await runExample('request', sample, password)
+    const [request] = /SZ11-REQ-\d{6}-\d{5}/.exec(lines.join('\n')) ?? []
+    expect(lines).toEqual([
+      'deposit: 19880.00 of 20000.00 free',
+      `${request} is served by SZ01`,
+      'CH-0234: 2 from SZ01 (centre), ready',
+      expect.stringMatching(/^RA-H123: 1 promised for \d{4}-\d{2}-\d{2}$/),
+      expect.stringMatching(/^line 1 is due on \d{4}-\d{2}-\d{2}$/),
+      expect.stringMatching(/^line 2 is due on \d{4}-\d{2}-\d{2}$/),
+      'DepositExceeded',
+      expect.stringMatching(/^SZ11-BKO-\d{6}-\d{5} is confirmed$/),
+      'CH-0234 ready, RA-H123 cancelled',
+      'requested, allocated, backordered, cancelled'
+    ])
+  }, 90_000)
+})
 
 describe('the client', () => {
   const keeper = () => ({
