@@ -10,9 +10,9 @@
 // - `round-trips`: how often the service waits for PostgreSQL per request, counted by a proxy between them.
 // - `ledger-verified`: the self-check of the ledger, after filling and after everything that was posted.
 //
-// - what `catalogue-search`, `month-end`, `reorder`, `webhooks` and `network` print is told at the heads of their files.
+// - what `catalogue-search`, `month-end`, `reorder`, `webhooks`, `network` and `loaners` print is told at the heads of their files.
 //
-// Names: post-slip slip-life stock-lookup stock-page round-trips growth catalogue-search month-end reorder webhooks network; all of them if none is given.
+// Names: post-slip slip-life stock-lookup stock-page round-trips growth catalogue-search month-end reorder webhooks network loaners; all of them if none is given.
 // --quick: the large ledger has 200,000 movements instead of 2,000,000, the month end a tenth of its lots and warehouses, the night a tenth of its balances, the network a tenth of its warehouses. --slices N (6), --seconds N: about how long a slice takes (1.5).
 // --cpu-prof DIR: the service writes CPU profiles there.
 // With BENCH_DATABASE_URL databases are made and dropped on that server (its account needs CREATEDB); else an embedded one is
@@ -497,7 +497,8 @@ const ALL = [
   'month-end',
   'reorder',
   'webhooks',
-  'network'
+  'network',
+  'loaners'
 ]
 
 /** After a signal everything is closed first; what is being measured meanwhile fails, which nobody needs to hear of. */
@@ -522,6 +523,7 @@ async function main(): Promise<void> {
     await script(bench, 'month-end', options.quick ? { LOTS: '100000', WAREHOUSES: '400' } : {})
   if (names.has('reorder')) await script(bench, 'reorder', options.quick ? { WAREHOUSES: '400' } : {})
   if (names.has('webhooks')) await script(bench, 'webhooks', options.quick ? { SECONDS: '5' } : {})
+  if (names.has('loaners')) await script(bench, 'loaners', options.quick ? { UNITS: '100000', LOANS: '20000' } : {})
   if (names.has('network')) await script(bench, 'network', options.quick ? { NETWORK: '400', REQUESTS: '40' } : {})
   const width = Math.max(0, ...figures.map(({ figure }) => figure.length))
   for (const { figure, ratio, detail } of figures) say(`${figure.padEnd(width)}  ${ratio.padStart(7)}  ${detail}`)
