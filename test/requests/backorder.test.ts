@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { systemActor } from '../../src/identity/directory.ts'
 import { inTransaction } from '../../src/platform/context.ts'
+import { run, statement } from '../../src/platform/database.ts'
 import { allocateToBackorder, reduceBackorders, registerBackorders } from '../../src/requests/backorder.ts'
 import { settleClocks } from '../../src/requests/clock.ts'
 import { warehouseByCode } from '../../src/warehouses/directory.ts'
@@ -115,6 +116,11 @@ test('what is cancelled while it waits ends the backorder and its clock', async 
   expect(await reduce(null)).toEqual([])
 })
 
+const ALLOCATED = statement<never>(`
+insert into request_allocation (warehouse_id, request_id, line_no, allocation_no, part_id, quantity, step, from_warehouse_id, ownership, backorder_id,
+                                needs_confirmation, state, allocated_at, evidence)
+values ($1, $2, 1, $3, $4, $5, 'centre', $6, 'own', $7, true, 'reserved', $8, '[]')`)
+
 test('a clock stands while only the requester is waited for (R-REQ-2)', async () => {
   const part = await h.make.part()
   const request = await requested([part])
@@ -127,13 +133,16 @@ test('a clock stands while only the requester is waited for (R-REQ-2)', async ()
         quantity,
         from: centre.code
       })
-      await ctx.em.getConnection().execute(
-        `insert into request_allocation (warehouse_id, request_id, line_no, allocation_no, part_id, quantity, step, from_warehouse_id, ownership, backorder_id, needs_confirmation, state, allocated_at, evidence)
-           values (${outlet.id}, ${request.id}, 1, ${no}, ${part.id}, ${quantity}, 'centre', ${centre.id}, 'own', ${backorder?.id ?? ''}, true, 'reserved', '${ctx.clock.now().toString()}', '[]')`,
-        [],
-        'run',
-        ctx.em.getTransactionContext()
-      )
+      await run(ctx, ALLOCATED, [
+        outlet.id,
+        request.id,
+        no,
+        part.id,
+        quantity,
+        centre.id,
+        backorder?.id,
+        ctx.clock.now().toString()
+      ])
       await settleClocks(ctx, { outletId: outlet.id, requestId: request.id })
     })
   await find('3', 1)
