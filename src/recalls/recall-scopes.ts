@@ -227,7 +227,7 @@ export const linesFrom = (first: number): string => {
 
 /**
  * Whether a lot `l` is what a line `n` is about, as SQL. The day is that on which the goods were first received and the supplier that of the slip
- * by which they first came in: neither changes when goods are moved, split or come back (R-REQ-7).
+ * by which they first came in: neither changes when goods are moved, split or come back (R-REQ-7). The ledger blocks by the same (`recalled_lot`).
  */
 const MATCHES = `
        l.part_id = n.part_id
@@ -235,12 +235,8 @@ const MATCHES = `
    and (n.received_to is null or l.received_on <= n.received_to)
    and (n.origin_lot_id is null
         or coalesce(l.origin_warehouse_id, l.warehouse_id) = n.origin_warehouse_id and coalesce(l.origin_lot_id, l.id) = n.origin_lot_id)
-   and (n.supplier_id is null or exists (
-          select 1
-            from lot o
-            join movement m on m.warehouse_id = o.warehouse_id and m.part_id = o.part_id and m.occurred_on = o.opened_on and m.lot_id = o.id and m.quantity > 0
-            join slip s on s.warehouse_id = m.warehouse_id and s.id = m.slip_id
-           where o.warehouse_id = coalesce(l.origin_warehouse_id, l.warehouse_id) and o.id = coalesce(l.origin_lot_id, l.id) and s.supplier_id = n.supplier_id))`
+   and (n.supplier_id is null
+        or n.supplier_id = lot_supplier(coalesce(l.origin_warehouse_id, l.warehouse_id), coalesce(l.origin_lot_id, l.id)))`
 
 /** The lots that the lines of a relation `named` are about, each once, as a relation `matched`; also those of which nothing is left. */
 export const MATCHED = `matched as materialized (

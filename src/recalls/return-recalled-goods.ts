@@ -38,19 +38,12 @@ with written as materialized (
    group by lot_id
 )
 select l.id::text as lot, l.part_id as "partId", part.number as part, l.ownership, l.condition, trim_scale(l.on_hand - coalesce(written.quantity, 0))::text as quantity,
-       first_in.supplier, count(*) over ()::int as total
+       supplier.code as supplier, count(*) over ()::int as total
   from lot_block b
   join lot l on l.warehouse_id = b.warehouse_id and l.id = b.lot_id and not l.exhausted
   join part on part.id = l.part_id
   left join written on written.lot_id = l.id
-  left join lateral (
-    select supplier.code as supplier
-      from lot o
-      join movement m on m.warehouse_id = o.warehouse_id and m.part_id = o.part_id and m.occurred_on = o.opened_on and m.lot_id = o.id and m.quantity > 0
-      join slip s on s.warehouse_id = m.warehouse_id and s.id = m.slip_id
-      join supplier on supplier.id = s.supplier_id
-     where o.warehouse_id = coalesce(l.origin_warehouse_id, l.warehouse_id) and o.id = coalesce(l.origin_lot_id, l.id)
-     limit 1) first_in on true
+  left join supplier on supplier.id = lot_supplier(coalesce(l.origin_warehouse_id, l.warehouse_id), coalesce(l.origin_lot_id, l.id))
  where b.warehouse_id = $1 and b.recall_id = $2 and l.on_hand > coalesce(written.quantity, 0)
  order by l.part_id, l.ownership, l.condition, l.received_on, l.id
  limit $3`)
