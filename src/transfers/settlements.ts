@@ -58,7 +58,7 @@ const SettlementLine = named(
     name: nullable(Type.String()),
     ownership: nullable(Ownership),
     receivedOn: nullable(Type.String({ ...Day, description: 'Day the lot was first received' })),
-    ageMonths: nullable(Type.Integer({ description: 'Age of the lot in months on that day' })),
+    ageMonths: nullable(Type.Integer({ description: 'Age of the lot on that day: 1 in the month of receipt (库龄)' })),
     quantity: nullable(SignedQuantity),
     cost: nullable(Money),
     accumulatedDepreciation: nullable(Money),
@@ -143,7 +143,7 @@ with chosen as materialized (
   having sum(f.quantity) <> 0
 ), said as (
   select g.giver, g.receiver, g.number, g.day, g.kind, g.undone, g.slip, part.number as part, coalesce(part.name_zh, part.name) as name, lot.ownership, lot.received_on,
-         month_index(g.day) - lot.aged_month as age, g.quantity, g.cost, g.charge, c.responsible, c.state as claim,
+         month_index(g.day) - lot.aged_month + 1 as age, g.quantity, g.cost, g.charge, c.responsible, c.state as claim,
          case when g.kind = 'received' then g.cost - g.charge
               when g.kind = 'damaged' and (c.responsible = 'carrier' or (g.undone and c.state = 'withdrawn')) then g.cost - g.charge
               else 0 end as payable, null::numeric as amount, null as payer

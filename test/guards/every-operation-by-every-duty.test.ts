@@ -578,6 +578,12 @@ const BODIES: Record<string, () => unknown> = {
   moveWarehouse: () => ({ parent: 'HQ' }),
   startClosingRun: () => ({ period: '2026-10' }),
   createWebhook: () => ({ url: 'https://8.8.8.8/hooks', warehouse: FOREIGN }),
+  createTransfer: () => ({
+    from: FOREIGN,
+    to: 'FAR01',
+    lines: [{ part: 'CH-0234', quantity: '1' }],
+    because: 'x'
+  }),
   returnOldParts: () => ({ warehouse: FOREIGN, from: FOREIGN, lines: [{ part: 'CH-0234', grade: 'scrap' }] }),
   refurbishOldParts: () => ({
     warehouse: FOREIGN,

@@ -17,12 +17,12 @@ const settlement = async ({ receiver, giver }: Pair, period: string): Promise<an
   )
 const depreciation = async (counter: Pair['giver'], period: string): Promise<string[][]> =>
   must(await counter.keeper.get(`/v1/warehouses/${counter.warehouse}/periods/${period}/depreciation?limit=200`), 200)
-    .items.map(({ receivedOn, quantity, cost, charge, accumulated, netBookValue }: any) => [
+    .items.map(({ receivedOn, quantity, cost, charge, accumulatedDepreciation, netBookValue }: any) => [
       receivedOn,
       quantity,
       cost,
       charge,
-      accumulated,
+      accumulatedDepreciation,
       netBookValue
     ])
     .toSorted()
@@ -100,7 +100,7 @@ test(
       ['transport', null, null, null, null, '0.00'],
       ['in-transit', '3', '75.00', '36.00', '39.00', '0.00']
     ])
-    expect(november.pairs[0].lines[0]).toMatchObject({ part, name: '水泵', receivedOn: '2026-02-10', ageMonths: 9 })
+    expect(november.pairs[0].lines[0]).toMatchObject({ part, name: '水泵', receivedOn: '2026-02-10', ageMonths: 10 })
 
     // Two more arrive; the last one is gone, and the carrier answers for it.
     h.clock.set('2026-12-02T10:00')
