@@ -21,6 +21,7 @@ import {
 } from './locked-request.ts'
 import { planLines } from './plan-lines.ts'
 import { findRequest, viewOfRequest } from './requests.queries.ts'
+import { settleRequest } from './settle-request.ts'
 import type { CancelRequest, RequestView } from './requests.schemas.ts'
 
 interface Position {
@@ -67,8 +68,10 @@ export async function cancelRequest(
   requireDuty(ctx, REQUESTING_DUTIES, outlet)
   return afterDeadlock(() =>
     inTransaction(ctx, async (inner) => {
+      requireMatch(ifMatch, (await lockRequest(inner, outlet.id, id)).version)
+      // What a slip has handed out meanwhile is issued, whether or not anybody was told.
+      await settleRequest(inner, { outlet, requestId: id })
       const request = await lockRequest(inner, outlet.id, id)
-      requireMatch(ifMatch, request.version)
       if (request.state !== 'open')
         throw new Refusal(
           'RequestNotCancellable',

@@ -2,10 +2,12 @@ import type { Context } from '../identity/actor.ts'
 import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
 import { Refusal } from '../platform/errors.ts'
-import { afterDeadlock } from './after-deadlock.ts'
+import type { Warehouse } from '../warehouses/directory.ts'
+import { afterDeadlock, Overtaken } from './after-deadlock.ts'
 import { cancelLines } from './cancel-request.ts'
 import { inLine, liveAllocations, type LiveAllocation } from './let-go.ts'
-import { lockRequest } from './locked-request.ts'
+import { lockRequest, warehousesById } from './locked-request.ts'
+import { settleRequest } from './settle-request.ts'
 
 // Goods expire if and only if they are promised, not on their way, the last day on which they are kept is before today, and no slip is
 // written for them: whoever has papers under way keeps what they are about. What is given up is no longer wanted; the requester is told and
@@ -27,20 +29,31 @@ select a.line_no as line, a.allocation_no as no, a.expires_on::text as "expiresO
 /** Gives up what was kept long enough, each request in a transaction of its own. Answers how many allocations expired. */
 export async function expireRequests(ctx: Context): Promise<number> {
   let expired = 0
-  for (const { outletId, requestId } of await run(ctx, EXPIRED, [ctx.clock.today()]))
-    expired += await afterDeadlock(() => inTransaction(ctx, (inner) => expire(inner, outletId, requestId))).catch(
+  const requests = await run(ctx, EXPIRED, [ctx.clock.today()])
+  const outlets = await warehousesById(
+    ctx,
+    requests.map(({ outletId }) => outletId)
+  )
+  for (const { outletId, requestId } of requests) {
+    const outlet = outlets.get(outletId)
+    if (outlet === undefined) continue
+    expired += await afterDeadlock(() => inTransaction(ctx, (inner) => expire(inner, outlet, requestId))).catch(
       laterIfBusy
     )
+  }
   return expired
 }
 
 /** What somebody is at in this moment is looked at again by the next run. */
 function laterIfBusy(error: unknown): number {
-  if (error instanceof Refusal && error.code === 'DocumentBusy') return 0
+  if (error instanceof Overtaken || (error instanceof Refusal && error.code === 'DocumentBusy')) return 0
   throw error
 }
 
-async function expire(ctx: Context, outletId: number, requestId: string): Promise<number> {
+async function expire(ctx: Context, outlet: Warehouse, requestId: string): Promise<number> {
+  const outletId = outlet.id
+  // What was fetched, and nobody was told of it yet, is not over.
+  await settleRequest(ctx, { outlet, requestId })
   const request = await lockRequest(ctx, outletId, requestId)
   const live = await liveAllocations(ctx, outletId, requestId)
   const over = (await run(ctx, KEPT, [outletId, requestId, ctx.clock.today()])).filter(({ isOver }) => isOver)

@@ -4,8 +4,8 @@ import type { Context } from '../identity/actor.ts'
 import { releaseReservations, shrinkReservation } from '../ledger/reserve.ts'
 import { run, statement } from '../platform/database.ts'
 import { decimal, thousandths } from '../platform/decimal.ts'
-import { Refusal } from '../platform/errors.ts'
 import { withdrawTransfer } from '../transfers/withdraw-transfer.ts'
+import { Overtaken } from './after-deadlock.ts'
 import { ofOption } from './search.ts'
 
 export interface LiveAllocation {
@@ -140,11 +140,11 @@ select v.id::text as id
   join reservation v on v.warehouse_id = e.warehouse_id and v.id = e.id and v.released_at is null and v.quantity - v.consumed < e.open`)
 
 /**
- * Refuses to give up what a slip took that was posted a moment ago and is not counted yet. Asked after the slips that are not posted are
+ * Does not give up what a slip took that was posted a moment ago and is not counted yet: the transaction is done again, and counts it. Asked after the slips that are not posted are
  * held: no other one can take from the reservations.
- * @throws Refusal 409 `DocumentBusy`
+ * @throws Overtaken
  */
-async function refuseWhatIsHandedOut(ctx: Context, centreId: number, gone: readonly Gone[]): Promise<void> {
+async function overtakenByHandingOut(ctx: Context, centreId: number, gone: readonly Gone[]): Promise<void> {
   const held = gone.flatMap(({ allocation }) => {
     const key = reservationOf(allocation, centreId)
     return key === null
@@ -157,11 +157,7 @@ async function refuseWhatIsHandedOut(ctx: Context, centreId: number, gone: reado
     held.map(({ open }) => open)
   ])
   if (taken.length === 0) return
-  throw new Refusal(
-    'DocumentBusy',
-    409,
-    'goods of it were handed out by a slip at the same moment; read the request again and repeat'
-  )
+  throw new Overtaken('goods were handed out by a slip at the same moment')
 }
 
 /** What letting go did besides. */
@@ -174,7 +170,7 @@ export interface LetGo {
 
 /**
  * Gives up so much of allocations, none of which has left its giver.
- * @throws Refusal 409 `DocumentBusy`
+ * @throws Overtaken if goods are handed out or leave at the same moment
  * @returns the slips and transfers that were dropped with it, and whose other lines must be planned anew
  */
 export async function letGo(
@@ -193,7 +189,7 @@ export async function letGo(
     reservations: gone.flatMap(({ allocation }) => allocation.centreReservationId ?? []),
     because
   })
-  await refuseWhatIsHandedOut(ctx, centreId, gone)
+  await overtakenByHandingOut(ctx, centreId, gone)
   const { transfers, lost } = await withdrawOf(ctx, { outletId, requestId, because }, gone)
   for (const { allocation, quantity } of gone) {
     const key = reservationOf(allocation, centreId)
@@ -236,12 +232,7 @@ async function withdrawOf(
   const transfers: string[] = []
   for (const [id, { fromId, transfer }] of [...going].toSorted(([, a], [, b]) => a.fromId - b.fromId)) {
     const isWithdrawn = await withdrawTransfer(ctx, { warehouseId: fromId, id, because })
-    if (!isWithdrawn)
-      throw new Refusal(
-        'DocumentBusy',
-        409,
-        `goods of transfer ${transfer} are leaving at the same moment; read the request again and repeat`
-      )
+    if (!isWithdrawn) throw new Overtaken(`goods of transfer ${transfer} are leaving at the same moment`)
     if (transfer !== null) transfers.push(transfer)
   }
   const all = await run(ctx, ON_TRANSFERS, [outletId, requestId, [...going.keys()]])
