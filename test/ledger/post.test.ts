@@ -350,7 +350,13 @@ describe('the database itself', () => {
       'reorder_proposal',
       'purchase_plan',
       'purchase_plan_budget',
-      'purchase_plan_line'
+      'lot_block',
+      'purchase_plan_line',
+      'recall',
+      'recall_line',
+      'recall_warehouse',
+      'recall_answer',
+      'recall_ending'
     ]
     const keys = await h.sql<{ table: string; key: string; first: string }>(
       `select c.relname as table, i.relname as key, a.attname as first
