@@ -203,27 +203,52 @@ const COUNTS = `
     cross join lateral (select coalesce(bool_or(a.state = 'ready'), false) as is_ready, coalesce(bool_or(a.state = 'on-its-way'), false) as is_moving
                           from request_allocation a
                          where a.warehouse_id = p.warehouse_id and a.request_id = p.request_id and a.line_no = p.line_no) a
-    where p.warehouse_id = r.warehouse_id and p.request_id = r.id) counted
- cross join lateral (select min(c.due_on)::text as "dueOn" from request_clock c where c.warehouse_id = r.warehouse_id and c.request_id = r.id and c.ended_at is null) clock`
-// Whoever sees the outlet, the centre, or a warehouse that gives goods for it. $1 to $3 what the actor sees.
+    where p.warehouse_id = r."outletId" and p.request_id = r.id::bigint) counted
+ cross join lateral (select min(c.due_on)::text as "dueOn" from request_clock c where c.warehouse_id = r."outletId" and c.request_id = r.id::bigint and c.ended_at is null) clock`
+// Whoever sees the outlet, the centre, or a warehouse that gives goods for it; looked up from those warehouses, so that an outlet's list is
+// as long as what it asked for. $2 and $3 what the actor sees.
+const SEEN = `
+       (r.warehouse_id, r.id) in (
+         with visible as materialized (select id from warehouse where id = any ($2::int[]) or region_id = any ($3::int[]))
+         select seen.warehouse_id, seen.id from request seen where seen.warehouse_id in (select id from visible)
+         union
+         select seen.warehouse_id, seen.id from request seen where seen.centre_id in (select id from visible)
+         union
+         select a.warehouse_id, a.request_id from request_allocation a where a.reservation_id is not null and a.from_warehouse_id in (select id from visible))`
+const EVERYWHERE = `($2::int[] is not null and $3::int[] is not null)`
 const FILTER = `
-       ($1 or outlet.id = any ($2::int[]) or outlet.region_id = any ($3::int[]) or centre.id = any ($2::int[]) or centre.region_id = any ($3::int[])
-           or exists (select 1 from request_allocation a join warehouse giver on giver.id = a.from_warehouse_id
-                       where a.warehouse_id = r.warehouse_id and a.request_id = r.id and (giver.id = any ($2::int[]) or giver.region_id = any ($3::int[]))))
+       $1::boolean is not null
    and ($4::text is null or outlet.code = $4) and ($5::text is null or centre.code = $5) and ($6::text is null or region.code = $6)
    and ($7::text is null or r.state = $7) and ($8::text is null or r.urgency = $8) and ($9::text is null or r.repair_order = $9)
    and ($10::text is null or exists (select 1 from request_line l join part on part.id = l.part_id
                                       where l.warehouse_id = r.warehouse_id and l.request_id = r.id and part.number = $10))
    and (not coalesce($11::boolean, false) or exists (select 1 from request_allocation a where a.warehouse_id = r.warehouse_id and a.request_id = r.id and a.state = 'ready'))`
-type ListRow = RequestSummary & { id: string; rank: number }
-const LIST = `
-select r.id::text as id, case r.urgency when 'emergency' then 0 else 1 end as rank, ${HEAD}, counted.*, clock.*
-  from ${PLACES} ${COUNTS}
- where ${FILTER}`
-const NEWEST = statement<ListRow>(`${LIST} and ($12::bigint is null or r.id < $12) order by r.id desc limit $13`)
-const WORKLIST = statement<ListRow>(`${LIST}
-   and ($12::int is null or (case r.urgency when 'emergency' then 0 else 1 end, r.need_by, r.id) > ($12, $14::date, $15::bigint))
- order by rank, r.need_by, r.id limit $13`)
+type ListRow = RequestSummary & { id: string; rank: number; outletId: number }
+// The page is cut first; only its rows are looked at further.
+const listOf = (sight: string, page = ''): string => `
+select r.*, counted.*, clock.*
+  from (select r.id::text as id, r.warehouse_id as "outletId", case r.urgency when 'emergency' then 0 else 1 end as rank, ${HEAD}
+          from ${PLACES}
+         where ${FILTER} and ${sight} ${page}) r ${COUNTS}`
+const BY_ID = 'order by r.id::bigint desc'
+const BY_NEED = 'order by r.rank, r."needBy", r.id::bigint'
+const statementsOf = (sight: string) => ({
+  text: listOf(sight),
+  newest: statement<ListRow>(
+    `${listOf(sight, 'and ($12::bigint is null or r.id < $12) order by r.id desc limit $13')} ${BY_ID}`
+  ),
+  worklist: statement<ListRow>(
+    `${listOf(
+      sight,
+      `and ($12::int is null or (case r.urgency when 'emergency' then 0 else 1 end, r.need_by, r.id) > ($12, $14::date, $15::bigint))
+       order by case r.urgency when 'emergency' then 0 else 1 end, r.need_by, r.id limit $13`
+    )} ${BY_NEED}`
+  )
+})
+const OF_ALL = statementsOf(EVERYWHERE)
+const OF_SEEN = statementsOf(SEEN)
+/** Who sees everything is not asked what. */
+const listFor = (ctx: Context) => (sightOf(ctx).everywhere ? OF_ALL : OF_SEEN)
 
 function parametersOf(ctx: Context, given: RequestFilter): unknown[] {
   const { warehouse, centre, region, state, urgency, repairOrder, part, ready } = given
@@ -243,7 +268,7 @@ function parametersOf(ctx: Context, given: RequestFilter): unknown[] {
   ]
 }
 
-const summaryOf = ({ id: _id, rank: _rank, ...request }: ListRow): RequestSummary => ({
+const summaryOf = ({ id: _id, rank: _rank, outletId: _outletId, ...request }: ListRow): RequestSummary => ({
   ...request,
   requestedAt: instant(request.requestedAt),
   endedAt: instantOrNull(request.endedAt)
@@ -267,8 +292,14 @@ export async function listRequests(
   const after = readCursor(cursor, order === 'newest' ? ['id'] : ['integer', 'text', 'id'])
   const rows =
     order === 'newest'
-      ? await run(ctx, NEWEST, [...values, after?.[0] ?? null, limit + 1])
-      : await run(ctx, WORKLIST, [...values, after?.[0] ?? null, limit + 1, after?.[1] ?? null, after?.[2] ?? null])
+      ? await run(ctx, listFor(ctx).newest, [...values, after?.[0] ?? null, limit + 1])
+      : await run(ctx, listFor(ctx).worklist, [
+          ...values,
+          after?.[0] ?? null,
+          limit + 1,
+          after?.[1] ?? null,
+          after?.[2] ?? null
+        ])
   if (rows.length === 0) await requireKnown(ctx, given)
   const page = pageFrom(rows, limit, ({ id, rank, needBy }) => (order === 'newest' ? [id] : [rank, needBy, id]))
   return { items: page.items.map(summaryOf), nextCursor: page.nextCursor }
@@ -311,7 +342,7 @@ export async function requestStream(
   { order = 'newest', ...given }: RequestFilter & { order?: 'newest' | 'worklist' | undefined }
 ): Promise<AsyncIterable<RequestSummary>> {
   await requireKnown(ctx, given)
-  const text = `${LIST} order by ${order === 'newest' ? 'r.id desc' : 'rank, r.need_by, r.id'}`
+  const text = `${listFor(ctx).text} ${order === 'newest' ? BY_ID : BY_NEED}`
   return (async function* () {
     for await (const row of rowsOf<ListRow>(ctx, text, parametersOf(ctx, given))) yield summaryOf(row)
   })()
