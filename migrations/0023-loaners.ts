@@ -202,6 +202,13 @@ declare
   v_fault text;
   v_event text;
 begin
+  -- What a count found missing and a reversal brings back is in a new lot of the same descent.
+  if v_undoes and new.state = 'posted' then
+    update loaner_unit u set lot_id = m.lot_id, version = u.version + 1
+      from movement m join lot l on l.warehouse_id = m.warehouse_id and l.id = m.lot_id
+     where m.warehouse_id = new.warehouse_id and m.slip_id = new.id and m.occurred_on = new.occurred_on and m.quantity > 0
+       and u.held_by = m.warehouse_id and u.lot_id = l.parent_lot_id;
+  end if;
   if not exists (select 1 from loaner_move where warehouse_id = new.warehouse_id and slip_id = v_moved)
      or (v_undoes and new.state = 'cancelled') then
     return null;

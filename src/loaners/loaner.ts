@@ -142,7 +142,7 @@ const IN_WORDS: Record<LoanerState, string> = {
   'in-transit': 'is on its way to another warehouse, which takes it in',
   'being-retired': 'is about to be retired; cancel that slip first',
   retired: 'is retired',
-  missing: 'was found missing by a count; if that was wrong, have the adjustment reversed',
+  missing: 'was found missing by a count; have the adjustment reversed if that was wrong, else retire it',
   withdrawn: 'never came'
 }
 

@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { blockStock } from '../../src/ledger/block.ts'
 import { inTransaction } from '../../src/platform/context.ts'
+import { postAdjustment } from '../../src/slips/post-adjustment.ts'
+import { warehouseByCode } from '../../src/warehouses/directory.ts'
 import { expireReservations } from '../../src/loaners/loaners.jobs.ts'
 import { callsAs } from '../support/calls.ts'
 import { callerFor, openCounter } from '../support/counter.ts'
@@ -223,6 +225,67 @@ test('a unit that a recall blocks is not lent, nor handed out if the slip was wr
   await shop.keeper.post(`/v1/loaners/${lending}/retirement`, { reason: '召回' })
   await shop.settle(lending)
   expect(await shop.unit(lending)).toMatchObject({ state: 'retired' })
+  expect(await shop.verify()).toMatchObject({ ok: true })
+})
+
+test('a unit that a count finds missing is neither lent nor shown as there; a reversal brings it back, else it is retired (R-CNT-4)', async () => {
+  h.clock.set(DEFAULT_TIME)
+  const shop = await openLoaners(h)
+  const [serial, other] = await shop.units(2)
+  const ctx = h.contextOf(shop.keeper.person.actor)
+  const [{ id: partId }] = await h.sql<{ id: number }>('select id from part where number = $1', [shop.model])
+  const lost = async (lot: string) => {
+    const { number } = await inTransaction(ctx, async (inner) =>
+      postAdjustment(inner, await warehouseByCode(inner, shop.warehouse), {
+        occurredOn: '2026-11-20',
+        reason: '盘点调整',
+        signedAs: {
+          id: '770001',
+          number: `${shop.warehouse}-CNT-202611-00001`,
+          duties: ['department-head', 'operations-supervisor', 'finance-supervisor'],
+          preparers: [shop.keeper.person.id],
+          submittedAt: '2026-11-20T01:00:00Z'
+        },
+        lines: [
+          {
+            line: 1,
+            partId,
+            part: shop.model,
+            quantity: '-1',
+            unit: 'piece',
+            unitCost: null,
+            ownership: 'own',
+            condition: 'qualified',
+            receivedOn: null,
+            lot,
+            note: null
+          }
+        ]
+      })
+    )
+    return number
+  }
+  const adjustment = await lost((await shop.unit(serial)).lot)
+  expect(await shop.unit(serial)).toMatchObject({ state: 'missing', lot: null })
+  expect(problem(await shop.keeper.post(`/v1/loaners/${serial}/loans`, LOAN))).toEqual([409, 'LoanerNotAvailable'])
+
+  const { number } = (await shop.keeper.post(`/v1/slips/${adjustment}/reversal`, { reason: '找到了' })).body
+  const controller = callerFor(
+    h,
+    await h.make.person({ grants: [{ duty: 'stock-controller', warehouse: shop.warehouse }] })
+  )
+  await shop.sign(number)
+  await controller.post(`/v1/slips/${number}/signatures`, { duty: 'stock-controller', decision: 'approve' })
+  expect((await shop.keeper.post(`/v1/slips/${number}/posting`)).status).toBe(200)
+  expect(await shop.unit(serial)).toMatchObject({ state: 'available', lot: expect.any(String) })
+  expect((await shop.lent(serial)).state).toBe('out')
+
+  await lost((await shop.unit(other)).lot)
+  expect((await shop.keeper.post(`/v1/loaners/${other}/retirement`, { reason: '盘亏' })).body).toMatchObject({
+    state: 'retired',
+    pendingSlip: null,
+    outOfServiceOn: '2026-11-20'
+  })
   expect(await shop.verify()).toMatchObject({ ok: true })
 })
 
