@@ -173,7 +173,8 @@ select kind, undone as "isReversal", number as transfer, slip, day as "on", give
        trim_scale(quantity)::text as quantity, cost::numeric(18,2)::text as cost, charge::numeric(18,2)::text as "accumulatedDepreciation", (cost - charge)::numeric(18,2)::text as "netBookValue",
        payable::numeric(18,2)::text as payable, responsible, claim, amount::text as amount, payer as "paidBy"
   from said
- order by giver collate "C", receiver collate "C", kind = 'in-transit', kind = 'transport', day, number, slip, part, received_on`
+ order by giver collate "C", receiver collate "C", kind = 'in-transit', kind = 'transport', day, number, slip, part, received_on,
+          array_position(array['received', 'damaged', 'missing', 'called-back', 'claim-withdrawn', 'transport', 'in-transit'], kind), undone`
 
 const LIMITED = statement<SettlementLine>(`${LINES} limit ${MAX_LINES + 1}`)
 

@@ -128,8 +128,8 @@ test(
     ])
     const december = await settlement(pair, '2026-12')
     expect(december.pairs[0].lines.map(gist)).toEqual([
-      ['missing', '1', '25.00', '12.00', '13.00', '0.00'],
-      ['received', '2', '50.00', '24.00', '26.00', '26.00']
+      ['received', '2', '50.00', '24.00', '26.00', '26.00'],
+      ['missing', '1', '25.00', '12.00', '13.00', '0.00']
     ])
     expect(december).toMatchObject({
       pairs: [{ received: '26.00', missingByCarrier: '13.00', inTransit: '0.00', payable: '26.00' }],
