@@ -131,6 +131,49 @@ test('what is issued is not cancelled but returned; what is open of the line is 
   await isInStep()
 })
 
+test('what a slip handed out is issued before anybody was told: it is not cancelled (R-STK-4)', async () => {
+  const [outlet, part] = [await network.outlet(), await h.make.part()]
+  await network.stock(network.north, part, '2')
+  const { number } = await outlet.requested([[part, '2']])
+  const { body: slip } = await network.keeper.post(`/v1/requests/${number}/issue-slip`, {
+    lines: [{ line: 1, quantity: '1' }]
+  })
+  await network.signAndPost(slip.number)
+  const cancelled = await outlet.cancel(number)
+  expect(cancelled).toMatchObject({ state: 'done', lines: [{ issued: '1', cancelled: '1', ready: '0' }] })
+  await relayed(h)
+  expect(await network.held(network.north, part)).toEqual({ onHand: '1', available: '1' })
+  await isInStep()
+})
+
+test('whoever gives goods for a request sees it, and a key of the clerk requests like the clerk (R-ORG-2)', async () => {
+  const [outlet, part] = [await network.outlet(), await h.make.part()]
+  await network.stock(network.headOffice, part, '2')
+  const giver = callerFor(h, await h.make.person({ grants: [{ duty: 'keeper', warehouse: network.headOffice.code }] }))
+  const other = await network.outlet(network.south)
+  const { body: key } = await outlet.clerk.post('/v1/api-keys', {
+    name: 'software',
+    access: 'write',
+    expiresOn: '2027-01-01'
+  })
+  const asked = await h.api
+    .post('/v1/requests')
+    .set({ authorization: `Bearer ${key.key}` })
+    .send({
+      warehouse: outlet.code,
+      urgency: 'normal',
+      needBy: '2026-12-31',
+      lines: [{ part: part.number, quantity: '1' }]
+    })
+  expect(asked.status).toBe(201)
+  expect((await giver.get(`/v1/requests/${asked.body.number}`)).status).toBe(200)
+  expect((await giver.get(`/v1/requests?part=${part.number}`)).body.items).toMatchObject([
+    { number: asked.body.number }
+  ])
+  expect((await other.clerk.get(`/v1/requests?part=${part.number}`)).body.items).toEqual([])
+  expect((await giver.post(`/v1/requests/${asked.body.number}/issue-slip`)).status).toBe(404)
+})
+
 test('cancelling withdraws a transfer of which nothing left, and orders anew what else it was to bring', async () => {
   const [outlet, one, two] = [await network.outlet(), await h.make.part(), await h.make.part()]
   await network.stock(network.headOffice, one, '4')
