@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { followOldParts, sweepOldPartsNightly } from '../../src/old-parts/old-parts.jobs.ts'
 import { DEFAULT_TIME, openHarness, type Harness } from '../support/harness.ts'
 import { relayed, runJob } from '../support/relay.ts'
+import { openCounter, type Counter } from '../support/counter.ts'
 import { openExchanging, type Exchanging } from './exchanging.ts'
 
 let h: Harness
@@ -14,6 +15,18 @@ beforeEach(async () => {
   x = await openExchanging(h)
 })
 afterAll(() => h.close())
+
+/** An outlet below the centre that books in what it gets. */
+const openShelf = async (): Promise<Counter> => {
+  const shelf = await openCounter(h)
+  await h.sql(`update warehouse set parent_id = $2, kind = 'outlet' where id = $1`, [
+    shelf.warehouseId,
+    x.centre.warehouseId
+  ])
+  return shelf
+}
+const owedBy = async (shelf: Counter, part: string): Promise<any[]> =>
+  (await shelf.keeper.get(`/v1/old-parts?outlet=${shelf.warehouse}&part=${encodeURIComponent(part)}`)).body.items
 
 const sweep = () => runJob(h, sweepOldPartsNightly)
 const numbers = async () =>
@@ -102,22 +115,56 @@ describe('an issue of an exchange part makes its old part due back (R-REQ-6)', (
     await x.issued(part, '1', { counterparty: 'the outlet', reference: `${x.outlet}-REQ-202611-00007` })
     expect(await x.owed(part)).toMatchObject([{ outlet: x.outlet, centre: x.centre.warehouse }])
 
-    const [posted] = await h.sql<{ id: string; number: string }>(
-      `insert into slip (warehouse_id, number, kind, purpose, state, occurred_on, duties, preparers, prepared_at, posted_by, posted_at)
-       values ($1, $2 || '-OUT-202611-00001', 'issue', 'repair-order', 'posted', '2026-11-20', '{department-head,operations-supervisor,finance-supervisor}', '{0}', now(), 0, '2026-11-20T01:00:00Z')
-       returning id::text as id, number`,
-      [x.outletId, x.outlet]
-    )
-    await h.sql(
-      `insert into slip_line (warehouse_id, slip_id, line_no, part_id, quantity, unit, unit_quantity, ownership, condition)
-       select $1, $2, 1, id, -1, unit, 1, 'own', 'qualified' from part where number = $3`,
-      [x.outletId, posted?.id, part]
-    )
+    const shelf = await openShelf()
+    const other = await x.exchangePart()
+    await shelf.posted({ kind: 'receipt', lines: [{ part: other, quantity: '1', unitCost: '12.50' }] })
+    const issue = await shelf.posted({
+      kind: 'issue',
+      purpose: 'repair-order',
+      reference: 'RO-7',
+      lines: [{ part: other, quantity: '1' }]
+    })
     await sweep()
-    expect(await x.owed(part)).toMatchObject([
-      { issueSlip: expect.stringContaining(x.centre.warehouse) },
-      { issueSlip: posted?.number, outlet: x.outlet, centre: x.centre.warehouse }
+    expect(await owedBy(shelf, other)).toMatchObject([
+      { issueSlip: issue.number, outlet: shelf.warehouse, centre: x.centre.warehouse }
     ])
+  })
+
+  test('an outlet owes once what was issued to it: its own repairs open only what they take beyond that', async () => {
+    const part = await x.exchangePart({ quantity: '20' })
+    const shelf = await openShelf()
+    const given = await x.issued(part, '3', { counterparty: shelf.warehouse })
+    await shelf.posted({ kind: 'receipt', lines: [{ part, quantity: '10', unitCost: '12.50' }] })
+    const repair = async (...quantities: string[]) => {
+      const slip = await shelf.posted({
+        kind: 'issue',
+        purpose: 'repair-order',
+        reference: 'RO-8',
+        lines: quantities.map((quantity) => ({ part, quantity }))
+      })
+      await x.follow()
+      return slip
+    }
+    const owed = async () =>
+      (await owedBy(shelf, part)).map(({ issueSlip, issueLine, quantity }: any) => [issueSlip, issueLine, quantity])
+    const first = [given.number, 1, '3']
+
+    const two = await repair('2')
+    expect(await owed()).toEqual([first])
+    const beyond = await repair('1', '2')
+    expect(await owed()).toEqual([first, [beyond.number, 2, '2']])
+
+    // What the repair did not need counts for the next one; what the outlet gave back to the centre does not count any more.
+    await shelf.posted({ kind: 'return', reference: two.number, lines: [{ part, quantity: '1' }] })
+    await repair('1')
+    expect(await owed()).toEqual([first, [beyond.number, 2, '2']])
+    await x.centre.posted({ kind: 'return', reference: given.number, lines: [{ part, quantity: '1' }] })
+    const last = await repair('1')
+    expect(await owed()).toEqual([first, [beyond.number, 2, '2'], [last.number, 1, '1']])
+    expect(await sweep()).toMatchObject({ opened: expect.any(Number) })
+    const after = await owed()
+    expect(await sweep()).toMatchObject({ opened: 0 })
+    expect(await owed()).toEqual(after)
   })
 
   test('an emergency release opens it at once, before the late signature', async () => {
