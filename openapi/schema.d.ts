@@ -372,6 +372,86 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/backorders": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Backorders, newest first (缺货登记列表)
+         * @description Of outlets you see, and those that wait at centres you see. `due` lists what nobody has answered yet although it is due by a day. `Accept: text/csv` answers the whole list as a file.
+         */
+        get: operations["listBackorders"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/backorders/{number}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One backorder with its goods and history (缺货登记单)
+         * @description For everyone who sees the outlet or the centre: what it waits for and what stands before it, the day that is promised and what that stands on, what was found for it, and everything that happened.
+         */
+        get: operations["readBackorder"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/backorders/{number}/answer": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Answer a backorder, perhaps with another day (应答)
+         * @description Duty: stock-controller, purchaser, operations-supervisor or keeper of the centre. An answer is due within 7 days (`BACKORDER_ANSWER_DAYS`) whatever happened; goods that come answer as well. A day that is promised takes the place of the one before, which stays in the history.
+         */
+        post: operations["answerBackorder"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/backorders/{number}/confirmation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say whether goods that came are still needed (确认需求)
+         * @description Duty: outlet-clerk or keeper of the outlet; an API key may. Goods that came for a backorder are reserved, and nothing moves before. Confirmed, what lies elsewhere is transferred to the centre and what lies there may be issued. If not, the backorder is cancelled with what it still waits for, and the goods go to the next in the queue. Without an answer for 5 working days (`CONFIRMATION_DAYS`) the goods go to the next as well, and what nobody has yet goes on waiting.
+         */
+        post: operations["confirmBackorder"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/calendar/working-days": {
         parameters: {
             query?: never;
@@ -829,6 +909,174 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/deposits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Deposits of outlets (网点押金)
+         * @description Of the outlets you see, and of those whose centre you keep the finance of. `Accept: text/csv` answers the whole list as a file.
+         */
+        get: operations["listDeposits"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/deposits/{warehouse}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The deposit of an outlet: balance, held, free (押金余额)
+         * @description For everyone who sees the outlet, and for those who keep its deposit.
+         */
+        get: operations["readDeposit"];
+        put?: never;
+        /**
+         * Open the deposit of an outlet (开立押金账户)
+         * @description Duty: finance-supervisor of the centre of the outlet, or hq-finance. Nothing is in it; from then on the value of open requests is held against it. Without one an outlet is not checked.
+         */
+        post: operations["openDeposit"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/deposits/{warehouse}/decreases": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Enter what was paid back to an outlet (减少押金)
+         * @description Duty: finance-supervisor of the centre of the outlet, or hq-finance. At most what is free: open requests keep what they hold. The same paper is entered once.
+         */
+        post: operations["decreaseDeposit"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/deposits/{warehouse}/increases": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Enter what an outlet paid in (增加押金)
+         * @description Duty: finance-supervisor of the centre of the outlet, or hq-finance. The same paper is entered once.
+         */
+        post: operations["increaseDeposit"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/deposits/{warehouse}/low-limit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Set below which free deposit an alert is raised (设定押金下限)
+         * @description Duty: finance-supervisor of the centre of the outlet, or hq-finance.
+         */
+        put: operations["setDepositLowLimit"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/deposits/{warehouse}/statement": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What became of a deposit between two days (押金对账单)
+         * @description For everyone who sees the outlet, and for those who keep its deposit. Opening + entries = closing; this month up to today without days. What is held is said as it is now. `Accept: text/csv` answers all entries of the days as a file.
+         */
+        get: operations["readDepositStatement"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/deposits/{warehouse}/waivers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What finance waived for an outlet, newest first (押金豁免)
+         * @description For everyone who sees the outlet, and for those who keep its deposit. With the requests that took it.
+         */
+        get: operations["listDepositWaivers"];
+        put?: never;
+        /**
+         * Let requests go beyond the free deposit (豁免押金)
+         * @description Duty: finance-supervisor of the centre of the outlet, or hq-finance. A person, no key. A request takes of open waivers what it is worth beyond the free deposit; one for its repair order goes first. It helps no request of who granted it.
+         */
+        post: operations["grantDepositWaiver"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/deposits/{warehouse}/waivers/{waiver}/ending": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * End what is left of a waiver (终止豁免)
+         * @description Duty: finance-supervisor of the centre of the outlet, or hq-finance. What requests took of it they keep.
+         */
+        post: operations["endDepositWaiver"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/depreciation": {
         parameters: {
             query?: never;
@@ -890,6 +1138,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/imports/installed-base": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Import the installed base (导入保有量)
+         * @description Duty: stock-controller or administrator everywhere. A dry run unless `apply=true`; applied, all rows are written or, if one is refused, none (422 with the outcome of every row). Columns, in any order, by one of these headings: `region` (required): 区域, 区域代码; `family` (required): 系列, 机型系列; `units` (required): installed, 保有量, 数量; `countedOn` (required): counted on, 统计日期, 日期. Columns left out stay as they are; an empty cell empties what was there.
+         */
+        post: operations["importInstalledBase"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/imports/loaners": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Import units that are there already (导入备用机)
+         * @description Duty: keeper or stock-controller of every warehouse in the file. Units become opening slips, which await their signatures. A dry run unless `apply=true`; applied, all rows are written or, if one is refused, none (422 with the outcome of every row). Columns, in any order, by one of these headings: `warehouse` (required): 仓库, 仓库代码; `serial` (required): serial number, s/n, sn, 机身编号, 序列号; `model` (required): part, part number, 机型, 货号; `grade`: 成色, 等级; `accessories`: 附件; `photoUrl`: photo, 照片; `note`: 备注; `unitCost`: cost, 单价, 成本; `receivedOn`: 入库日期, 购入日期. Columns left out stay as they are; an empty cell empties what was there.
+         */
+        post: operations["importLoaners"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/imports/opening-stock": {
         parameters: {
             query?: never;
@@ -941,7 +1229,7 @@ export interface paths {
         put?: never;
         /**
          * Import parts from CSV (导入货品)
-         * @description A dry run unless `apply=true`; applied, all rows are written or, if one is refused, none (422 with the outcome of every row). Columns, in any order, by one of these headings: `number` (required): part, part number, 货号, 编号, 物料编码; `name` (required): part name, 货名, 名称, 品名; `nameZh`: name zh, chinese name, 中文名称, 中文名; `specification`: spec, 规格, 规格型号; `colour`: color, 颜色; `unit`: uom, 单位, 计量单位; `category`: 类别, 分类; `standardCost`: cost, 标准成本, 成本; `listPrice`: price, 零售价, 销售价; `criticality`: class, 重要等级, 等级; `leadTimeDays`: lead time, 采购提前期, 提前期; `packSize`: pack, 包装数量, 装箱数; `controlled`: 监控件, 监控; `active`: 启用, 有效. Columns left out stay as they are; an empty cell empties what was there.
+         * @description A dry run unless `apply=true`; applied, all rows are written or, if one is refused, none (422 with the outcome of every row). Columns, in any order, by one of these headings: `number` (required): part, part number, 货号, 编号, 物料编码; `name` (required): part name, 货名, 名称, 品名; `nameZh`: name zh, chinese name, 中文名称, 中文名; `specification`: spec, 规格, 规格型号; `colour`: color, 颜色; `unit`: uom, 单位, 计量单位; `category`: 类别, 分类; `standardCost`: cost, 标准成本, 成本; `listPrice`: price, 零售价, 销售价; `criticality`: class, 重要等级, 等级; `leadTimeDays`: lead time, 采购提前期, 提前期; `packSize`: pack, 包装数量, 装箱数; `controlled`: 监控件, 监控; `active`: 启用, 有效; `exchangeDueDays`: exchange due days, 旧件返还天数, 返件天数; `oldPartValue`: old part value, 旧件赔偿价, 旧件价值; `serialised`: 序列号管理. Columns left out stay as they are; an empty cell empties what was there.
          */
         post: operations["importParts"];
         delete?: never;
@@ -964,6 +1252,27 @@ export interface paths {
          * @description A dry run unless `apply=true`; applied, all rows are written or, if one is refused, none (422 with the outcome of every row). Columns, in any order, by one of these headings: `code` (required): warehouse, warehouse code, 仓库代码, 代码, 编码; `name` (required): warehouse name, 仓库名称, 名称; `nameZh`: name zh, chinese name, 中文名称, 中文名; `kind` (required): type, 类型, 级别; `region` (required): region code, 区域, 区域代码; `parent`: parent code, 上级, 上级仓库; `address`: 地址; `contact`: 联系人; `phone`: telephone, 电话. Columns left out stay as they are; an empty cell empties what was there.
          */
         post: operations["importWarehouses"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/installed-base": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Goods in the hands of customers (保有量) */
+        get: operations["listInstalledBase"];
+        /**
+         * Set the installed base of a region (设置保有量)
+         * @description Duty: stock-controller or administrator everywhere.
+         */
+        put: operations["setInstalledBase"];
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1131,6 +1440,505 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/loaner-models": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Loaner models (备用机型) */
+        get: operations["listLoanerModels"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/loaner-models/{part}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Make a part a loaner model (设为备用机型)
+         * @description Duty: stock-controller or administrator everywhere. While nothing of the part is in stock; from then on its units move under their serial numbers only.
+         */
+        put: operations["setLoanerModel"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/loaner-targets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Targets of the fleet (备用机配备标准) */
+        get: operations["listLoanerTargets"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/loaner-targets/{family}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Set the target of a family (设置配备标准)
+         * @description Duty: stock-controller or administrator everywhere. Loaners per thousand installed.
+         */
+        put: operations["setLoanerTarget"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/loaners": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Loaner units (备用机台账)
+         * @description Units that belong to warehouses you see, those registered last first. CSV by `Accept: text/csv`, all of them.
+         */
+        get: operations["listLoaners"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/loaners/fleet": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The fleet against its target (备用机配备)
+         * @description By region and family: installed base, target (4 per mille unless set), units, what is missing, and which model to acquire.
+         */
+        get: operations["readLoanerFleet"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/loaners/utilisation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How much the fleet is used (备用机利用率)
+         * @description Per model: unit-days on loan by unit-days in service, both days included, days to come not. CSV by `Accept: text/csv`.
+         */
+        get: operations["readLoanerUtilisation"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/loaners/{serial}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Scan a unit (扫码查询)
+         * @description Where it is, what can be done with it, whom it is lent for, and what happened last.
+         */
+        get: operations["readLoaner"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Change what is written of a unit (备用机资料)
+         * @description Duty: keeper of the warehouse it belongs to. Grade, photograph, accessories, remark.
+         */
+        patch: operations["updateLoaner"];
+        trace?: never;
+    };
+    "/v1/loaners/{serial}/arrival": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take in a unit that another warehouse sent (备用机调入)
+         * @description Duty: keeper of the warehouse it is on its way to. Writes a transfer-in slip with the cost, accumulated depreciation and age it left with.
+         */
+        post: operations["receiveLoaner"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/loaners/{serial}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The whole life of a unit (备用机履历)
+         * @description Over all warehouses: events, movements in the ledger, loans; the oldest first.
+         */
+        get: operations["readLoanerHistory"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/loaners/{serial}/loans": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Lend a unit (借出备用机)
+         * @description Duty: keeper. Against a repair order and the receipt the customer signs, until LOAN_DAYS (30) from today at most. Writes the loan-out slip, which names the unit’s own lot; the unit is out once it is signed and posted. Name and contact are kept in the loan only and can be erased after the return.
+         */
+        post: operations["lendLoaner"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/loaners/{serial}/repair": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send a unit to repair (备用机送修)
+         * @description Duty: keeper. Nothing moves in the ledger; the piece is promised to the repair.
+         */
+        post: operations["sendLoanerToRepair"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/loaners/{serial}/repair-return": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A unit is back from repair (备用机修复)
+         * @description Duty: keeper. It can be lent again.
+         */
+        post: operations["reportLoanerRepaired"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/loaners/{serial}/reservation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Keep a unit for a coming repair (预留备用机)
+         * @description Duty: keeper or operations-supervisor. Until that day it is lent for this repair order only, and the stock network does not offer it.
+         */
+        post: operations["reserveLoaner"];
+        /**
+         * End a reservation (取消预留)
+         * @description Duty: keeper or operations-supervisor.
+         */
+        delete: operations["endLoanerReservation"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/loaners/{serial}/retirement": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Retire a unit (备用机报废)
+         * @description Duty: keeper. Writes a scrap slip that names its lot; it is retired once that is signed and posted. A unit that a count found missing is retired at once.
+         */
+        post: operations["retireLoaner"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/loaners/{serial}/transfer": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send a unit to another warehouse (备用机调拨)
+         * @description Duty: keeper of the warehouse it belongs to. Writes a transfer-out slip that names its lot; the other warehouse takes it in by `arrival`.
+         */
+        post: operations["transferLoaner"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/loans": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Loans (借用单列表)
+         * @description Of warehouses you see, the newest first. CSV by `Accept: text/csv`, all of them, without customers.
+         */
+        get: operations["listLoans"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/loans/{number}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One loan (借用单) */
+        get: operations["readLoan"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/loans/{number}/extension": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Extend a loan (延期归还)
+         * @description Duty: keeper up to LOAN_DAYS (30) after the day it was lent; beyond that department-head. To a later day only.
+         */
+        post: operations["extendLoan"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/loans/{number}/forget-customer": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Erase who the customer was (删除客户信息)
+         * @description Duty: keeper or department-head. After the return; a second time changes nothing.
+         */
+        post: operations["forgetCustomer"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/loans/{number}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What happened to a loan (借用单历史)
+         * @description The oldest first. Nothing about the customer.
+         */
+        get: operations["readLoanHistory"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/loans/{number}/notice-answer": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Note what the customer answered (客户回复)
+         * @description Duty: keeper, technician or operations-supervisor. No more notices after it.
+         */
+        post: operations["answerNotice"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/loans/{number}/receipt": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The receipt for the customer (打印借用单)
+         * @description HTML for the printer: a copy for the customer and one for the warehouse.
+         */
+        get: operations["printLoanReceipt"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/loans/{number}/repair-ready": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Report the repair ready (维修完成通知)
+         * @description Duty: keeper, technician or operations-supervisor. The customer is told at once, by the systems that hear the event `loaner.customer-notice`, and again every LOANER_NOTICE_DAYS (3) days, LOANER_NOTICE_REPEATS (3) times; then it is escalated.
+         */
+        post: operations["reportRepairReady"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/loans/{number}/return": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take a unit back (归还备用机)
+         * @description Duty: keeper of the warehouse that lent it. Writes the loan-in slip with condition and accessories; the unit is back once it is signed and posted. A unit that was handed in elsewhere is returned here on paper and then transferred.
+         */
+        post: operations["returnLoaner"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/mails": {
         parameters: {
             query?: never;
@@ -1223,6 +2031,227 @@ export interface paths {
         put: operations["changePassword"];
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/old-parts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Old parts that are due back, longest due first (旧件台账)
+         * @description Those of outlets you see, and those your centre takes in. What is returned is added up from posted slips. CSV by `Accept: text/csv`.
+         */
+        get: operations["listOldParts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/old-parts/refurbishments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Bring refurbished old parts back to qualified stock (旧件翻新入库)
+         * @description Duty: keeper. Writes one slip that takes old parts out of the nonconforming stock and brings them in as qualified own goods at the documented unit cost; three signatures, one posting. Their age begins with that day.
+         */
+        post: operations["refurbishOldParts"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/old-parts/returns": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take old parts back from an outlet (旧件返还)
+         * @description Duty: keeper of the warehouse that takes them in: the centre, who issued the new part, or head office. Writes an old-part slip (旧件入库单) into nonconforming own stock at no cost; they are returned when it is signed and posted. A line names the old part, or the part: then what is due longest. Another part or serial (`wrong-part`) is noted and stays due. What was compensated may still come back, and its compensation is given back.
+         */
+        post: operations["returnOldParts"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/old-parts/summary": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What each outlet still owes of old parts (旧件未返汇总)
+         * @description How many, their compensation, the oldest day; by outlet. CSV by `Accept: text/csv`.
+         */
+        get: operations["listOutletOldParts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/old-parts/write-offs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Write-offs of old parts, and what is claimed for them (旧件核销清单)
+         * @description Proposed ones wait for the finance supervisor of the centre; `chargedTo=claim` are those of outlets without a deposit, which finance claims. CSV by `Accept: text/csv`.
+         */
+        get: operations["listOldPartWriteOffs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/old-parts/{number}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** An old part with its returns, write-offs and history (旧件详情) */
+        get: operations["readOldPart"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/old-parts/{number}/write-off": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Propose to write off what will not come back (提出旧件核销)
+         * @description Duty: keeper or stock-controller of the centre. Takes effect when the finance supervisor of the centre approves it.
+         */
+        post: operations["proposeOldPartWriteOff"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/old-parts/{number}/write-off/approval": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Approve the proposed write-off; the outlet compensates (批准旧件核销)
+         * @description Duty: finance-supervisor of the centre, not who proposed it; never an API key. The compensation is charged to the deposit of the outlet, or listed as a claim where it has none.
+         */
+        post: operations["approveOldPartWriteOff"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/old-parts/{number}/write-off/cancellation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Drop the proposed write-off (撤销旧件核销)
+         * @description Duty: keeper, stock-controller or finance-supervisor of the centre. What is outstanding stays due.
+         */
+        post: operations["cancelOldPartWriteOff"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/order-restrictions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What may not be requested by whom, newest first (要货限制)
+         * @description For everybody who is signed in: an outlet sees beforehand what it may not request.
+         */
+        get: operations["listOrderRestrictions"];
+        /**
+         * Say that a part or category may not be requested (设置要货限制)
+         * @description Duty: stock-controller of the warehouse, or everywhere for a region or for all. Of a part or of a category. The same goods and place again: the reason is replaced. Requests that stand are left alone.
+         */
+        put: operations["setOrderRestriction"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/order-restrictions/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Lift a restriction (解除要货限制)
+         * @description Duty: stock-controller of the warehouse, or everywhere for a region or for all.
+         */
+        delete: operations["removeOrderRestriction"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1749,6 +2778,250 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/recalls": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Recalls, newest first (召回列表)
+         * @description For everybody who is signed in: whoever handles goods has to know which are recalled.
+         */
+        get: operations["listRecalls"];
+        put?: never;
+        /**
+         * Recall parts, lots or what came in at some time (召回)
+         * @description Duty: stock-controller or administrator everywhere; a person, never a key. Takes effect at once in every warehouse: what it names is not available, not reservable and not issuable by any path, and what comes in or back of it is blocked on arrival. Promises that no longer fit are broken, the newest first, and whoever they were for is told. A recall of very many parts, or of several that are a large share of all stock, waits for a second person (`awaiting-second-signature`). `dryRun` answers 200 with what it would come to.
+         */
+        post: operations["createRecall"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/recalls/{number}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One recall: what it names, its state, signatures, liftings (召回单)
+         * @description For everybody who is signed in. What it came to in the network and how far it is, is shown to stock-controller, hq-finance, operations-supervisor, purchaser and administrator of the head office, or everywhere; null for others.
+         */
+        get: operations["readRecall"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/recalls/{number}/cancellation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Drop what awaits signatures of a recall (作废)
+         * @description Duty: stock-controller or administrator everywhere; a person, never a key. A large recall that is not in effect yet, or a lifting or closing that is proposed. What is in effect is lifted instead.
+         */
+        post: operations["cancelRecall"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/recalls/{number}/closing": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Propose that a recall is done (召回结案)
+         * @description Duty: stock-controller or administrator everywhere; a person, never a key. Refused while goods of it lie blocked or travel. In effect with the last of the signatures. What came in until that day stays recalled: a piece that still comes back is blocked on arrival; what comes in later is free.
+         */
+        post: operations["closeRecall"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/recalls/{number}/goods": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Where goods of a recall lie or travel now (召回货品所在)
+         * @description For everybody who is signed in; of warehouses and outlets one may see. By warehouse, part and lot; lots are found wherever they came to be by transfers, returns and reversals. By `Accept`: JSON in pages, or all of it as `text/csv`.
+         */
+        get: operations["listRecalledGoods"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/recalls/{number}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What happened to a recall (召回历史)
+         * @description For stock-controller, hq-finance, operations-supervisor, purchaser and administrator of the head office, or everywhere.
+         */
+        get: operations["listRecallEvents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/recalls/{number}/issued": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Where goods of a recall went (召回货品去向)
+         * @description For everybody who is signed in; of warehouses and outlets one may see. Every movement by which they left, by issue, sale, loan, scrap, to a supplier, lost in a count or on the way: to which repair order, outlet or customer, less what came back. Exact by lot. By `Accept`: JSON in pages, or all of it as `text/csv`.
+         */
+        get: operations["listRecallIssues"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/recalls/{number}/lifting": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Propose that goods of a recall are free again (解除召回)
+         * @description Duty: stock-controller or administrator everywhere; a person, never a key. Some of its lines, or all that are not lifted yet. In effect with the last of the signatures (POST /v1/recalls/{number}/signatures); what no other recall blocks is available from that moment.
+         */
+        post: operations["liftRecall"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/recalls/{number}/return-slips": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Write the papers by which recalled goods leave a warehouse (召回退货)
+         * @description Duty: keeper of the warehouse. All that lies blocked there and is on no such paper yet: one supplier-return per supplier, a scrap slip, or a transfer to another warehouse, whose out slip is written next as of any transfer. Lines name the very lots; three sign, and posting is the only way in which blocked goods leave.
+         */
+        post: operations["returnRecalledGoods"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/recalls/{number}/signatures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sign what awaits signatures of a recall, or refuse it with a reason (签字)
+         * @description A large recall that is not in effect yet: hq-finance or operations-supervisor everywhere, not who opened it; it takes effect with that signature. A lifting or closing: hq-finance, operations-supervisor and stock-controller of the head office (by policy `recall`), three different people, none of whom proposed it, the stock controller last. A refusal drops what was proposed.
+         */
+        post: operations["signRecall"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/recalls/{number}/warehouses": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who has to answer a recall, and what they answered (召回进度)
+         * @description For everybody who is signed in; of warehouses and outlets one may see. Where goods of it lay, from where they went to repair orders and customers, and the outlets that got them. By `Accept`: JSON in pages, or all of it as `text/csv`.
+         */
+        get: operations["listRecallWarehouses"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/recalls/{number}/warehouses/{warehouse}/answers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say what was found of recalled goods and sent back (召回回复)
+         * @description Duty: keeper, outlet-clerk, department-head or operations-supervisor of the warehouse or outlet; a key may. The last answer holds, all are kept.
+         */
+        post: operations["answerRecall"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/regions": {
         parameters: {
             query?: never;
@@ -2088,6 +3361,130 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/requests": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Requests, newest first or as they are worked off (要货单)
+         * @description Of outlets you see, of centres you see, and those that warehouses you see give goods for. `order=worklist`: emergencies first, then by the day on which it is needed. `Accept: text/csv` answers the whole list as a file.
+         */
+        get: operations["listRequests"];
+        put?: never;
+        /**
+         * Request parts for an outlet (要货)
+         * @description Duty: outlet-clerk or keeper of the outlet; an API key may. The answer says per line what happens next: from which warehouse it comes and why the ones before were passed over (centre, regional network with the oldest lots first, head office, other regions), or until when it waits. What is found is reserved. The value is held of the deposit. A controlled part (监控件) waits for an approval unless one covers it. An emergency (抢修) names the carriage and may take what normal requests have reserved.
+         */
+        post: operations["createRequest"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/requests/service-levels": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How well outlets were served, by region and month (服务水平)
+         * @description Duty: stock-controller, operations-supervisor, hq-finance or department-head, for where it is held: a region, or the outlets of a centre. A line counts once for what was in stock (2 working days) and once for what was not (15): met in the month in which it was issued in time, breached in the month in which it was due, open if neither by the end of the month. `Accept: text/csv` answers the same as a file.
+         */
+        get: operations["listServiceLevels"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/requests/{number}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One request: what happens to each line, its clocks and its history (要货单)
+         * @description Visible to the outlet, its centre and the warehouses that give goods for it. Per line its allocations with the search as proof, its backorder, what could be had instead; per clock its day, its pauses and whether it is breached.
+         */
+        get: operations["readRequest"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/requests/{number}/cancellation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancel a request, or lines of it, whole or in part (取消要货)
+         * @description Duty: outlet-clerk or keeper of the outlet; an API key may. What is reserved goes back at once, a transfer of which nothing left is withdrawn, an issue slip that is not posted is cancelled. What is in transit arrives at the centre as its own stock. What was issued is refused: return it.
+         */
+        post: operations["cancelRequest"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/requests/{number}/issue-slip": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Write the issue slip for what is ready (开出库单)
+         * @description Duty: keeper of the centre. An issue slip of the centre, purpose outlet, with the number of the request as its reference; its lines take what is reserved. It is signed by three people and posted as any slip. What waits for a confirmation is not on it. At most 500 lines: call it again for more.
+         */
+        post: operations["writeIssueSlip"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/requests/{number}/need-by": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say that a request is needed on another day (变更需用日期)
+         * @description Duty: outlet-clerk or keeper of the outlet; an API key may. What it has stays as it is.
+         */
+        post: operations["changeNeedBy"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/signing-policies": {
         parameters: {
             query?: never;
@@ -2114,8 +3511,8 @@ export interface paths {
         };
         get?: never;
         /**
-         * Set which duties sign a kind of slip, counts or purchase plans (设定签字规则)
-         * @description Duty: administrator everywhere. Three different duties are the floor; counts are signed by finance-supervisor and stock-controller whatever else, purchase plans by hq-finance and stock-controller. The reversal of the adjustment of a count is signed by the stock-controller, too.
+         * Set which duties sign a kind of slip, counts, purchase plans or the ends of recalls (设定签字规则)
+         * @description Duty: administrator everywhere. Three different duties are the floor; counts are signed by finance-supervisor and stock-controller whatever else, purchase plans and the ends of recalls by hq-finance and stock-controller. The reversal of the adjustment of a count is signed by the stock-controller, too.
          */
         put: operations["setSigningPolicy"];
         post?: never;
@@ -2500,6 +3897,227 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/transfers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Transfers, newest first (调拨单列表)
+         * @description Those of which you see the giver, the receiver, or where the goods go straight to. CSV by `Accept: text/csv`.
+         */
+        get: operations["listTransfers"];
+        put?: never;
+        /**
+         * Order a transfer between two warehouses (开调拨单)
+         * @description Duty: keeper, stock-controller or operations-supervisor at the giver; stock-controller or operations-supervisor at the receiver. The goods are reserved at the giver, which agrees by the three signatures of its out slip.
+         */
+        post: operations["createTransfer"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/transfers/settlements": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What departments owe each other for transfers of a month (调拨结算表)
+         * @description Duty: finance-supervisor or hq-finance of the warehouse, or of either of a pair; without any, hq-finance everywhere. At net book value, by the month of the paper at the receiver; what is in transit at its end stands there with its value. CSV of all lines by `Accept: text/csv`.
+         */
+        get: operations["settleTransfers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/transfers/{number}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One transfer with its slips, claims, value and history (调拨单) */
+        get: operations["readTransfer"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/transfers/{number}/call-back": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Call back what is in transit (召回在途)
+         * @description Duty: keeper, stock-controller or operations-supervisor at the giver. Writes the transfer-in slip by which what no slip of the receiver accounts for comes in again at the giver, with exactly the value it left with.
+         */
+        post: operations["callBackTransfer"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/transfers/{number}/cancellation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancel a transfer of which nothing has left (作废调拨单)
+         * @description Duty: keeper, stock-controller or operations-supervisor at the giver; stock-controller or operations-supervisor at the receiver. Its goods are available again; its slip that is not posted is cancelled.
+         */
+        post: operations["cancelTransfer"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/transfers/{number}/claims/{claim}/decision": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Settle a claim for damaged or missing goods, or withdraw it (索赔处理)
+         * @description Duty: finance-supervisor or hq-finance at the giver or the receiver. What was missing and is withdrawn turned up: it is in transit again.
+         */
+        post: operations["decideTransferClaim"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/transfers/{number}/closing": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say that what was not sent will not be sent (结束未发部分)
+         * @description Duty: keeper, stock-controller or operations-supervisor at the giver; stock-controller or operations-supervisor at the receiver.
+         */
+        post: operations["closeTransfer"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/transfers/{number}/in-slip": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Write the slip by which the goods come in (调拨入库)
+         * @description Duty: keeper at the receiver. Whole or in part; what is damaged comes in as nonconforming, what is missing moves nothing, and both open a claim against the carrier or the giver when the slip is posted. Each lot keeps its age, cost and depreciation. A line of a slip that is not posted yet is not received by another one.
+         */
+        post: operations["receiveTransfer"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/transfers/{number}/note": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The transfer note for paper (打印调拨单)
+         * @description A page for A4 paper, which goes with the goods.
+         */
+        get: operations["printTransferNote"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/transfers/{number}/out-slip": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Write the slip by which the goods leave (调拨出库)
+         * @description Duty: keeper at the giver. Everything that was not sent yet, or less. The transfer-out slip takes what the transfer has promised, and is signed and posted like any slip; then the goods are in transit.
+         */
+        post: operations["dispatchTransfer"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/transfers/{number}/transport": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Enter what carriage cost (登记运费)
+         * @description Duty: keeper, operations-supervisor or finance-supervisor at the giver or the receiver. The answer says who pays: the receiver the local transport, the giver that from head office; head office delivers what it gives.
+         */
+        post: operations["enterTransferTransport"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/warehouses": {
         parameters: {
             query?: never;
@@ -2612,7 +4230,7 @@ export interface paths {
         };
         /**
          * What is on its way to a warehouse (在途)
-         * @description For everyone who sees the warehouse: lines of approved purchase plans and accepted transfers, by part number. A line of a receipt or transfer in names one as its `expectedReceipt`, also in parts; what it brings beyond shows as `over`.
+         * @description For everyone who sees the warehouse: lines of approved purchase plans and accepted transfers, by part number. A line of a receipt names one as its `expectedReceipt`, also in parts, and the slips of a transfer do so by themselves; what comes beyond shows as `over`.
          */
         get: operations["listExpectedReceipts"];
         put?: never;
@@ -2634,7 +4252,7 @@ export interface paths {
         put?: never;
         /**
          * Say that the rest will not come (结束在途)
-         * @description Duty: purchaser, stock-controller or operations-supervisor. What is outstanding no longer counts as on order; what has arrived stays.
+         * @description Duty: purchaser, stock-controller or operations-supervisor. What is outstanding no longer counts as on order; what has arrived stays. A transfer of which nothing has left is cancelled.
          */
         post: operations["endExpectedReceipt"];
         delete?: never;
@@ -2677,6 +4295,26 @@ export interface paths {
         get: operations["listLedger"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/warehouses/{warehouse}/loaners": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Register loaner units (备用机登记)
+         * @description Duty: keeper. Writes a receipt, or opening stock for units that were there before, with a line per unit; they are in service once that slip is signed and posted. Serial numbers are unique in the company, whatever the case of their letters.
+         */
+        post: operations["registerLoaners"];
         delete?: never;
         options?: never;
         head?: never;
@@ -3426,12 +5064,12 @@ export interface components {
              * @description Kind of alert (预警类别)
              * @enum {string}
              */
-            kind: "reorder-point" | "lot-aging-soon" | "lot-aged" | "late-signature" | "count-due" | "count-report-due" | "statement-due" | "ledger-fault";
+            kind: "reorder-point" | "lot-aging-soon" | "lot-aged" | "late-signature" | "count-due" | "count-report-due" | "statement-due" | "ledger-fault" | "request-clock-soon" | "request-clock" | "backorder-answer-soon" | "backorder-answer-due" | "reservation-expiring" | "transfer-in-transit" | "deposit-low" | "old-part-outstanding" | "recall" | "loaner-due-soon" | "loaner-overdue" | "loaner-notice-unanswered" | "loaner-fleet-short";
             /** @description Name of the kind in your language */
             kindName: string;
             /** @description Name of the kind in Chinese */
             kindZh: string;
-            /** @description What it is about: part number, lot, slip, month or check */
+            /** @description What it is about: part number, lot, document or line of one, outlet, month or check */
             subject: string;
             /** @description What is the matter, in your language */
             title: string;
@@ -3516,7 +5154,7 @@ export interface components {
              * @description Kind of alert (预警类别)
              * @enum {string}
              */
-            kind: "reorder-point" | "lot-aging-soon" | "lot-aged" | "late-signature" | "count-due" | "count-report-due" | "statement-due" | "ledger-fault";
+            kind: "reorder-point" | "lot-aging-soon" | "lot-aged" | "late-signature" | "count-due" | "count-report-due" | "statement-due" | "ledger-fault" | "request-clock-soon" | "request-clock" | "backorder-answer-soon" | "backorder-answer-due" | "reservation-expiring" | "transfer-in-transit" | "deposit-low" | "old-part-outstanding" | "recall" | "loaner-due-soon" | "loaner-overdue" | "loaner-notice-unanswered" | "loaner-fleet-short";
             /** @description Name of the kind in Chinese */
             kindZh: string;
             /** @description Rungs of duties: holders of the first are told at once, those of each next one when nobody acknowledged in time */
@@ -3542,7 +5180,7 @@ export interface components {
                  * @description Kind of alert (预警类别)
                  * @enum {string}
                  */
-                kind: "reorder-point" | "lot-aging-soon" | "lot-aged" | "late-signature" | "count-due" | "count-report-due" | "statement-due" | "ledger-fault";
+                kind: "reorder-point" | "lot-aging-soon" | "lot-aged" | "late-signature" | "count-due" | "count-report-due" | "statement-due" | "ledger-fault" | "request-clock-soon" | "request-clock" | "backorder-answer-soon" | "backorder-answer-due" | "reservation-expiring" | "transfer-in-transit" | "deposit-low" | "old-part-outstanding" | "recall" | "loaner-due-soon" | "loaner-overdue" | "loaner-notice-unanswered" | "loaner-fleet-short";
                 kindName: string;
                 kindZh: string;
                 /** @description Acknowledged by nobody yet */
@@ -3578,12 +5216,12 @@ export interface components {
              * @description Kind of alert (预警类别)
              * @enum {string}
              */
-            kind: "reorder-point" | "lot-aging-soon" | "lot-aged" | "late-signature" | "count-due" | "count-report-due" | "statement-due" | "ledger-fault";
+            kind: "reorder-point" | "lot-aging-soon" | "lot-aged" | "late-signature" | "count-due" | "count-report-due" | "statement-due" | "ledger-fault" | "request-clock-soon" | "request-clock" | "backorder-answer-soon" | "backorder-answer-due" | "reservation-expiring" | "transfer-in-transit" | "deposit-low" | "old-part-outstanding" | "recall" | "loaner-due-soon" | "loaner-overdue" | "loaner-notice-unanswered" | "loaner-fleet-short";
             /** @description Name of the kind in your language */
             kindName: string;
             /** @description Name of the kind in Chinese */
             kindZh: string;
-            /** @description What it is about: part number, lot, slip, month or check */
+            /** @description What it is about: part number, lot, document or line of one, outlet, month or check */
             subject: string;
             /** @description What is the matter, in your language */
             title: string;
@@ -3853,6 +5491,318 @@ export interface components {
             items: components["schemas"]["AuditEvent"][];
             nextCursor: string | null;
         };
+        Backorder: {
+            /**
+             * @description Backorder number (缺货登记单号)
+             * @example BJ-CY01-BKO-202611-00001
+             */
+            number: string;
+            /**
+             * @description The outlet that waits (网点)
+             * @example HQ
+             */
+            warehouse: string;
+            /**
+             * @description The centre that was asked (中心库)
+             * @example HQ
+             */
+            centre: string;
+            /** @description Request number (要货单号) */
+            request: string;
+            /** @description Line of the request */
+            line: number;
+            /**
+             * @description Part number (货号)
+             * @example CH-0234
+             */
+            part: string;
+            name: string;
+            nameZh: string | null;
+            unit: string;
+            /**
+             * @description Emergency (抢修) goes first
+             * @enum {string}
+             */
+            urgency: "normal" | "emergency";
+            /**
+             * @description What it stands for, in stock units (登记数量)
+             * @example 5
+             * @example 0.125
+             */
+            quantity: string;
+            /**
+             * @description Of it, what nobody has yet (尚缺数量)
+             * @example 5
+             * @example 0.125
+             */
+            waiting: string;
+            /**
+             * @description waiting: nobody has it; allocated: goods are reserved and the requester is asked whether they are still needed; confirmed: they are, and come; fulfilled: issued; cancelled
+             * @enum {string}
+             */
+            state: "waiting" | "allocated" | "confirmed" | "fulfilled" | "cancelled";
+            version: number;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            registeredAt: string;
+            /**
+             * Format: date-time
+             * @description Its place in the queue; earlier than its registration where goods that it had were taken
+             * @example 2026-11-21T08:30:00Z
+             */
+            queuedAt: string;
+            /**
+             * Format: date
+             * @description The promised day (承诺到货日)
+             * @example 2026-11-21
+             */
+            promisedOn: string | null;
+            /**
+             * @description What the day stands on: goods on their way to the centre, the lead time of its reorder policy or of the part, the working days that a backorder may take, or what a person said
+             * @enum {string}
+             */
+            promiseBasis: "expected-receipt" | "reorder-policy" | "lead-time" | "default" | "person";
+            /** @description The goods on their way that the promise stands on, document and line */
+            expectedReceipt: string | null;
+            /**
+             * Format: date-time
+             * @description By then it is answered, whatever happened (应答期限)
+             * @example 2026-11-21T08:30:00Z
+             */
+            answerDueAt: string;
+            /**
+             * Format: date-time
+             * @description The first answer: by a person or by goods that came
+             * @example 2026-11-21T08:30:00Z
+             */
+            answeredAt: string | null;
+            /** @description User name; system where goods came */
+            answeredBy: string | null;
+            /**
+             * Format: date-time
+             * @description Since when the requester is asked whether the goods are still needed (待确认)
+             * @example 2026-11-21T08:30:00Z
+             */
+            askedAt: string | null;
+            /**
+             * Format: date
+             * @description The last day of that; the goods go to the next after it
+             * @example 2026-11-21
+             */
+            confirmBy: string | null;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            endedAt: string | null;
+            endedBecause: string | null;
+            /**
+             * @description What older backorders of the centre wait for before it
+             * @example 5
+             * @example 0.125
+             */
+            inFront: string;
+            /** @description Goods that were found for it, oldest first */
+            goods: {
+                /**
+                 * @description The part, or what replaces it
+                 * @example CH-0234
+                 */
+                part: string;
+                /**
+                 * @description Where the goods lie, or came from
+                 * @example HQ
+                 */
+                from: string;
+                /**
+                 * @description Quantity, a decimal string with at most three places
+                 * @example 5
+                 * @example 0.125
+                 */
+                quantity: string;
+                /**
+                 * @description As of the allocation of the request
+                 * @enum {string}
+                 */
+                state: "reserved" | "on-its-way" | "ready" | "issued" | "ended";
+                /**
+                 * Format: date-time
+                 * @description Instant, RFC 3339 in UTC
+                 * @example 2026-11-21T08:30:00Z
+                 */
+                confirmedAt: string | null;
+                /**
+                 * Format: date
+                 * @description Day in the business time zone
+                 * @example 2026-11-21
+                 */
+                expiresOn: string | null;
+                endedBecause: string | null;
+            }[];
+            history: {
+                /**
+                 * Format: date-time
+                 * @description Instant, RFC 3339 in UTC
+                 * @example 2026-11-21T08:30:00Z
+                 */
+                at: string;
+                /** @description User name */
+                by: string;
+                event: string;
+                details: {
+                    [key: string]: unknown;
+                } | null;
+            }[];
+        };
+        /**
+         * @example {
+         *       "promisedOn": "2026-12-18",
+         *       "text": "厂家已排产，12月中旬到中心库"
+         *     }
+         */
+        BackorderAnswer: {
+            /**
+             * Format: date
+             * @description The day that is promised from now on (承诺到货日)
+             * @example 2026-11-21
+             */
+            promisedOn?: string;
+            /** @description What the requester is told (答复) */
+            text: string;
+        };
+        /**
+         * @example {
+         *       "confirmed": true
+         *     }
+         * @example {
+         *       "confirmed": false,
+         *       "reason": "用户已退机"
+         *     }
+         */
+        BackorderConfirmation: {
+            /** @description Whether the goods are still needed */
+            confirmed: boolean;
+            /** @description Why they are not; needed where they are not */
+            reason?: string;
+        };
+        BackorderSummary: {
+            /**
+             * @description Backorder number (缺货登记单号)
+             * @example BJ-CY01-BKO-202611-00001
+             */
+            number: string;
+            /**
+             * @description The outlet that waits (网点)
+             * @example HQ
+             */
+            warehouse: string;
+            /**
+             * @description The centre that was asked (中心库)
+             * @example HQ
+             */
+            centre: string;
+            /** @description Request number (要货单号) */
+            request: string;
+            /** @description Line of the request */
+            line: number;
+            /**
+             * @description Part number (货号)
+             * @example CH-0234
+             */
+            part: string;
+            name: string;
+            nameZh: string | null;
+            unit: string;
+            /**
+             * @description Emergency (抢修) goes first
+             * @enum {string}
+             */
+            urgency: "normal" | "emergency";
+            /**
+             * @description What it stands for, in stock units (登记数量)
+             * @example 5
+             * @example 0.125
+             */
+            quantity: string;
+            /**
+             * @description Of it, what nobody has yet (尚缺数量)
+             * @example 5
+             * @example 0.125
+             */
+            waiting: string;
+            /**
+             * @description waiting: nobody has it; allocated: goods are reserved and the requester is asked whether they are still needed; confirmed: they are, and come; fulfilled: issued; cancelled
+             * @enum {string}
+             */
+            state: "waiting" | "allocated" | "confirmed" | "fulfilled" | "cancelled";
+            version: number;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            registeredAt: string;
+            /**
+             * Format: date-time
+             * @description Its place in the queue; earlier than its registration where goods that it had were taken
+             * @example 2026-11-21T08:30:00Z
+             */
+            queuedAt: string;
+            /**
+             * Format: date
+             * @description The promised day (承诺到货日)
+             * @example 2026-11-21
+             */
+            promisedOn: string | null;
+            /**
+             * @description What the day stands on: goods on their way to the centre, the lead time of its reorder policy or of the part, the working days that a backorder may take, or what a person said
+             * @enum {string}
+             */
+            promiseBasis: "expected-receipt" | "reorder-policy" | "lead-time" | "default" | "person";
+            /** @description The goods on their way that the promise stands on, document and line */
+            expectedReceipt: string | null;
+            /**
+             * Format: date-time
+             * @description By then it is answered, whatever happened (应答期限)
+             * @example 2026-11-21T08:30:00Z
+             */
+            answerDueAt: string;
+            /**
+             * Format: date-time
+             * @description The first answer: by a person or by goods that came
+             * @example 2026-11-21T08:30:00Z
+             */
+            answeredAt: string | null;
+            /** @description User name; system where goods came */
+            answeredBy: string | null;
+            /**
+             * Format: date-time
+             * @description Since when the requester is asked whether the goods are still needed (待确认)
+             * @example 2026-11-21T08:30:00Z
+             */
+            askedAt: string | null;
+            /**
+             * Format: date
+             * @description The last day of that; the goods go to the next after it
+             * @example 2026-11-21
+             */
+            confirmBy: string | null;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            endedAt: string | null;
+            endedBecause: string | null;
+        };
+        BackorderSummaryPage: {
+            items: components["schemas"]["BackorderSummary"][];
+            nextCursor: string | null;
+        };
         /** @description Days off and make-up working days of a year (放假安排) */
         CalendarYear: {
             /**
@@ -3893,6 +5843,47 @@ export interface components {
              * @example 2026-11-21T08:30:00Z
              */
             setAt: string | null;
+        };
+        /**
+         * @example {
+         *       "reason": "客户取消维修"
+         *     }
+         */
+        CancelOutletRequest: {
+            /** @description Why (取消原因) */
+            reason: string;
+            /** @description All lines unless given */
+            lines?: {
+                /** @description Line of the request (行号) */
+                line: number;
+                /**
+                 * @description Stock units; all that is not issued unless given
+                 * @example 5
+                 * @example 0.125
+                 */
+                quantity?: string;
+            }[];
+        };
+        ClockPause: {
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            from: string;
+            /**
+             * Format: date-time
+             * @description null while it stands
+             * @example 2026-11-21T08:30:00Z
+             */
+            to: string | null;
+            /**
+             * @description confirmation: the requester was asked whether the goods are still needed (等待确认)
+             * @enum {string}
+             */
+            reason: "confirmation";
+            /** @description Working days that do not count, up to now (扣除工作日) */
+            workingDays: number;
         };
         /**
          * @description Closing a month in many warehouses (批量月结)
@@ -5010,10 +7001,10 @@ export interface components {
             department: string;
             accounts: {
                 /**
-                 * @description What is booked: inventory 备件存货, accumulated-depreciation 备件跌价准备, depreciation-expense 营业费用—备件折旧, material-cost 售后材料成本, cost-of-sales 备件销售成本, goods-received 暂估应付款, goods-in-transit 在途物资, scrap-loss 报废损失, count-gain 盘盈, count-loss 盘亏, loaner-goods 替补商品, opening-balance 期初
+                 * @description What is booked: inventory 备件存货, accumulated-depreciation 备件跌价准备, depreciation-expense 营业费用—备件折旧, material-cost 售后材料成本, cost-of-sales 备件销售成本, goods-received 暂估应付款, goods-in-transit 在途物资, carrier-claims 应收承运人赔款, scrap-loss 报废损失, count-gain 盘盈, count-loss 盘亏, loaner-goods 替补商品, opening-balance 期初, refurbishment 旧件翻新成本
                  * @enum {string}
                  */
-                role: "inventory" | "accumulated-depreciation" | "depreciation-expense" | "material-cost" | "cost-of-sales" | "goods-received" | "goods-in-transit" | "scrap-loss" | "count-gain" | "count-loss" | "loaner-goods" | "opening-balance";
+                role: "inventory" | "accumulated-depreciation" | "depreciation-expense" | "material-cost" | "cost-of-sales" | "goods-received" | "goods-in-transit" | "carrier-claims" | "scrap-loss" | "count-gain" | "count-loss" | "loaner-goods" | "opening-balance" | "refurbishment";
                 roleNameZh: string;
                 /**
                  * @description Account of the general ledger (科目编码)
@@ -5025,6 +7016,286 @@ export interface components {
                 /** @description Set for this department; otherwise the default */
                 own: boolean;
             }[];
+        };
+        /** @description The deposit of an outlet (网点押金) */
+        Deposit: {
+            /**
+             * @description Warehouse code (仓库代码)
+             * @example HQ
+             */
+            warehouse: string;
+            name: string;
+            nameZh: string | null;
+            /** @description The warehouse whose finance keeps it */
+            centre: string | null;
+            /**
+             * @description Sum of all entries (押金余额)
+             * @example 12.50
+             */
+            balance: string;
+            /**
+             * @description What open requests hold of it (占用)
+             * @example 12.50
+             */
+            held: string;
+            /**
+             * @description Balance less held (可用押金): what may still be requested for. Below zero after a waiver or compensation
+             * @example 12.50
+             */
+            free: string;
+            /**
+             * @description What is left of waivers that are open today (豁免额度)
+             * @example 12.50
+             */
+            waivable: string;
+            /**
+             * @description Free deposit below this raises an alert (押金下限)
+             * @example 5000.00
+             */
+            lowLimit: string;
+            /** @description Free deposit is below the limit */
+            isLow: boolean;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            openedAt: string;
+            openedBy: string;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            changedAt: string;
+        };
+        /** @description One line of the ledger of a deposit (押金明细) */
+        DepositEntry: {
+            /** @description Number within the account, without gaps */
+            entry: number;
+            /**
+             * @description increase (增加) and decrease (减少) by finance; capture (扣款): goods of a request were delivered; return (退回): what was taken is given back; compensation (赔偿): an old part never came
+             * @enum {string}
+             */
+            kind: "increase" | "decrease" | "capture" | "return" | "compensation";
+            /**
+             * @description With sign: what it did to the balance
+             * @example 12.50
+             */
+            amount: string;
+            /**
+             * @description Amount in the business currency, a decimal string with at most two places
+             * @example 12.50
+             */
+            balanceAfter: string;
+            /** @description The document it follows from: a request, an old part */
+            reference: string | null;
+            /** @description The paper finance entered it from */
+            paper: string | null;
+            because: string;
+            by: string;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            at: string;
+        };
+        /**
+         * @example {
+         *       "lowLimit": "8000.00"
+         *     }
+         */
+        DepositLowLimit: {
+            /**
+             * @description Free deposit below this raises an alert (押金下限)
+             * @example 5000.00
+             */
+            lowLimit: string;
+        };
+        DepositPage: {
+            items: components["schemas"]["Deposit"][];
+            nextCursor: string | null;
+        };
+        /** @description What became of a deposit between two days (押金对账单) */
+        DepositStatement: {
+            /**
+             * @description Warehouse code (仓库代码)
+             * @example HQ
+             */
+            warehouse: string;
+            name: string;
+            nameZh: string | null;
+            /**
+             * Format: date
+             * @description Day in the business time zone
+             * @example 2026-11-21
+             */
+            from: string;
+            /**
+             * Format: date
+             * @description Day in the business time zone
+             * @example 2026-11-21
+             */
+            to: string;
+            /**
+             * @description Balance before the first day (期初余额)
+             * @example 12.50
+             */
+            opening: string;
+            /**
+             * @description 增加
+             * @example 12.50
+             */
+            increases: string;
+            /**
+             * @description 减少
+             * @example 12.50
+             */
+            decreases: string;
+            /**
+             * @description Delivered to the outlet (扣款)
+             * @example 12.50
+             */
+            captures: string;
+            /**
+             * @description 退回
+             * @example 12.50
+             */
+            returns: string;
+            /**
+             * @description 赔偿
+             * @example 12.50
+             */
+            compensation: string;
+            /**
+             * @description Balance after the last day (期末余额)
+             * @example 12.50
+             */
+            closing: string;
+            entries: components["schemas"]["DepositEntry"][];
+            nextCursor: string | null;
+            /** @description What is held now, oldest first */
+            holds: {
+                /** @description The request that holds it */
+                reference: string;
+                /**
+                 * @description Amount in the business currency, a decimal string with at most two places
+                 * @example 12.50
+                 */
+                amount: string;
+                /**
+                 * @description What finance waived of it
+                 * @example 12.50
+                 */
+                waived: string;
+                /**
+                 * Format: date-time
+                 * @description Instant, RFC 3339 in UTC
+                 * @example 2026-11-21T08:30:00Z
+                 */
+                heldAt: string;
+            }[];
+            /**
+             * @description Balance now
+             * @example 12.50
+             */
+            balance: string;
+            /**
+             * @description Held now
+             * @example 12.50
+             */
+            held: string;
+            /**
+             * @description Free now
+             * @example 12.50
+             */
+            free: string;
+            /** @description The account is added up anew whenever it is read */
+            check: {
+                entriesEqualBalance: boolean;
+                /** @description Each balance after an entry is the one before it and its amount */
+                entriesAddUp: boolean;
+                holdsEqualHeld: boolean;
+            };
+        };
+        /** @description Leave of finance to request beyond the free deposit (押金豁免) */
+        DepositWaiver: {
+            id: string;
+            /**
+             * @description Warehouse code (仓库代码)
+             * @example HQ
+             */
+            warehouse: string;
+            /**
+             * @description Only an open one helps a request
+             * @enum {string}
+             */
+            state: "open" | "used-up" | "expired" | "ended";
+            /**
+             * @description Amount in the business currency, a decimal string with at most two places
+             * @example 12.50
+             */
+            amount: string;
+            /**
+             * @description What no request has taken
+             * @example 12.50
+             */
+            left: string;
+            reason: string;
+            repairOrder: string | null;
+            /**
+             * Format: date
+             * @description Day in the business time zone
+             * @example 2026-11-21
+             */
+            validTo: string;
+            grantedBy: string;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            grantedAt: string;
+            endedBy: string | null;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            endedAt: string | null;
+            endedBecause: string | null;
+            uses: {
+                /** @description The request that took it */
+                reference: string;
+                /**
+                 * @description Amount in the business currency, a decimal string with at most two places
+                 * @example 12.50
+                 */
+                amount: string;
+                /**
+                 * Format: date-time
+                 * @description Instant, RFC 3339 in UTC
+                 * @example 2026-11-21T08:30:00Z
+                 */
+                at: string;
+            }[];
+        };
+        /**
+         * @example {
+         *       "reason": "paid in"
+         *     }
+         */
+        DepositWaiverEnding: {
+            /**
+             * @description Why
+             * @example paid in
+             */
+            reason: string;
+        };
+        DepositWaiverPage: {
+            items: components["schemas"]["DepositWaiver"][];
+            nextCursor: string | null;
         };
         /** @description An own lot on hand at the end of the month (折旧明细) */
         Depreciation: {
@@ -5740,6 +8011,37 @@ export interface components {
                 problems: string[];
             }[];
         };
+        /**
+         * @example {
+         *       "region": "SOUTH",
+         *       "family": "WM-8",
+         *       "units": 120000,
+         *       "countedOn": "2026-10-31"
+         *     }
+         */
+        InstalledBase: {
+            /**
+             * @description Region code (区域代码)
+             * @example EAST
+             */
+            region: string;
+            /**
+             * @description Family of loaner models (机型系列) that stand in for each other
+             * @example WM-8
+             */
+            family: string;
+            /** @description Goods in the hands of customers (保有量) */
+            units: number;
+            /**
+             * Format: date
+             * @description Day the figure is of
+             * @example 2026-11-21
+             */
+            countedOn: string;
+        };
+        InstalledBaseList: {
+            items: components["schemas"]["InstalledBase"][];
+        };
         /** @description A new API key with its secret (新接口密钥) */
         IssuedApiKey: {
             /** @example 4f2a90c1d7e3 */
@@ -5903,10 +8205,10 @@ export interface components {
              */
             department: string;
             /**
-             * @description What is booked: inventory 备件存货, accumulated-depreciation 备件跌价准备, depreciation-expense 营业费用—备件折旧, material-cost 售后材料成本, cost-of-sales 备件销售成本, goods-received 暂估应付款, goods-in-transit 在途物资, scrap-loss 报废损失, count-gain 盘盈, count-loss 盘亏, loaner-goods 替补商品, opening-balance 期初
+             * @description What is booked: inventory 备件存货, accumulated-depreciation 备件跌价准备, depreciation-expense 营业费用—备件折旧, material-cost 售后材料成本, cost-of-sales 备件销售成本, goods-received 暂估应付款, goods-in-transit 在途物资, carrier-claims 应收承运人赔款, scrap-loss 报废损失, count-gain 盘盈, count-loss 盘亏, loaner-goods 替补商品, opening-balance 期初, refurbishment 旧件翻新成本
              * @enum {string}
              */
-            role: "inventory" | "accumulated-depreciation" | "depreciation-expense" | "material-cost" | "cost-of-sales" | "goods-received" | "goods-in-transit" | "scrap-loss" | "count-gain" | "count-loss" | "loaner-goods" | "opening-balance";
+            role: "inventory" | "accumulated-depreciation" | "depreciation-expense" | "material-cost" | "cost-of-sales" | "goods-received" | "goods-in-transit" | "carrier-claims" | "scrap-loss" | "count-gain" | "count-loss" | "loaner-goods" | "opening-balance" | "refurbishment";
             /**
              * @description Account of the general ledger (科目编码)
              * @example 6601.08
@@ -5938,13 +8240,13 @@ export interface components {
             state: "closed" | "preview";
             /** @description Place in the journal of the warehouse */
             line: number;
-            /** @description `depreciation`, or the kind of slip whose movements are booked together */
+            /** @description `depreciation`, `transfer-claim` (settled claims for goods that left and never arrived), or the kind of slip whose movements are booked together */
             entry: string;
             /**
              * @description What the account is for
              * @enum {string}
              */
-            role: "inventory" | "accumulated-depreciation" | "depreciation-expense" | "material-cost" | "cost-of-sales" | "goods-received" | "goods-in-transit" | "scrap-loss" | "count-gain" | "count-loss" | "loaner-goods" | "opening-balance";
+            role: "inventory" | "accumulated-depreciation" | "depreciation-expense" | "material-cost" | "cost-of-sales" | "goods-received" | "goods-in-transit" | "carrier-claims" | "scrap-loss" | "count-gain" | "count-loss" | "loaner-goods" | "opening-balance" | "refurbishment";
             /** @description Account of the general ledger (科目编码) */
             account: string;
             /** @description Name of the account */
@@ -6157,6 +8459,766 @@ export interface components {
                 reason: string;
             }[];
         };
+        Loan: {
+            /**
+             * @description Loan number (借用单号)
+             * @example HQ-LON-202611-00001
+             */
+            number: string;
+            /**
+             * @description State (状态)
+             * @enum {string}
+             */
+            state: "awaiting-release" | "out" | "returned" | "cancelled";
+            /**
+             * @description Warehouse code (仓库代码)
+             * @example HQ
+             */
+            warehouse: string;
+            /**
+             * @description Serial number (机身编号), unique in the company whatever the case of its letters
+             * @example BY-2026-00017
+             */
+            serial: string;
+            /**
+             * @description Part number (货号)
+             * @example CH-0234
+             */
+            model: string;
+            name: string;
+            nameZh: string | null;
+            family: string | null;
+            repairOrder: string;
+            receiptNumber: string;
+            customer: {
+                name: string | null;
+                contact: string | null;
+            } | null;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            customerForgottenAt: string | null;
+            /**
+             * Format: date
+             * @description Day in the business time zone
+             * @example 2026-11-21
+             */
+            dueOn: string;
+            /** @description Out, and due before today */
+            overdue: boolean;
+            /** @description How often it was extended */
+            extensions: number;
+            outSlip: string;
+            /**
+             * Format: date
+             * @description Day in the business time zone
+             * @example 2026-11-21
+             */
+            lentOn: string | null;
+            conditionOut: string;
+            /**
+             * @description Grade (成色): A as new, B used, C worn
+             * @enum {string}
+             */
+            gradeOut: "A" | "B" | "C";
+            accessoriesOut: string[];
+            inSlip: string | null;
+            /**
+             * Format: date
+             * @description Day in the business time zone
+             * @example 2026-11-21
+             */
+            returnedOn: string | null;
+            /**
+             * @description How it came back
+             * @enum {string|null}
+             */
+            outcome: "usable" | "needs-repair" | "beyond-repair" | null;
+            conditionIn: string | null;
+            /**
+             * @description Grade (成色): A as new, B used, C worn
+             * @enum {string|null}
+             */
+            gradeIn: "A" | "B" | "C" | null;
+            accessoriesIn: string[] | null;
+            /** @description Went along and did not come back */
+            accessoriesMissing: string[];
+            damage: {
+                description: string;
+                /**
+                 * @description Amount in the business currency, a decimal string with at most two places
+                 * @example 12.50
+                 */
+                amount: string | null;
+            } | null;
+            ready: {
+                /**
+                 * Format: date-time
+                 * @description Instant, RFC 3339 in UTC
+                 * @example 2026-11-21T08:30:00Z
+                 */
+                at: string;
+                /** @description How often the customer was told */
+                notices: number;
+                /**
+                 * Format: date
+                 * @description Day in the business time zone
+                 * @example 2026-11-21
+                 */
+                lastNoticeOn: string | null;
+                /**
+                 * @description What the customer said
+                 * @enum {string|null}
+                 */
+                answer: "will-collect" | "needs-longer" | "declines" | null;
+                /**
+                 * Format: date-time
+                 * @description Instant, RFC 3339 in UTC
+                 * @example 2026-11-21T08:30:00Z
+                 */
+                answeredAt: string | null;
+                /**
+                 * Format: date-time
+                 * @description Instant, RFC 3339 in UTC
+                 * @example 2026-11-21T08:30:00Z
+                 */
+                escalatedAt: string | null;
+            } | null;
+            /** @description User name */
+            drawnUpBy: string;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            drawnUpAt: string;
+            version: number;
+        };
+        /**
+         * @example {
+         *       "dueOn": "2026-12-18",
+         *       "because": "配件缺货"
+         *     }
+         */
+        LoanExtension: {
+            /**
+             * Format: date
+             * @description New day it is due back
+             * @example 2026-11-21
+             */
+            dueOn: string;
+            /**
+             * @description Why (延期原因)
+             * @example 配件缺货
+             */
+            because: string;
+        };
+        LoanHistory: {
+            items: components["schemas"]["LoanerEvent"][];
+        };
+        LoanPage: {
+            items: components["schemas"]["Loan"][];
+            nextCursor: string | null;
+        };
+        /**
+         * @example {
+         *       "outcome": "usable",
+         *       "condition": "完好",
+         *       "accessories": [
+         *         "power cord"
+         *       ]
+         *     }
+         */
+        LoanReturn: {
+            /**
+             * @description Where the unit was handed in; only where it was lent
+             * @example HQ
+             */
+            warehouse?: string;
+            /**
+             * @description usable: can be lent again; needs-repair: is kept back for repair; beyond-repair: comes back as nonconforming and is only retired
+             * @enum {string}
+             */
+            outcome: "usable" | "needs-repair" | "beyond-repair";
+            /**
+             * @description Condition as it came back (归还状况)
+             * @example 面板有划痕
+             */
+            condition: string;
+            /**
+             * @description Grade now; unchanged unless given
+             * @enum {string}
+             */
+            grade?: "A" | "B" | "C";
+            /** @description Accessories that came back */
+            accessories?: string[];
+            /** @description Claim against the customer (损坏赔偿) */
+            damage?: {
+                /**
+                 * @description What the customer damaged or lost
+                 * @example 遥控器丢失
+                 */
+                description: string;
+                /**
+                 * @description Amount in the business currency, a decimal string with at most two places
+                 * @example 12.50
+                 */
+                amount?: string;
+            };
+        };
+        Loaner: {
+            /**
+             * @description Serial number (机身编号), unique in the company whatever the case of its letters
+             * @example BY-2026-00017
+             */
+            serial: string;
+            /**
+             * @description Part number (货号)
+             * @example CH-0234
+             */
+            model: string;
+            name: string;
+            nameZh: string | null;
+            family: string | null;
+            /**
+             * @description State (状态)
+             * @enum {string}
+             */
+            state: "registered" | "available" | "reserved" | "being-lent" | "out" | "being-returned" | "in-repair" | "beyond-repair" | "blocked" | "being-sent" | "in-transit" | "being-retired" | "retired" | "missing" | "withdrawn";
+            /**
+             * @description Warehouse it belongs to
+             * @example HQ
+             */
+            warehouse: string;
+            /** @description Warehouse it is on its way to */
+            movingTo: string | null;
+            /**
+             * @description Grade (成色): A as new, B used, C worn
+             * @enum {string}
+             */
+            grade: "A" | "B" | "C";
+            /**
+             * @description As which it lies in the ledger
+             * @enum {string}
+             */
+            condition: "qualified" | "nonconforming";
+            photoUrl: string | null;
+            accessories: string[];
+            note: string | null;
+            /** @description Its lot in the ledger while it is on the shelf */
+            lot: string | null;
+            /** @description The slip that moves it once it is posted */
+            pendingSlip: string | null;
+            loan: {
+                /**
+                 * @description Loan number (借用单号)
+                 * @example HQ-LON-202611-00001
+                 */
+                number: string;
+                /**
+                 * @description State of the loan
+                 * @enum {string}
+                 */
+                state: "awaiting-release" | "out" | "returned" | "cancelled";
+                repairOrder: string;
+                /**
+                 * Format: date
+                 * @description Day in the business time zone
+                 * @example 2026-11-21
+                 */
+                dueOn: string;
+                overdue: boolean;
+            } | null;
+            reservation: {
+                repairOrder: string;
+                /**
+                 * Format: date
+                 * @description Day in the business time zone
+                 * @example 2026-11-21
+                 */
+                until: string;
+            } | null;
+            /**
+             * Format: date
+             * @description Day in the business time zone
+             * @example 2026-11-21
+             */
+            inServiceOn: string | null;
+            /**
+             * Format: date
+             * @description Day in the business time zone
+             * @example 2026-11-21
+             */
+            outOfServiceOn: string | null;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            registeredAt: string;
+            version: number;
+            /** @description What happened to it last, newest first, at most twenty */
+            history: {
+                /**
+                 * Format: date-time
+                 * @description Instant, RFC 3339 in UTC
+                 * @example 2026-11-21T08:30:00Z
+                 */
+                at: string;
+                /** @description User name */
+                by: string;
+                event: string;
+                details: {
+                    [key: string]: unknown;
+                } | null;
+            }[];
+        };
+        /**
+         * @example {
+         *       "grade": "B"
+         *     }
+         */
+        LoanerChange: {
+            /**
+             * @description Grade (成色): A as new, B used, C worn
+             * @enum {string}
+             */
+            grade?: "A" | "B" | "C";
+            /**
+             * @description Where the photograph is kept (照片), an https URL; it is kept as a reference and never fetched
+             * @example https://photos.example.com/by-2026-00017.jpg
+             */
+            photoUrl?: string | null;
+            /**
+             * @description Accessories (附件)
+             * @example [
+             *       "power cord",
+             *       "inlet hose"
+             *     ]
+             */
+            accessories?: string[];
+            /** @description Remark (备注) */
+            note?: string | null;
+        };
+        LoanerEvent: {
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            at: string;
+            /** @description User name */
+            by: string;
+            event: string;
+            details: {
+                [key: string]: unknown;
+            } | null;
+        };
+        LoanerFleet: {
+            items: components["schemas"]["LoanerFleetLine"][];
+        };
+        LoanerFleetLine: {
+            /**
+             * @description Region code (区域代码)
+             * @example EAST
+             */
+            region: string;
+            family: string;
+            /** @description Installed base (保有量) */
+            installed: number;
+            /**
+             * Format: date
+             * @description Day in the business time zone
+             * @example 2026-11-21
+             */
+            countedOn: string;
+            perMille: string;
+            /** @description Installed × target, rounded up (应配) */
+            target: number;
+            /** @description In service, out, in repair or on the way (实有) */
+            units: number;
+            /** @description Units that are missing (缺口) */
+            shortfall: number;
+            proposal: {
+                /**
+                 * @description Part number (货号)
+                 * @example CH-0234
+                 */
+                model: string;
+                units: number;
+            } | null;
+        };
+        LoanerHistory: {
+            events: components["schemas"]["LoanerEvent"][];
+            movements: {
+                slip: string;
+                kind: string;
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                warehouse: string;
+                /**
+                 * Format: date
+                 * @description Day in the business time zone
+                 * @example 2026-11-21
+                 */
+                occurredOn: string;
+                /**
+                 * @description Onto the shelf, or off it
+                 * @enum {string}
+                 */
+                direction: "in" | "out";
+                lot: string;
+                /** @description Position in the ledger */
+                movement: string;
+            }[];
+            loans: {
+                /**
+                 * @description Loan number (借用单号)
+                 * @example HQ-LON-202611-00001
+                 */
+                number: string;
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                warehouse: string;
+                /**
+                 * @description State of the loan
+                 * @enum {string}
+                 */
+                state: "awaiting-release" | "out" | "returned" | "cancelled";
+                repairOrder: string;
+                /**
+                 * Format: date
+                 * @description Day in the business time zone
+                 * @example 2026-11-21
+                 */
+                lentOn: string | null;
+                /**
+                 * Format: date
+                 * @description Day in the business time zone
+                 * @example 2026-11-21
+                 */
+                dueOn: string;
+                /**
+                 * Format: date
+                 * @description Day in the business time zone
+                 * @example 2026-11-21
+                 */
+                returnedOn: string | null;
+                /**
+                 * @description How it came back
+                 * @enum {string|null}
+                 */
+                outcome: "usable" | "needs-repair" | "beyond-repair" | null;
+            }[];
+        };
+        LoanerImportResult: {
+            /** @description false for a dry run (试运行): nothing was changed */
+            applied: boolean;
+            counts: {
+                create: number;
+                update: number;
+                unchanged: number;
+                refused: number;
+            };
+            rows: {
+                /**
+                 * @description Line in the file, the heading being line 1
+                 * @example 2
+                 */
+                line: number;
+                /**
+                 * @description Number or code the row is about
+                 * @example CH-0234
+                 */
+                key: string;
+                /** @enum {unknown} */
+                outcome: "create" | "update" | "unchanged" | "refused";
+                /**
+                 * @description Why a row is refused
+                 * @example [
+                 *       "unit must be: Unit of the stock (单位)"
+                 *     ]
+                 */
+                problems: string[];
+            }[];
+            /** @description The opening slips that bring the units in; empty for a dry run */
+            slips: string[];
+        };
+        LoanerModel: {
+            /**
+             * @description Part number (货号)
+             * @example CH-0234
+             */
+            part: string;
+            name: string;
+            nameZh: string | null;
+            /**
+             * @description Family of loaner models (机型系列) that stand in for each other
+             * @example WM-8
+             */
+            family: string;
+            /** @description Units in the company that are neither retired nor withdrawn */
+            units: number;
+        };
+        /**
+         * @description null: no longer a loaner model
+         * @example {
+         *       "family": "WM-8"
+         *     }
+         */
+        LoanerModelSetting: {
+            /**
+             * @description Family of loaner models (机型系列) that stand in for each other
+             * @example WM-8
+             */
+            family: string | null;
+        };
+        LoanerModels: {
+            items: components["schemas"]["LoanerModel"][];
+        };
+        /**
+         * @example {
+         *       "reason": "电机异响"
+         *     }
+         */
+        LoanerRepair: {
+            /**
+             * @description What is wrong
+             * @example 电机异响
+             */
+            reason: string;
+        };
+        /**
+         * @example {
+         *       "note": "已更换电机"
+         *     }
+         */
+        LoanerRepaired: {
+            /**
+             * @description Grade now; unchanged unless given
+             * @enum {string}
+             */
+            grade?: "A" | "B" | "C";
+            /**
+             * @description What was done
+             * @example 已更换电机
+             */
+            note: string;
+        };
+        /**
+         * @example {
+         *       "repairOrder": "RO-2026-0816",
+         *       "until": "2026-12-01"
+         *     }
+         */
+        LoanerReservation: {
+            /**
+             * @description Repair order (维修单号)
+             * @example RO-2026-0815
+             */
+            repairOrder: string;
+            /**
+             * Format: date
+             * @description Last day it is kept for the repair
+             * @example 2026-12-01
+             */
+            until: string;
+        };
+        /**
+         * @example {
+         *       "reason": "超过使用年限"
+         *     }
+         */
+        LoanerRetirement: {
+            /**
+             * @description Why (报废原因)
+             * @example 超过使用年限
+             */
+            reason: string;
+        };
+        LoanerSummary: {
+            /**
+             * @description Serial number (机身编号), unique in the company whatever the case of its letters
+             * @example BY-2026-00017
+             */
+            serial: string;
+            /**
+             * @description Part number (货号)
+             * @example CH-0234
+             */
+            model: string;
+            name: string;
+            nameZh: string | null;
+            family: string | null;
+            /**
+             * @description State (状态)
+             * @enum {string}
+             */
+            state: "registered" | "available" | "reserved" | "being-lent" | "out" | "being-returned" | "in-repair" | "beyond-repair" | "blocked" | "being-sent" | "in-transit" | "being-retired" | "retired" | "missing" | "withdrawn";
+            /**
+             * @description Warehouse it belongs to
+             * @example HQ
+             */
+            warehouse: string;
+            /** @description Warehouse it is on its way to */
+            movingTo: string | null;
+            /**
+             * @description Grade (成色): A as new, B used, C worn
+             * @enum {string}
+             */
+            grade: "A" | "B" | "C";
+            /**
+             * @description As which it lies in the ledger
+             * @enum {string}
+             */
+            condition: "qualified" | "nonconforming";
+            photoUrl: string | null;
+            accessories: string[];
+            note: string | null;
+            /** @description Its lot in the ledger while it is on the shelf */
+            lot: string | null;
+            /** @description The slip that moves it once it is posted */
+            pendingSlip: string | null;
+            loan: {
+                /**
+                 * @description Loan number (借用单号)
+                 * @example HQ-LON-202611-00001
+                 */
+                number: string;
+                /**
+                 * @description State of the loan
+                 * @enum {string}
+                 */
+                state: "awaiting-release" | "out" | "returned" | "cancelled";
+                repairOrder: string;
+                /**
+                 * Format: date
+                 * @description Day in the business time zone
+                 * @example 2026-11-21
+                 */
+                dueOn: string;
+                overdue: boolean;
+            } | null;
+            reservation: {
+                repairOrder: string;
+                /**
+                 * Format: date
+                 * @description Day in the business time zone
+                 * @example 2026-11-21
+                 */
+                until: string;
+            } | null;
+            /**
+             * Format: date
+             * @description Day in the business time zone
+             * @example 2026-11-21
+             */
+            inServiceOn: string | null;
+            /**
+             * Format: date
+             * @description Day in the business time zone
+             * @example 2026-11-21
+             */
+            outOfServiceOn: string | null;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            registeredAt: string;
+            version: number;
+        };
+        LoanerSummaryPage: {
+            items: components["schemas"]["LoanerSummary"][];
+            nextCursor: string | null;
+        };
+        LoanerTarget: {
+            /** @description Family, or * for those without a target of their own */
+            family: string;
+            /**
+             * @description Loaners per thousand installed
+             * @example 4
+             */
+            perMille: string;
+        };
+        /**
+         * @example {
+         *       "perMille": "4"
+         *     }
+         */
+        LoanerTargetSetting: {
+            /**
+             * @description Loaners per thousand installed; null leaves a family to the common target
+             * @example 4
+             */
+            perMille: string | null;
+        };
+        LoanerTargets: {
+            items: components["schemas"]["LoanerTarget"][];
+        };
+        /**
+         * @example {
+         *       "to": "SZ01",
+         *       "reason": "支援旺季"
+         *     }
+         */
+        LoanerTransfer: {
+            /**
+             * @description Warehouse it goes to
+             * @example HQ
+             */
+            to: string;
+            /**
+             * @description Why
+             * @example 支援旺季
+             */
+            reason: string;
+        };
+        LoanerUse: {
+            /**
+             * @description Part number (货号)
+             * @example CH-0234
+             */
+            model: string;
+            name: string;
+            family: string | null;
+            /** @description Units that were owned in the time */
+            units: number;
+            /** @description Loans that were out in the time */
+            loans: number;
+            /** @description Unit-days in service */
+            daysOwned: number;
+            /** @description Unit-days on loan */
+            daysOut: number;
+            /**
+             * @description Days out by days owned, in per cent with one place
+             * @example 62.5
+             */
+            utilisation: string;
+            /** @description Loans that were out past their day at the end of the time */
+            overdue: number;
+        };
+        LoanerUtilisation: {
+            /**
+             * Format: date
+             * @description Day in the business time zone
+             * @example 2026-11-21
+             */
+            from: string;
+            /**
+             * Format: date
+             * @description Day in the business time zone
+             * @example 2026-11-21
+             */
+            to: string;
+            items: components["schemas"]["LoanerUse"][];
+        };
         Lot: {
             lot: string;
             /**
@@ -6222,6 +9284,8 @@ export interface components {
             value: string;
             /** @description The lot these goods left before they came back */
             parentLot: string | null;
+            /** @description The recalls that hold it back (冻结) */
+            blockedBy: string[];
         };
         LotList: {
             items: components["schemas"]["Lot"][];
@@ -6492,7 +9556,13 @@ export interface components {
              */
             reserved: string;
             /**
-             * @description On hand less reserved
+             * @description Held back by a recall (冻结数量, R-REQ-7)
+             * @example 5
+             * @example 0.125
+             */
+            blocked: string;
+            /**
+             * @description On hand less reserved and blocked
              * @example 5
              * @example 0.125
              */
@@ -6590,6 +9660,278 @@ export interface components {
         };
         /**
          * @example {
+         *       "lowLimit": "5000.00"
+         *     }
+         */
+        NewDeposit: {
+            /**
+             * @description Free deposit below this raises an alert (押金下限)
+             * @example 5000.00
+             */
+            lowLimit: string;
+        };
+        /**
+         * @example {
+         *       "amount": "20000.00",
+         *       "paper": "BANK-2026-1120",
+         *       "note": "年度押金"
+         *     }
+         */
+        NewDepositEntry: {
+            /**
+             * @description Amount; more than zero, a decimal string with at most two places
+             * @example 20000.00
+             */
+            amount: string;
+            /**
+             * @description Number of the paper it is entered from; the same one is entered once
+             * @example BANK-2026-1120
+             */
+            paper: string;
+            /**
+             * @description What it is for
+             * @example 年度押金
+             */
+            note?: string;
+        };
+        /**
+         * @example {
+         *       "amount": "3000.00",
+         *       "reason": "春节前抢修",
+         *       "validTo": "2026-12-31"
+         *     }
+         */
+        NewDepositWaiver: {
+            /**
+             * @description How far requests may go beyond the free deposit, in all; more than zero, a decimal string with at most two places
+             * @example 3000.00
+             */
+            amount: string;
+            /**
+             * @description Why
+             * @example 春节前抢修
+             */
+            reason: string;
+            /**
+             * Format: date
+             * @description Last day on which requests may use it
+             * @example 2026-12-31
+             */
+            validTo: string;
+            /**
+             * @description Only for requests for this repair order
+             * @example WX-2026-0815
+             */
+            repairOrder?: string;
+        };
+        /**
+         * @example {
+         *       "repairOrder": "RO-2026-0815",
+         *       "receiptNumber": "JT-000815",
+         *       "customerName": "陈女士",
+         *       "dueOn": "2026-12-04",
+         *       "condition": "外观完好，无划痕",
+         *       "accessories": [
+         *         "power cord"
+         *       ]
+         *     }
+         */
+        NewLoan: {
+            /**
+             * @description Repair order (维修单号)
+             * @example RO-2026-0815
+             */
+            repairOrder: string;
+            /**
+             * @description Number of the receipt the customer signs (客户借条编号)
+             * @example JT-000815
+             */
+            receiptNumber: string;
+            /** @description Customer (客户姓名); can be erased after the return */
+            customerName?: string;
+            /** @description How the customer is reached (联系方式); can be erased after the return */
+            customerContact?: string;
+            /**
+             * Format: date
+             * @description Day it is due back (应还日期)
+             * @example 2026-12-04
+             */
+            dueOn: string;
+            /**
+             * @description Condition as it leaves (借出状况)
+             * @example 外观完好，无划痕
+             */
+            condition: string;
+            /** @description Accessories that go along */
+            accessories?: string[];
+        };
+        /**
+         * @example {
+         *       "kind": "opening",
+         *       "units": [
+         *         {
+         *           "serial": "BY-2026-00017",
+         *           "model": "WM-LOAN-8",
+         *           "grade": "A",
+         *           "accessories": [
+         *             "power cord"
+         *           ]
+         *         }
+         *       ]
+         *     }
+         */
+        NewLoaners: {
+            /**
+             * @description receipt: they arrive; opening: they were there before the service was
+             * @enum {string}
+             */
+            kind: "receipt" | "opening";
+            /** @description Supplier code of a receipt; must be authorised for every model (正规渠道) */
+            supplier?: string;
+            /** @description Number of the delivery note (送货单号) */
+            deliveryNote?: string;
+            /**
+             * Format: date
+             * @description Day on the slip; today unless given
+             * @example 2026-11-21
+             */
+            occurredOn?: string;
+            /** @description One line of the slip per unit */
+            units: {
+                /**
+                 * @description Serial number (机身编号), unique in the company whatever the case of its letters
+                 * @example BY-2026-00017
+                 */
+                serial: string;
+                /**
+                 * @description Part number of the model
+                 * @example WM-LOAN-8
+                 */
+                model: string;
+                /**
+                 * @description Grade (成色); A unless given
+                 * @enum {string}
+                 */
+                grade?: "A" | "B" | "C";
+                /**
+                 * @description Where the photograph is kept (照片), an https URL; it is kept as a reference and never fetched
+                 * @example https://photos.example.com/by-2026-00017.jpg
+                 */
+                photoUrl?: string;
+                /**
+                 * @description Accessories (附件)
+                 * @example [
+                 *       "power cord",
+                 *       "inlet hose"
+                 *     ]
+                 */
+                accessories?: string[];
+                /** @description Remark (备注) */
+                note?: string;
+                /**
+                 * @description Cost of one stock unit, a decimal string with at most four places
+                 * @example 12.5000
+                 */
+                unitCost?: string;
+                /**
+                 * Format: date
+                 * @description Day it was first received, for opening stock: it keeps its age
+                 * @example 2026-11-21
+                 */
+                receivedOn?: string;
+            }[];
+        };
+        /**
+         * @example {
+         *       "quantity": "1",
+         *       "reason": "网点丢失"
+         *     }
+         */
+        NewOldPartWriteOff: {
+            /**
+             * @description All that is outstanding unless given
+             * @example 5
+             * @example 0.125
+             */
+            quantity?: string;
+            /** @description Why it will not come back */
+            reason: string;
+        };
+        /**
+         * @example {
+         *       "warehouse": "SZ11",
+         *       "urgency": "normal",
+         *       "needBy": "2026-12-01",
+         *       "repairOrder": "WO-20261120-017",
+         *       "lines": [
+         *         {
+         *           "part": "CH-0234",
+         *           "quantity": "2"
+         *         }
+         *       ]
+         *     }
+         */
+        NewOutletRequest: {
+            /**
+             * @description The outlet that requests (网点)
+             * @example SZ11
+             */
+            warehouse: string;
+            /**
+             * @description normal, or emergency (抢修), which goes first and names the carriage (R-REQ-4)
+             * @enum {string}
+             */
+            urgency: "normal" | "emergency";
+            /**
+             * @description How the goods come (运输方式): road 公路, express 快递, air 空运
+             * @enum {string}
+             */
+            carriage?: "road" | "express" | "air";
+            /**
+             * Format: date
+             * @description The day on which it is needed, today or later (需用日期)
+             * @example 2026-11-21
+             */
+            needBy: string;
+            /**
+             * @description Repair order (维修单号)
+             * @example WO-20261120-017
+             */
+            repairOrder?: string;
+            /** @description Who is called about it (联系人) */
+            contact?: string;
+            /**
+             * @description false: a line that cannot be met whole waits whole (允许部分发货)
+             * @default true
+             */
+            partial?: boolean;
+            /**
+             * @description true: what replaces a part may be sent instead (接受替代件)
+             * @default false
+             */
+            substitutes?: boolean;
+            lines: {
+                /**
+                 * @description Part number (货号)
+                 * @example CH-0234
+                 */
+                part: string;
+                /**
+                 * @description Quantity greater than zero, a decimal string with at most three places
+                 * @example 5
+                 * @example 0.125
+                 */
+                quantity: string;
+                /** @description A unit of the part; its stock unit unless given */
+                unit?: string;
+                /** @description Remark */
+                note?: string;
+            }[];
+            /** @description Remark (备注) */
+            note?: string;
+        };
+        /**
+         * @example {
          *       "period": "2026-12",
          *       "budget": "250000.00",
          *       "note": "旺季备货"
@@ -6624,6 +9966,31 @@ export interface components {
         };
         /**
          * @example {
+         *       "title": "压缩机漏氟",
+         *       "reason": "焊缝不良，停止使用并退回",
+         *       "scopes": [
+         *         {
+         *           "part": "HJ-1213",
+         *           "receivedFrom": "2026-01-01",
+         *           "receivedTo": "2026-11-30"
+         *         }
+         *       ]
+         *     }
+         */
+        NewRecall: {
+            /** @description What it is about, in a line */
+            title: string;
+            /** @description What is wrong with the goods, and what is to be done with them */
+            reason: string;
+            scopes: components["schemas"]["RecallScope"][];
+            /**
+             * @description true only says what it would come to; nothing is blocked
+             * @default false
+             */
+            dryRun?: boolean;
+        };
+        /**
+         * @example {
          *       "kind": "issue",
          *       "reference": "RO-2026-0815",
          *       "lines": [
@@ -6639,7 +10006,7 @@ export interface components {
              * @description Kind of slip
              * @enum {string}
              */
-            kind: "receipt" | "return" | "issue" | "sale" | "transfer-out" | "transfer-in" | "supplier-return" | "scrap" | "loan-out" | "loan-in" | "adjustment" | "opening" | "reversal";
+            kind: "receipt" | "return" | "issue" | "sale" | "transfer-out" | "transfer-in" | "supplier-return" | "scrap" | "loan-out" | "loan-in" | "adjustment" | "opening" | "old-part-in" | "refurbishment" | "reversal";
             /**
              * @description Of an issue; repair-order unless given
              * @enum {string}
@@ -6743,12 +10110,652 @@ export interface components {
             /** @description Reservation this line takes from */
             reservation?: string;
             /**
-             * @description What was on its way and this line of a receipt or transfer in fulfils, in whole or in part: document and line (计划行), as GET /v1/warehouses/{warehouse}/expected-receipts names it
+             * @description What was on its way and this line of a receipt fulfils, in whole or in part: document and line (计划行), as GET /v1/warehouses/{warehouse}/expected-receipts names it. What a transfer brings its own slips fulfil
              * @example HQ-PLN-202611-00001/3
              */
             expectedReceipt?: string;
             /** @description Remark (备注) */
             note?: string;
+        };
+        /**
+         * @example {
+         *       "from": "HQ",
+         *       "to": "SZ11-V1",
+         *       "lines": [
+         *         {
+         *           "part": "CH-0234",
+         *           "quantity": "2"
+         *         }
+         *       ],
+         *       "because": "aged goods from the network"
+         *     }
+         */
+        NewTransfer: {
+            /**
+             * @description Warehouse that gives (调出仓库)
+             * @example HQ
+             */
+            from: string;
+            /**
+             * @description Warehouse that receives (调入仓库)
+             * @example SZ11-V1
+             */
+            to: string;
+            lines: {
+                /**
+                 * @description Part number (货号)
+                 * @example CH-0234
+                 */
+                part: string;
+                /**
+                 * @description In `unit`
+                 * @example 5
+                 * @example 0.125
+                 */
+                quantity: string;
+                /**
+                 * @description Unit of the quantity: the part’s own or one of its packing units
+                 * @example box
+                 */
+                unit?: string;
+                /**
+                 * @description own, or consigned by head office (总公司寄存商品)
+                 * @enum {string}
+                 */
+                ownership?: "own" | "consigned";
+                /**
+                 * @description qualified (合格) or nonconforming (不合格)
+                 * @enum {string}
+                 */
+                condition?: "qualified" | "nonconforming";
+            }[];
+            /**
+             * @description How it is carried (运输方式)
+             * @enum {string}
+             */
+            carriage?: "road" | "express" | "air";
+            /**
+             * @description Where the goods physically go (直送), while the papers run through the receiver
+             * @example HQ
+             */
+            directTo?: string;
+            /**
+             * @description Paper it is ordered by
+             * @example REQ-2026-0815
+             */
+            reference?: string;
+            /**
+             * @description Why (调拨原因)
+             * @example aged goods from the network
+             */
+            because: string;
+        };
+        /**
+         * @example {
+         *       "answer": "will-collect"
+         *     }
+         */
+        NoticeAnswer: {
+            /**
+             * @description will-collect: comes for the goods; needs-longer: later; declines: wants them no more
+             * @enum {string}
+             */
+            answer: "will-collect" | "needs-longer" | "declines";
+        };
+        /** @description An old part that is due back for an exchange part (旧件) */
+        OldPart: {
+            /**
+             * @description Number of the old part (旧件单号)
+             * @example SZ01-OLP-202611-00001
+             */
+            number: string;
+            /**
+             * @description Who owes it (应返网点)
+             * @example HQ
+             */
+            outlet: string;
+            outletName: string;
+            outletNameZh: string | null;
+            /**
+             * @description Who takes it in and decides on compensation
+             * @example HQ
+             */
+            centre: string;
+            /**
+             * @description Part number (货号)
+             * @example CH-0234
+             */
+            part: string;
+            name: string;
+            nameZh: string | null;
+            unit: string;
+            /** @description It comes back one by one, each with its serial number */
+            serialised: boolean;
+            /**
+             * @description outstanding: something is still due; written-off: the rest was compensated; returned: all came back; cancelled: the new part came back, so nothing is due
+             * @enum {string}
+             */
+            state: "outstanding" | "returned" | "written-off" | "cancelled";
+            /**
+             * @description Issued of the new part
+             * @example 5
+             * @example 0.125
+             */
+            quantity: string;
+            /**
+             * @description Of these came back or were reversed: nothing is due for them
+             * @example 5
+             * @example 0.125
+             */
+            cameBack: string;
+            /**
+             * @description Old parts that are in, by posted slips
+             * @example 5
+             * @example 0.125
+             */
+            returned: string;
+            /**
+             * @description Old parts on slips that are not posted yet
+             * @example 5
+             * @example 0.125
+             */
+            arriving: string;
+            /**
+             * @description Compensated, less what turned up afterwards
+             * @example 5
+             * @example 0.125
+             */
+            writtenOff: string;
+            /**
+             * @description What is still due
+             * @example 5
+             * @example 0.125
+             */
+            outstanding: string;
+            /**
+             * @description Compensation for one that never comes, as it was at the issue
+             * @example 12.50
+             */
+            unitValue: string;
+            /**
+             * @description Compensation for what is outstanding
+             * @example 12.50
+             */
+            value: string;
+            /**
+             * Format: date
+             * @description Last day on which it is due back
+             * @example 2026-11-21
+             */
+            dueOn: string;
+            overdue: boolean;
+            /** @description Days since it was due; 0 if it is not overdue */
+            daysOverdue: number;
+            /**
+             * @description Slip by which the new part left
+             * @example HQ-OUT-202611-00017
+             */
+            issueSlip: string;
+            issueLine: number;
+            /** @description Repair order or request of that slip */
+            reference: string | null;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            openedAt: string;
+        };
+        /** @description An old part with everything that happened to it (旧件) */
+        OldPartDetails: {
+            /**
+             * @description Number of the old part (旧件单号)
+             * @example SZ01-OLP-202611-00001
+             */
+            number: string;
+            /**
+             * @description Who owes it (应返网点)
+             * @example HQ
+             */
+            outlet: string;
+            outletName: string;
+            outletNameZh: string | null;
+            /**
+             * @description Who takes it in and decides on compensation
+             * @example HQ
+             */
+            centre: string;
+            /**
+             * @description Part number (货号)
+             * @example CH-0234
+             */
+            part: string;
+            name: string;
+            nameZh: string | null;
+            unit: string;
+            /** @description It comes back one by one, each with its serial number */
+            serialised: boolean;
+            /**
+             * @description outstanding: something is still due; written-off: the rest was compensated; returned: all came back; cancelled: the new part came back, so nothing is due
+             * @enum {string}
+             */
+            state: "outstanding" | "returned" | "written-off" | "cancelled";
+            /**
+             * @description Issued of the new part
+             * @example 5
+             * @example 0.125
+             */
+            quantity: string;
+            /**
+             * @description Of these came back or were reversed: nothing is due for them
+             * @example 5
+             * @example 0.125
+             */
+            cameBack: string;
+            /**
+             * @description Old parts that are in, by posted slips
+             * @example 5
+             * @example 0.125
+             */
+            returned: string;
+            /**
+             * @description Old parts on slips that are not posted yet
+             * @example 5
+             * @example 0.125
+             */
+            arriving: string;
+            /**
+             * @description Compensated, less what turned up afterwards
+             * @example 5
+             * @example 0.125
+             */
+            writtenOff: string;
+            /**
+             * @description What is still due
+             * @example 5
+             * @example 0.125
+             */
+            outstanding: string;
+            /**
+             * @description Compensation for one that never comes, as it was at the issue
+             * @example 12.50
+             */
+            unitValue: string;
+            /**
+             * @description Compensation for what is outstanding
+             * @example 12.50
+             */
+            value: string;
+            /**
+             * Format: date
+             * @description Last day on which it is due back
+             * @example 2026-11-21
+             */
+            dueOn: string;
+            overdue: boolean;
+            /** @description Days since it was due; 0 if it is not overdue */
+            daysOverdue: number;
+            /**
+             * @description Slip by which the new part left
+             * @example HQ-OUT-202611-00017
+             */
+            issueSlip: string;
+            issueLine: number;
+            /** @description Repair order or request of that slip */
+            reference: string | null;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            openedAt: string;
+            /** @description Slips by which it came back, or will */
+            returns: {
+                /**
+                 * @description Slip number (单号)
+                 * @example HQ-OUT-202611-00017
+                 */
+                slip: string;
+                line: number;
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                warehouse: string;
+                /** @description State of the slip; reversed if it was taken back */
+                state: string;
+                /**
+                 * @description Quantity, a decimal string with at most three places
+                 * @example 5
+                 * @example 0.125
+                 */
+                quantity: string;
+                serial: string | null;
+                /**
+                 * @description Condition it came back in
+                 * @enum {string}
+                 */
+                grade: "repairable" | "scrap" | "incomplete" | "wrong-part";
+                note: string | null;
+            }[];
+            writeOffs: components["schemas"]["OldPartWriteOff"][];
+            history: {
+                /**
+                 * Format: date-time
+                 * @description Instant, RFC 3339 in UTC
+                 * @example 2026-11-21T08:30:00Z
+                 */
+                at: string;
+                /** @description User name */
+                by: string;
+                event: string;
+                details: {
+                    [key: string]: unknown;
+                } | null;
+            }[];
+        };
+        OldPartPage: {
+            items: components["schemas"]["OldPart"][];
+            nextCursor: string | null;
+        };
+        /**
+         * @example {
+         *       "warehouse": "HQ",
+         *       "reference": "WO-2026-118",
+         *       "lines": [
+         *         {
+         *           "part": "CH-0234",
+         *           "quantity": "1",
+         *           "unitCost": "3.20"
+         *         }
+         *       ]
+         *     }
+         */
+        OldPartRefurbishment: {
+            /**
+             * @description Where the old parts lie
+             * @example HQ
+             */
+            warehouse: string;
+            /** @description The paper that says what it cost: invoice, work order (翻新费用单据) */
+            reference: string;
+            /**
+             * Format: date
+             * @description Day on the paper; today unless given, never in the future
+             * @example 2026-11-21
+             */
+            occurredOn?: string;
+            /** @description Remark (备注) */
+            note?: string;
+            lines: {
+                /**
+                 * @description Part number (货号)
+                 * @example CH-0234
+                 */
+                part: string;
+                /**
+                 * @description In stock units
+                 * @example 5
+                 * @example 0.125
+                 */
+                quantity: string;
+                /**
+                 * @description What refurbishing one cost, as the paper says: the cost it comes back to stock at
+                 * @example 12.5000
+                 */
+                unitCost: string;
+                /** @description Remark (备注) */
+                note?: string;
+            }[];
+        };
+        /**
+         * @example {
+         *       "warehouse": "HQ",
+         *       "from": "SZ01",
+         *       "lines": [
+         *         {
+         *           "part": "CH-0234",
+         *           "quantity": "1",
+         *           "grade": "repairable",
+         *           "note": "链节磨损"
+         *         }
+         *       ]
+         *     }
+         */
+        OldPartReturn: {
+            /**
+             * @description Who takes them in
+             * @example HQ
+             */
+            warehouse: string;
+            /**
+             * @description The outlet that owes them
+             * @example HQ
+             */
+            from: string;
+            /**
+             * Format: date
+             * @description Day on the paper; today unless given, never in the future
+             * @example 2026-11-21
+             */
+            occurredOn?: string;
+            /** @description Number of the delivery note (送货单号) */
+            deliveryNote?: string;
+            /** @description Remark (备注) */
+            note?: string;
+            lines: {
+                /**
+                 * @description Number of the old part (旧件单号)
+                 * @example SZ01-OLP-202611-00001
+                 */
+                oldPart?: string;
+                /**
+                 * @description Instead of `oldPart`: whatever of this part the outlet has owed longest
+                 * @example CH-0234
+                 */
+                part?: string;
+                /**
+                 * @description In stock units; 1 unless given
+                 * @default 1
+                 * @example 5
+                 * @example 0.125
+                 */
+                quantity?: string;
+                /** @description Serial number of the old part (序列号) */
+                serial?: string;
+                /**
+                 * @description repairable (可修复), scrap (报废), incomplete (缺件): taken in; wrong-part (非应返件): not taken in, it stays due
+                 * @enum {string}
+                 */
+                grade: "repairable" | "scrap" | "incomplete" | "wrong-part";
+                /** @description What was found */
+                note?: string;
+            }[];
+        };
+        OldPartReturnResult: {
+            /**
+             * @description The slip that takes them in once three have signed; null if none was
+             * @example HQ-OUT-202611-00017
+             */
+            slip: string | null;
+            lines: {
+                /**
+                 * @description Number of the old part (旧件单号)
+                 * @example SZ01-OLP-202611-00001
+                 */
+                oldPart: string;
+                /**
+                 * @description Part number (货号)
+                 * @example CH-0234
+                 */
+                part: string;
+                /**
+                 * @description Quantity, a decimal string with at most three places
+                 * @example 5
+                 * @example 0.125
+                 */
+                quantity: string;
+                serial: string | null;
+                /**
+                 * @description Condition it came back in
+                 * @enum {string}
+                 */
+                grade: "repairable" | "scrap" | "incomplete" | "wrong-part";
+                /** @description Its line on the slip; null if it was not taken in */
+                slipLine: number | null;
+            }[];
+        };
+        /** @description What will not come back, and its compensation (旧件核销) */
+        OldPartWriteOff: {
+            /** @description Number of the write-off, from 1 */
+            writeOff: number;
+            /**
+             * @description State
+             * @enum {string}
+             */
+            state: "proposed" | "approved" | "cancelled";
+            /**
+             * @description Quantity, a decimal string with at most three places
+             * @example 5
+             * @example 0.125
+             */
+            quantity: string;
+            reason: string;
+            /** @description User name */
+            proposedBy: string;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            proposedAt: string;
+            /** @description User name */
+            decidedBy: string | null;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            decidedAt: string | null;
+            decidedBecause: string | null;
+            /**
+             * @description Compensation (赔偿金额)
+             * @example 12.50
+             */
+            amount: string | null;
+            /**
+             * @description deposit: taken from the deposit of the outlet; claim: it has none, so finance claims it
+             * @enum {string|null}
+             */
+            chargedTo: "deposit" | "claim" | null;
+            /**
+             * @description Came back after all; its compensation was given back
+             * @example 5
+             * @example 0.125
+             */
+            turnedUp: string;
+            /**
+             * @description Compensation less what was given back
+             * @example 12.50
+             */
+            amountLeft: string | null;
+        };
+        /**
+         * @example {
+         *       "comment": "同意按押金扣除"
+         *     }
+         */
+        OldPartWriteOffApproval: {
+            /** @description Remark */
+            comment?: string;
+        };
+        /**
+         * @example {
+         *       "reason": "旧件已找到"
+         *     }
+         */
+        OldPartWriteOffCancellation: {
+            /** @description Why it is not written off */
+            reason: string;
+        };
+        OldPartWriteOffRow: {
+            /**
+             * @description Number of the old part (旧件单号)
+             * @example SZ01-OLP-202611-00001
+             */
+            number: string;
+            /**
+             * @description Warehouse code (仓库代码)
+             * @example HQ
+             */
+            outlet: string;
+            /**
+             * @description Warehouse code (仓库代码)
+             * @example HQ
+             */
+            centre: string;
+            /**
+             * @description Part number (货号)
+             * @example CH-0234
+             */
+            part: string;
+            nameZh: string | null;
+            /** @description Number of the write-off, from 1 */
+            writeOff: number;
+            /**
+             * @description State
+             * @enum {string}
+             */
+            state: "proposed" | "approved" | "cancelled";
+            /**
+             * @description Quantity, a decimal string with at most three places
+             * @example 5
+             * @example 0.125
+             */
+            quantity: string;
+            reason: string;
+            /** @description User name */
+            proposedBy: string;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            proposedAt: string;
+            /** @description User name */
+            decidedBy: string | null;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            decidedAt: string | null;
+            decidedBecause: string | null;
+            /**
+             * @description Compensation (赔偿金额)
+             * @example 12.50
+             */
+            amount: string | null;
+            /**
+             * @description deposit: taken from the deposit of the outlet; claim: it has none, so finance claims it
+             * @enum {string|null}
+             */
+            chargedTo: "deposit" | "claim" | null;
+            /**
+             * @description Came back after all; its compensation was given back
+             * @example 5
+             * @example 0.125
+             */
+            turnedUp: string;
+            /**
+             * @description Compensation less what was given back
+             * @example 12.50
+             */
+            amountLeft: string | null;
+        };
+        OldPartWriteOffRowPage: {
+            items: components["schemas"]["OldPartWriteOffRow"][];
+            nextCursor: string | null;
         };
         OpeningStockResult: {
             /** @description false for a dry run (试运行): nothing was changed */
@@ -6782,6 +10789,252 @@ export interface components {
             }[];
             slips: string[];
         };
+        OrderRestriction: {
+            id: number;
+            /**
+             * @description Part number (货号)
+             * @example CH-0234
+             */
+            part: string | null;
+            /** @description Category of parts (类别) */
+            category: string | null;
+            /**
+             * @description Whom it hits; null with region null: all
+             * @example HQ
+             */
+            warehouse: string | null;
+            /** @description Region code */
+            region: string | null;
+            /** @description Why; outlets are told (原因) */
+            reason: string;
+            /** @description User name */
+            setBy: string;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            setAt: string;
+        };
+        OrderRestrictionPage: {
+            items: components["schemas"]["OrderRestriction"][];
+            nextCursor: string | null;
+        };
+        /** @description What an outlet still owes of old parts (旧件未返汇总) */
+        OutletOldParts: {
+            /**
+             * @description Warehouse code (仓库代码)
+             * @example HQ
+             */
+            outlet: string;
+            name: string;
+            nameZh: string | null;
+            region: string;
+            /** @description How many are outstanding */
+            oldParts: number;
+            /**
+             * @description Pieces that are outstanding
+             * @example 5
+             * @example 0.125
+             */
+            quantity: string;
+            /**
+             * @description Compensation that would come to
+             * @example 12.50
+             */
+            value: string;
+            /** @description How many of them are past their day */
+            overdue: number;
+            /**
+             * @description Amount in the business currency, a decimal string with at most two places
+             * @example 12.50
+             */
+            overdueValue: string;
+            /**
+             * Format: date
+             * @description Day in the business time zone
+             * @example 2026-11-21
+             */
+            oldestDueOn: string;
+        };
+        OutletOldPartsPage: {
+            items: components["schemas"]["OutletOldParts"][];
+            nextCursor: string | null;
+        };
+        OutletRequest: {
+            /**
+             * @description Request number (要货单号)
+             * @example SZ11-REQ-202611-00001
+             */
+            number: string;
+            /**
+             * @description The outlet that requests (网点)
+             * @example SZ11
+             */
+            warehouse: string;
+            warehouseName: string;
+            /**
+             * @description Who hands the goods out (中心库)
+             * @example HQ
+             */
+            centre: string;
+            /** @description Region of the outlet */
+            region: string;
+            /**
+             * @description normal, or emergency (抢修), which goes first and names the carriage (R-REQ-4)
+             * @enum {string}
+             */
+            urgency: "normal" | "emergency";
+            /**
+             * @description How the goods come (运输方式): road 公路, express 快递, air 空运
+             * @enum {string|null}
+             */
+            carriage: "road" | "express" | "air" | null;
+            /**
+             * Format: date
+             * @description Day in the business time zone
+             * @example 2026-11-21
+             */
+            needBy: string;
+            repairOrder: string | null;
+            /**
+             * @description open: something of it is still to come; done: all that was not cancelled is issued
+             * @enum {string}
+             */
+            state: "open" | "done" | "cancelled";
+            version: number;
+            /**
+             * @description Of all lines, by list price, else standard cost (金额)
+             * @example 12.50
+             */
+            value: string;
+            /** @description User name */
+            requestedBy: string;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            requestedAt: string;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            endedAt: string | null;
+            contact: string | null;
+            note: string | null;
+            partial: boolean;
+            substitutes: boolean;
+            deposit: {
+                /**
+                 * @description What the open lines are worth
+                 * @example 12.50
+                 */
+                value: string;
+                /**
+                 * @description What is held of the deposit for it (占用)
+                 * @example 12.50
+                 */
+                held: string;
+                /**
+                 * @description What of the deposit is free now (可用押金)
+                 * @example 12.50
+                 */
+                free: string;
+                /**
+                 * @description Of the hold, what finance waived (豁免)
+                 * @example 12.50
+                 */
+                waived: string;
+            } | null;
+            lines: components["schemas"]["RequestLine"][];
+            clocks: components["schemas"]["RequestClock"][];
+            /** @description What happened, oldest first */
+            history: components["schemas"]["SlipEvent"][];
+        };
+        OutletRequestSummary: {
+            /**
+             * @description Request number (要货单号)
+             * @example SZ11-REQ-202611-00001
+             */
+            number: string;
+            /**
+             * @description The outlet that requests (网点)
+             * @example SZ11
+             */
+            warehouse: string;
+            warehouseName: string;
+            /**
+             * @description Who hands the goods out (中心库)
+             * @example HQ
+             */
+            centre: string;
+            /** @description Region of the outlet */
+            region: string;
+            /**
+             * @description normal, or emergency (抢修), which goes first and names the carriage (R-REQ-4)
+             * @enum {string}
+             */
+            urgency: "normal" | "emergency";
+            /**
+             * @description How the goods come (运输方式): road 公路, express 快递, air 空运
+             * @enum {string|null}
+             */
+            carriage: "road" | "express" | "air" | null;
+            /**
+             * Format: date
+             * @description Day in the business time zone
+             * @example 2026-11-21
+             */
+            needBy: string;
+            repairOrder: string | null;
+            /**
+             * @description open: something of it is still to come; done: all that was not cancelled is issued
+             * @enum {string}
+             */
+            state: "open" | "done" | "cancelled";
+            version: number;
+            /**
+             * @description Of all lines, by list price, else standard cost (金额)
+             * @example 12.50
+             */
+            value: string;
+            /** @description User name */
+            requestedBy: string;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            requestedAt: string;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            endedAt: string | null;
+            lines: number;
+            /** @description Lines of which something may be issued now (可发行数) */
+            linesReady: number;
+            /** @description Lines of which something comes by transfer */
+            linesOnTheirWay: number;
+            /** @description Lines of which something is backordered */
+            linesBackordered: number;
+            linesAwaitingApproval: number;
+            /** @description Lines that are issued whole */
+            linesIssued: number;
+            /**
+             * Format: date
+             * @description The first day on which a running clock is due
+             * @example 2026-11-21
+             */
+            dueOn: string | null;
+        };
+        OutletRequestSummaryPage: {
+            items: components["schemas"]["OutletRequestSummary"][];
+            nextCursor: string | null;
+        };
         PackageKey: {
             /** @enum {string} */
             algorithm: "Ed25519";
@@ -6804,6 +11057,9 @@ export interface components {
          *       "packSize": "12.000",
          *       "controlled": false,
          *       "active": true,
+         *       "exchangeDueDays": null,
+         *       "oldPartValue": null,
+         *       "serialised": false,
          *       "unit": "piece",
          *       "units": [
          *         {
@@ -6871,6 +11127,18 @@ export interface components {
             controlled: boolean;
             /** @description false: no longer bought, still issued while there is stock */
             active: boolean;
+            /**
+             * @description An exchange part (换件): the old part (旧件) is due back so many days after the issue. Counts for what is posted from now on; null: nothing is due back
+             * @example 30
+             */
+            exchangeDueDays: number | null;
+            /**
+             * @description Compensation for one old part that never comes back (旧件赔偿价), a decimal string; the list price, else the standard cost, unless given
+             * @example 35.00
+             */
+            oldPartValue: string | null;
+            /** @description Old parts of it come back one by one, each with its serial number (序列号) */
+            serialised: boolean;
             /**
              * @description Unit (单位)
              * @example piece
@@ -7142,13 +11410,13 @@ export interface components {
                 sha256: string | null;
             };
             journal: {
-                /** @description `depreciation`, or the kind of slip whose movements are booked together */
+                /** @description `depreciation`, `transfer-claim` (settled claims for goods that left and never arrived), or the kind of slip whose movements are booked together */
                 entry: string;
                 /**
                  * @description What the account is for
                  * @enum {string}
                  */
-                role: "inventory" | "accumulated-depreciation" | "depreciation-expense" | "material-cost" | "cost-of-sales" | "goods-received" | "goods-in-transit" | "scrap-loss" | "count-gain" | "count-loss" | "loaner-goods" | "opening-balance";
+                role: "inventory" | "accumulated-depreciation" | "depreciation-expense" | "material-cost" | "cost-of-sales" | "goods-received" | "goods-in-transit" | "carrier-claims" | "scrap-loss" | "count-gain" | "count-loss" | "loaner-goods" | "opening-balance" | "refurbishment";
                 /** @description Account of the general ledger (科目编码) */
                 account: string;
                 /** @description Name of the account */
@@ -7698,6 +11966,559 @@ export interface components {
              */
             reason: string;
         };
+        Recall: {
+            /**
+             * @description Number of the recall (召回单号)
+             * @example HQ-RCL-202611-00001
+             */
+            number: string;
+            /**
+             * @description Warehouse code (仓库代码)
+             * @example HQ
+             */
+            warehouse: string;
+            title: string;
+            reason: string;
+            /**
+             * @description State
+             * @enum {string}
+             */
+            state: "awaiting-second-signature" | "running" | "lifted" | "closed" | "cancelled";
+            version: number;
+            /** @description User name */
+            openedBy: string;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            openedAt: string;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            startedAt: string | null;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            endedAt: string | null;
+            endedBecause: string | null;
+            lines: components["schemas"]["RecallLine"][];
+            reach: components["schemas"]["RecallReach"] | null;
+            /** @description SHA-256 of what it names and why; the second signature of a large one is of it */
+            contentHash: string;
+            /** @description The second signature of a large one */
+            signatures: components["schemas"]["Signature"][];
+            /** @description Who signs next: of a large recall one of them, of its end each of them */
+            awaiting: ("keeper" | "department-head" | "operations-supervisor" | "finance-supervisor" | "technician" | "outlet-clerk" | "stock-controller" | "hq-finance" | "purchaser" | "administrator")[];
+            /** @description Liftings and closings, oldest first */
+            endings: components["schemas"]["RecallEnding"][];
+            progress: {
+                /**
+                 * @description What lies blocked now
+                 * @example 5
+                 * @example 0.125
+                 */
+                blocked: string;
+                /**
+                 * @description What is between two warehouses now
+                 * @example 5
+                 * @example 0.125
+                 */
+                inTransit: string;
+                /** @description Warehouses that have to answer */
+                warehouses: number;
+                /** @description Of these, those that did */
+                answered: number;
+            } | null;
+        };
+        /**
+         * @example {
+         *       "found": "2",
+         *       "returned": "2",
+         *       "note": "其余一件已装机，约用户上门更换"
+         *     }
+         */
+        RecallAnswer: {
+            /**
+             * @description How much of it was found: on the shelf, in vans, at customers
+             * @example 5
+             * @example 0.125
+             */
+            found: string;
+            /**
+             * @description How much of it was sent or brought back
+             * @example 5
+             * @example 0.125
+             */
+            returned: string;
+            /** @description What became of the rest */
+            note?: string;
+        };
+        /**
+         * @example {
+         *       "duty": "hq-finance",
+         *       "decision": "approve"
+         *     }
+         */
+        RecallDecision: {
+            /**
+             * @description The duty that is signed for
+             * @enum {string}
+             */
+            duty: "keeper" | "department-head" | "operations-supervisor" | "finance-supervisor" | "technician" | "outlet-clerk" | "stock-controller" | "hq-finance" | "purchaser" | "administrator";
+            /**
+             * @description A refusal needs a comment; what was proposed is dropped
+             * @enum {string}
+             */
+            decision: "approve" | "refuse";
+            /** @description Reason of a refusal, or a remark */
+            comment?: string;
+            /** @description Hash of the content the signer has read; another content is refused */
+            contentHash?: string;
+        };
+        RecallEnding: {
+            /**
+             * @description lifting (解除) frees goods; closing (结案) says that nothing of it lies blocked any more
+             * @enum {string}
+             */
+            kind: "lifting" | "closing";
+            /**
+             * @description State
+             * @enum {string}
+             */
+            state: "awaiting-signatures" | "in-effect" | "refused" | "cancelled";
+            /** @description The lines that are lifted; all of a closing */
+            lines: number[];
+            reason: string;
+            /** @description User name */
+            proposedBy: string;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            proposedAt: string;
+            /** @description SHA-256 of what signatures bind to */
+            contentHash: string;
+            duties: ("keeper" | "department-head" | "operations-supervisor" | "finance-supervisor" | "technician" | "outlet-clerk" | "stock-controller" | "hq-finance" | "purchaser" | "administrator")[];
+            signatures: components["schemas"]["Signature"][];
+            awaiting: ("keeper" | "department-head" | "operations-supervisor" | "finance-supervisor" | "technician" | "outlet-clerk" | "stock-controller" | "hq-finance" | "purchaser" | "administrator")[];
+            refusal: {
+                by: string;
+                duty: string;
+                reason: string;
+                /**
+                 * Format: date-time
+                 * @description Instant, RFC 3339 in UTC
+                 * @example 2026-11-21T08:30:00Z
+                 */
+                at: string;
+            } | null;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            settledAt: string | null;
+        };
+        RecallHistory: {
+            items: {
+                /**
+                 * Format: date-time
+                 * @description Instant, RFC 3339 in UTC
+                 * @example 2026-11-21T08:30:00Z
+                 */
+                at: string;
+                by: string;
+                event: string;
+                details: {
+                    [key: string]: unknown;
+                } | null;
+            }[];
+        };
+        RecallIssue: {
+            /** @description Where they left */
+            warehouse: string;
+            slip: string;
+            line: number;
+            /**
+             * @description Kind of slip
+             * @enum {string}
+             */
+            kind: "receipt" | "return" | "issue" | "sale" | "transfer-out" | "transfer-in" | "supplier-return" | "scrap" | "loan-out" | "loan-in" | "adjustment" | "opening" | "old-part-in" | "refurbishment" | "reversal";
+            /**
+             * @description Of an issue
+             * @enum {string|null}
+             */
+            purpose: "repair-order" | "technician" | "outlet" | null;
+            /**
+             * Format: date
+             * @description Day in the business time zone
+             * @example 2026-11-21
+             */
+            occurredOn: string;
+            /** @description Repair order, request, customer’s paper */
+            reference: string | null;
+            /** @description Outlet, customer, supplier */
+            counterparty: string | null;
+            /** @description The outlet they were issued to */
+            outlet: string | null;
+            handedTo: string | null;
+            /**
+             * @description Part number (货号)
+             * @example CH-0234
+             */
+            part: string;
+            name: string;
+            nameZh: string | null;
+            lot: string;
+            /** @description The lot by which they first came in */
+            origin: string;
+            /**
+             * @description What left
+             * @example 5
+             * @example 0.125
+             */
+            issued: string;
+            /**
+             * @description What of it came back, by returns and reversals
+             * @example 5
+             * @example 0.125
+             */
+            returned: string;
+            /**
+             * @description What is still out
+             * @example 5
+             * @example 0.125
+             */
+            quantity: string;
+            /** @description Whether the outlet, else the warehouse they left, answered the recall */
+            isAnswered: boolean;
+        };
+        RecallIssuePage: {
+            items: components["schemas"]["RecallIssue"][];
+            nextCursor: string | null;
+        };
+        /**
+         * @example {
+         *       "reason": "复检合格"
+         *     }
+         */
+        RecallLifting: {
+            /** @description The lines that are lifted; all that are not lifted yet unless given */
+            lines?: number[];
+            /** @description Why the goods may be used again */
+            reason: string;
+        };
+        RecallLine: {
+            line: number;
+            /**
+             * @description Part number (货号)
+             * @example CH-0234
+             */
+            part: string;
+            name: string;
+            nameZh: string | null;
+            /**
+             * Format: date
+             * @description Day in the business time zone
+             * @example 2026-11-21
+             */
+            receivedFrom: string | null;
+            /**
+             * Format: date
+             * @description Day in the business time zone
+             * @example 2026-11-21
+             */
+            receivedTo: string | null;
+            supplier: string | null;
+            /** @description The lot by which the goods first came in */
+            lot: string | null;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            liftedAt: string | null;
+        };
+        RecallPreview: {
+            /** @enum {boolean} */
+            dryRun: true;
+            reach: components["schemas"]["RecallReach"];
+            /** @description Open reservations of balances in which goods of it lie; those that no longer fit are broken */
+            promises: number;
+        };
+        /** @description What a recall came to at the moment it was opened */
+        RecallReach: {
+            /** @description Parts that are named */
+            parts: number;
+            /** @description Warehouses in which goods of it lie */
+            warehouses: number;
+            /** @description Lots that hold goods */
+            lots: number;
+            /**
+             * @description What lies in all warehouses (库存)
+             * @example 5
+             * @example 0.125
+             */
+            onHand: string;
+            /**
+             * @description What is between two warehouses (在途)
+             * @example 5
+             * @example 0.125
+             */
+            inTransit: string;
+            /**
+             * @description What left and did not come back (已发出)
+             * @example 5
+             * @example 0.125
+             */
+            issued: string;
+            /**
+             * @description Cost of what lies in all warehouses
+             * @example 12.50
+             */
+            value: string;
+            /** @description Of the cost of all stock of the network; only worked out if several parts are named */
+            share: number | null;
+            /** @description Whether a second person signs before it takes effect, because it reaches so far */
+            needsSecondSignature: boolean;
+        };
+        /**
+         * @example {
+         *       "warehouse": "HQ",
+         *       "to": "supplier"
+         *     }
+         */
+        RecallReturn: {
+            /**
+             * @description Warehouse code (仓库代码)
+             * @example HQ
+             */
+            warehouse: string;
+            /**
+             * @description `supplier` (退供应商), `scrap` (报废), or the code of the warehouse they are sent to, as a rule head office
+             * @example supplier
+             */
+            to: string;
+            /** @description Supplier they go back to; the one they came from unless given */
+            supplier?: string;
+            /** @description Who carries them */
+            carrier?: string;
+            /** @description Remark (备注) */
+            note?: string;
+        };
+        RecallReturnResult: {
+            /** @description Slips that were written; each is signed by three and posted like any other */
+            slips: string[];
+            /** @description The transfer, where goods are sent to another warehouse */
+            transfer: string | null;
+            lots: number;
+            /**
+             * @description Quantity, a decimal string with at most three places
+             * @example 5
+             * @example 0.125
+             */
+            quantity: string;
+            /** @description Lots that did not fit any more; call again */
+            left: number;
+        };
+        /** @description What is recalled: `part`, `parts` or `lots`, narrowed by what else is given; all conditions hold together */
+        RecallScope: {
+            /**
+             * @description Part number (货号)
+             * @example CH-0234
+             */
+            part?: string;
+            /** @description Several parts, each under the same conditions */
+            parts?: string[];
+            /** @description Only goods of these lots, wherever they are by now: what was transferred, came back or was split is found by the lot by which it first came in */
+            lots?: string[];
+            /**
+             * Format: date
+             * @description Only goods first received on this day or later; transfers keep the day
+             * @example 2026-11-21
+             */
+            receivedFrom?: string;
+            /**
+             * Format: date
+             * @description Only goods first received on this day or before
+             * @example 2026-11-21
+             */
+            receivedTo?: string;
+            /** @description Only goods that first came in from this supplier */
+            supplier?: string;
+        };
+        RecallSummary: {
+            /**
+             * @description Number of the recall (召回单号)
+             * @example HQ-RCL-202611-00001
+             */
+            number: string;
+            /**
+             * @description Warehouse code (仓库代码)
+             * @example HQ
+             */
+            warehouse: string;
+            title: string;
+            reason: string;
+            /**
+             * @description State
+             * @enum {string}
+             */
+            state: "awaiting-second-signature" | "running" | "lifted" | "closed" | "cancelled";
+            version: number;
+            /** @description User name */
+            openedBy: string;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            openedAt: string;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            startedAt: string | null;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            endedAt: string | null;
+            endedBecause: string | null;
+            /** @description The first twenty */
+            parts: string[];
+            lines: number;
+        };
+        RecallSummaryPage: {
+            items: components["schemas"]["RecallSummary"][];
+            nextCursor: string | null;
+        };
+        RecallWarehouse: {
+            /**
+             * @description Warehouse code (仓库代码)
+             * @example HQ
+             */
+            warehouse: string;
+            name: string;
+            nameZh: string | null;
+            region: string;
+            /**
+             * @description What lay there when the recall began
+             * @example 5
+             * @example 0.125
+             */
+            held: string;
+            /**
+             * @description What had gone from there to repair orders, customers, suppliers
+             * @example 5
+             * @example 0.125
+             */
+            issued: string;
+            /**
+             * @description What had been issued to it as an outlet
+             * @example 5
+             * @example 0.125
+             */
+            got: string;
+            /**
+             * @description What lies blocked there now
+             * @example 5
+             * @example 0.125
+             */
+            blocked: string;
+            /**
+             * @description What it found, as it last answered
+             * @example 5
+             * @example 0.125
+             */
+            found: string | null;
+            /**
+             * @description What it sent back, as it last answered
+             * @example 5
+             * @example 0.125
+             */
+            returned: string | null;
+            note: string | null;
+            /** @description User name */
+            answeredBy: string | null;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            answeredAt: string | null;
+        };
+        RecallWarehousePage: {
+            items: components["schemas"]["RecallWarehouse"][];
+            nextCursor: string | null;
+            /** @description Warehouses that have to answer and that you may see */
+            total: number;
+            answered: number;
+            /** @description Answered of total; 1 if nobody has to */
+            share: number;
+        };
+        RecalledGoods: {
+            /**
+             * @description Whether they lie in a warehouse or are on the way to one
+             * @enum {string}
+             */
+            where: "warehouse" | "transit";
+            /** @description Where they lie, or who sent them */
+            warehouse: string;
+            /** @description Whom they are on the way to */
+            to: string | null;
+            /** @description The transfer they are on the way by (调拨单号) */
+            document: string | null;
+            /**
+             * @description Part number (货号)
+             * @example CH-0234
+             */
+            part: string;
+            name: string;
+            nameZh: string | null;
+            /** @description The lot; of goods in transit the one they left */
+            lot: string;
+            /** @description The lot by which they first came in */
+            origin: string;
+            /**
+             * @description own, or consigned by head office (总公司寄存商品)
+             * @enum {string}
+             */
+            ownership: "own" | "consigned";
+            /**
+             * @description qualified (合格) or nonconforming (不合格)
+             * @enum {string}
+             */
+            condition: "qualified" | "nonconforming";
+            /**
+             * Format: date
+             * @description Day in the business time zone
+             * @example 2026-11-21
+             */
+            receivedOn: string;
+            /**
+             * @description Quantity, a decimal string with at most three places
+             * @example 5
+             * @example 0.125
+             */
+            quantity: string;
+            /** @description False before a large recall has its second signature, and of goods in transit, which are blocked on arrival */
+            isBlocked: boolean;
+            /** @description Promises of this part, ownership and condition here that the recall broke */
+            brokenReservations: number;
+        };
+        RecalledGoodsPage: {
+            items: components["schemas"]["RecalledGoods"][];
+            nextCursor: string | null;
+        };
         /**
          * @description A region (区域)
          * @example {
@@ -7727,6 +12548,41 @@ export interface components {
             items: components["schemas"]["Region"][];
             nextCursor: string | null;
         };
+        RegionServiceLevel: {
+            /**
+             * @description Calendar month
+             * @example 2026-11
+             */
+            month: string;
+            /** @description Region of the outlets (区域) */
+            region: string;
+            /** @description Requests made in the month (要货单) */
+            requests: number;
+            /** @description Their lines */
+            lines: number;
+            inStock: components["schemas"]["ServiceLevel"];
+            backordered: components["schemas"]["ServiceLevel"];
+            /** @description Answers to backorders (R-REQ-3) */
+            backorders: {
+                /** @description In the month (缺货登记) */
+                registered: number;
+                /** @description Of them, answered within the days that an answer may take (按时应答) */
+                answeredInTime: number;
+                /** @description Answered later */
+                answeredLate: number;
+                /** @description Not answered although it is due */
+                unanswered: number;
+                /** @description Not answered yet, and not due */
+                pending: number;
+                /** @description Ended before an answer was due */
+                endedBefore: number;
+            };
+        };
+        RegisteredLoaners: {
+            /** @description The slip that brings them in; they are in service when it is posted */
+            slip: string;
+            units: string[];
+        };
         /** @description The level in force of a part in a warehouse, and what it comes from (订货点) */
         ReorderLevel: {
             /**
@@ -7742,7 +12598,7 @@ export interface components {
             name: string;
             nameZh: string | null;
             unit: string;
-            /** @description Qualified, own and consigned, on hand less reserved */
+            /** @description Qualified, own and consigned, on hand less reserved and blocked */
             available: string;
             /**
              * @description Quantity, a decimal string with at most three places
@@ -8356,6 +13212,404 @@ export interface components {
             items: components["schemas"]["ReorderProposalSummary"][];
             nextCursor: string | null;
         };
+        /** @example {} */
+        RepairReady: {
+            /**
+             * Format: date-time
+             * @description When the repair was finished; now unless given, never in the future
+             * @example 2026-11-21T08:30:00Z
+             */
+            at?: string;
+        };
+        RequestAllocation: {
+            allocation: number;
+            /**
+             * @description The part of the line, or what replaces it
+             * @example CH-0234
+             */
+            part: string;
+            /**
+             * @description Stock units of that part
+             * @example 5
+             * @example 0.125
+             */
+            quantity: string;
+            /**
+             * @description Of it, what was handed out (已发)
+             * @example 5
+             * @example 0.125
+             */
+            issued: string;
+            /**
+             * @description Which step of the search answered
+             * @enum {string}
+             */
+            step: "centre" | "regional-network" | "head-office" | "other-regions";
+            /**
+             * @description Where it was found (调出仓库)
+             * @example HQ
+             */
+            from: string;
+            /**
+             * @description own, or consigned by head office (总公司寄存商品)
+             * @enum {string}
+             */
+            ownership: "own" | "consigned";
+            /**
+             * Format: date
+             * @description Since when the oldest of it is in stock
+             * @example 2026-11-21
+             */
+            receivedOn: string | null;
+            /**
+             * @description reserved: promised, waits for the confirmation of the requester; on-its-way: by transfer to the centre; ready: at the centre, may be issued; issued; ended: see endedBecause
+             * @enum {string}
+             */
+            state: "reserved" | "on-its-way" | "ready" | "issued" | "ended";
+            /** @description Number of the transfer that brings it to the centre (调拨单号) */
+            transfer: string | null;
+            /** @description The issue slip that is written for it and not posted (出库单号) */
+            slip: string | null;
+            /** @description The backorder that it answers */
+            backorder: string | null;
+            /** @description It came for a backorder: it moves once the requester confirms it (待确认) */
+            needsConfirmation: boolean;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            confirmedAt: string | null;
+            /**
+             * Format: date
+             * @description The last day on which it is kept for the requester (保留期限)
+             * @example 2026-11-21
+             */
+            expiresOn: string | null;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            allocatedAt: string;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            endedAt: string | null;
+            endedBecause: string | null;
+            /** @description The search up to the step that answered: why those before it were passed over */
+            evidence: components["schemas"]["RequestSearchStep"][];
+        };
+        RequestClock: {
+            /** @description Line of the request (行号) */
+            line: number;
+            /**
+             * @description in-stock: what was there when it was asked for (有货); backordered: what was not (缺货). A line may have both.
+             * @enum {string}
+             */
+            piece: "in-stock" | "backordered";
+            /**
+             * @description Working days within which it is to be issued (时限)
+             * @example 2
+             */
+            workingDays: number;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            startedAt: string;
+            /**
+             * Format: date
+             * @description Day 0: the working days after it count
+             * @example 2026-11-21
+             */
+            startedOn: string;
+            /**
+             * Format: date
+             * @description The last day in time (到期日); while the clock stands, the one it would be if it went on today
+             * @example 2026-11-21
+             */
+            dueOn: string;
+            /**
+             * @description Less than 0 once it is breached (剩余工作日)
+             * @example 1
+             */
+            workingDaysLeft: number;
+            /**
+             * @description paused: the requester is waited for, the clock stands (暂停); ended: see endedBecause
+             * @enum {string}
+             */
+            state: "running" | "paused" | "ended";
+            /** @description It ended after its day, or its day is over (超时) */
+            isBreached: boolean;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            endedAt: string | null;
+            /**
+             * @description issued: the last goods were handed out; backordered: what was there was taken for an emergency or blocked; cancelled: nothing of it is left
+             * @enum {string|null}
+             */
+            endedBecause: "issued" | "backordered" | "cancelled" | null;
+            pauses: components["schemas"]["ClockPause"][];
+            /** @description Years it runs through whose notice of days off is not known: Monday to Friday are taken for worked */
+            unknownYears: number[];
+        };
+        /** @example {} */
+        RequestIssueSlip: {
+            /** @description All that is ready unless given */
+            lines?: {
+                /** @description Line of the request (行号) */
+                line: number;
+                /**
+                 * @description Stock units of the part that is handed out; all that is ready unless given
+                 * @example 5
+                 * @example 0.125
+                 */
+                quantity?: string;
+            }[];
+            /** @description Remark on the slip */
+            note?: string;
+        };
+        RequestLine: {
+            /** @description Line of the request (行号) */
+            line: number;
+            /**
+             * @description Part number (货号)
+             * @example CH-0234
+             */
+            part: string;
+            name: string;
+            nameZh: string | null;
+            /** @description Stock unit, of all quantities */
+            unit: string;
+            /**
+             * @description Requested (要货数量)
+             * @example 5
+             * @example 0.125
+             */
+            quantity: string;
+            /**
+             * @description As it was written
+             * @example 2 box
+             */
+            requestedAs: string;
+            /**
+             * @description Cost of one stock unit, a decimal string with at most four places
+             * @example 12.5000
+             */
+            unitPrice: string;
+            note: string | null;
+            /**
+             * @description What the line waits for: an approval of the controlled part (待审批), goods on their way or a confirmation, to be fetched, goods that nobody has (缺货), or nothing more
+             * @enum {string}
+             */
+            state: "awaiting-approval" | "allocated" | "ready" | "backordered" | "issued" | "cancelled";
+            /**
+             * @description Promised and not yet issued, in this part (已分配)
+             * @example 5
+             * @example 0.125
+             */
+            allocated: string;
+            /**
+             * @description Of it, what lies at the centre and may be issued (可发)
+             * @example 5
+             * @example 0.125
+             */
+            ready: string;
+            /**
+             * @description Handed out (已发)
+             * @example 5
+             * @example 0.125
+             */
+            issued: string;
+            /**
+             * @description What nobody has (缺货数量)
+             * @example 5
+             * @example 0.125
+             */
+            backordered: string;
+            /**
+             * @description No longer wanted, or given up (已取消)
+             * @example 5
+             * @example 0.125
+             */
+            cancelled: string;
+            cancelledBecause: string | null;
+            allocations: components["schemas"]["RequestAllocation"][];
+            backorder: {
+                /** @description Backorder number (缺货登记单号) */
+                number: string;
+                /**
+                 * @description State of the backorder
+                 * @enum {string}
+                 */
+                state: "waiting" | "allocated" | "confirmed" | "fulfilled" | "cancelled";
+                /**
+                 * @description Quantity, a decimal string with at most three places
+                 * @example 5
+                 * @example 0.125
+                 */
+                quantity: string;
+                /**
+                 * @description Quantity, a decimal string with at most three places
+                 * @example 5
+                 * @example 0.125
+                 */
+                waiting: string;
+                /**
+                 * Format: date
+                 * @description The promised day (承诺到货日)
+                 * @example 2026-11-21
+                 */
+                promisedOn: string | null;
+                /**
+                 * @description What the day stands on
+                 * @enum {string}
+                 */
+                promiseBasis: "expected-receipt" | "reorder-policy" | "lead-time" | "default" | "person";
+                /**
+                 * Format: date-time
+                 * @description Instant, RFC 3339 in UTC
+                 * @example 2026-11-21T08:30:00Z
+                 */
+                answerDueAt: string;
+            } | null;
+            /** @description The last search, step by step, whatever came of it */
+            search: components["schemas"]["RequestSearchStep"][];
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            searchedAt: string | null;
+            /** @description What could be had instead; request it with substitutes: true (替代件, R-CAT-4) */
+            substitutes: {
+                /**
+                 * @description Part number (货号)
+                 * @example CH-0234
+                 */
+                part: string;
+                /**
+                 * @description So many of it stand for one
+                 * @example 5
+                 * @example 0.125
+                 */
+                factor: string;
+                /**
+                 * @description Quantity, a decimal string with at most three places
+                 * @example 5
+                 * @example 0.125
+                 */
+                quantity: string;
+                from: {
+                    /**
+                     * @description Warehouse code (仓库代码)
+                     * @example HQ
+                     */
+                    warehouse: string;
+                    /**
+                     * @description Step
+                     * @enum {string}
+                     */
+                    step: "centre" | "regional-network" | "head-office" | "other-regions";
+                    /**
+                     * @description Quantity, a decimal string with at most three places
+                     * @example 5
+                     * @example 0.125
+                     */
+                    quantity: string;
+                }[];
+            }[];
+        };
+        /**
+         * @example {
+         *       "needBy": "2026-12-10",
+         *       "reason": "客户推迟取车"
+         *     }
+         */
+        RequestNeedBy: {
+            /**
+             * Format: date
+             * @description The day on which it is needed now, today or later
+             * @example 2026-11-21
+             */
+            needBy: string;
+            /** @description Why it changed */
+            reason: string;
+        };
+        RequestSearchStep: {
+            /**
+             * @description centre 中心库, regional-network 区域网络, head-office 总公司, other-regions 其他区域
+             * @enum {string}
+             */
+            step: "centre" | "regional-network" | "head-office" | "other-regions";
+            /**
+             * @description The part that was looked for: the one of the line, or what replaces it
+             * @example CH-0234
+             */
+            part: string;
+            /** @description Warehouses that hold any of it */
+            lookedAt: number;
+            /**
+             * @description What was there and not reserved
+             * @example 5
+             * @example 0.125
+             */
+            available: string;
+            /**
+             * @description Of it, what older backorders wait for
+             * @example 5
+             * @example 0.125
+             */
+            waitingInFront: string;
+            /**
+             * @description Quantity, a decimal string with at most three places
+             * @example 5
+             * @example 0.125
+             */
+            taken: string;
+            /**
+             * @description Of it, what normal requests lost to this emergency
+             * @example 5
+             * @example 0.125
+             */
+            displaced?: string;
+            from: {
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                warehouse: string;
+                /**
+                 * @description own, or consigned by head office (总公司寄存商品)
+                 * @enum {string}
+                 */
+                ownership: "own" | "consigned";
+                /**
+                 * @description Quantity, a decimal string with at most three places
+                 * @example 5
+                 * @example 0.125
+                 */
+                quantity: string;
+                /**
+                 * Format: date
+                 * @description Since when the oldest of it is in stock (库龄起算日)
+                 * @example 2026-11-21
+                 */
+                receivedOn: string | null;
+            }[];
+            /**
+             * @description Why the search ended here, or went on: waited-for: older backorders wait for it; kept-for-own-need: it is neither past the holding period nor beyond what the warehouse needs itself; not-whole: the requester takes no part of the line
+             * @enum {string}
+             */
+            because: "covered" | "took-what-was-there" | "nothing-there" | "waited-for" | "kept-for-own-need" | "not-whole";
+        };
         /**
          * @description A job that was asked for (后台任务)
          * @example {
@@ -8384,6 +13638,27 @@ export interface components {
              * @example 2026-11-21T08:30:00Z
              */
             oldSecretValidUntil: string;
+        };
+        /** @description Of clocks that were decided in the month: one line of a request counts once for what was there, once for what was not */
+        ServiceLevel: {
+            /** @description Issued by the day on which it was due, in this month (按时) */
+            met: number;
+            /** @description Due in this month and not issued by that day, whether or not it was issued later (超时) */
+            breached: number;
+            /** @description Running or standing at the end of the month, or now, and not breached (未完成) */
+            open: number;
+            /**
+             * @description Met, of those that are met or breached; null if none is (按时率)
+             * @example 0.975
+             */
+            share: number | null;
+            /** @description Working days until issued, pauses left out, of those issued among them (平均工作日) */
+            meanWorkingDays: number | null;
+            /** @description Working days for which these waited for their requester (暂停工作日) */
+            pausedWorkingDays: number;
+        };
+        ServiceLevels: {
+            items: components["schemas"]["RegionServiceLevel"][];
         };
         /**
          * @description What service the levels of a criticality class are computed for (服务水平目标)
@@ -8445,6 +13720,30 @@ export interface components {
             /** @description false: none are raised, and those that are open are resolved */
             enabled: boolean;
         };
+        /**
+         * @example {
+         *       "category": "制冷剂",
+         *       "reason": "仅限有资质的网点，请联系总公司分管部"
+         *     }
+         */
+        SetOrderRestriction: {
+            /**
+             * @description Part number (货号)
+             * @example CH-0234
+             */
+            part?: string;
+            /** @description Category of parts (类别) */
+            category?: string;
+            /**
+             * @description Only for this warehouse
+             * @example HQ
+             */
+            warehouse?: string;
+            /** @description Region code */
+            region?: string;
+            /** @description Why; outlets are told (原因) */
+            reason: string;
+        };
         Signature: {
             /**
              * @description The duty that is signed for
@@ -8488,7 +13787,7 @@ export interface components {
              * @description Kind of slip
              * @enum {string}
              */
-            kind: "receipt" | "return" | "issue" | "sale" | "transfer-out" | "transfer-in" | "supplier-return" | "scrap" | "loan-out" | "loan-in" | "adjustment" | "opening" | "reversal";
+            kind: "receipt" | "return" | "issue" | "sale" | "transfer-out" | "transfer-in" | "supplier-return" | "scrap" | "loan-out" | "loan-in" | "adjustment" | "opening" | "old-part-in" | "refurbishment" | "reversal";
             /** @description Name of the document in Chinese */
             kindZh: string;
             /**
@@ -8753,8 +14052,27 @@ export interface components {
             receivedOn: string | null;
             sourceLine: number | null;
             reservation: string | null;
-            /** @description The lot the line takes from, where a count found that one short */
+            /** @description The lot the line takes from, where a count found that one short or a recall drives it back */
             lot: string | null;
+            /** @description What the goods are reserved for as soon as they have come in (到货即留) */
+            reserveFor: string | null;
+            carried: {
+                /**
+                 * @description Original cost of the line
+                 * @example 12.50
+                 */
+                cost: string;
+                /**
+                 * @description Charged before the goods left
+                 * @example 12.50
+                 */
+                accumulatedDepreciation: string;
+                /**
+                 * @description The last month that was charged
+                 * @example 2026-10
+                 */
+                chargedUntil: string;
+            } | null;
             difference: {
                 [key: string]: unknown;
             } | null;
@@ -8856,7 +14174,7 @@ export interface components {
              * @description Kind of slip
              * @enum {string}
              */
-            kind: "receipt" | "return" | "issue" | "sale" | "transfer-out" | "transfer-in" | "supplier-return" | "scrap" | "loan-out" | "loan-in" | "adjustment" | "opening" | "reversal";
+            kind: "receipt" | "return" | "issue" | "sale" | "transfer-out" | "transfer-in" | "supplier-return" | "scrap" | "loan-out" | "loan-in" | "adjustment" | "opening" | "old-part-in" | "refurbishment" | "reversal";
             /** @description Name of the document in Chinese */
             kindZh: string;
             /**
@@ -9016,7 +14334,13 @@ export interface components {
              */
             reserved: string;
             /**
-             * @description On hand less reserved
+             * @description Held back by a recall (冻结数量, R-REQ-7)
+             * @example 5
+             * @example 0.125
+             */
+            blocked: string;
+            /**
+             * @description On hand less reserved and blocked
              * @example 5
              * @example 0.125
              */
@@ -9517,6 +14841,755 @@ export interface components {
              */
             refreshExpiresIn: number;
         };
+        Transfer: {
+            /**
+             * @description Transfer number (调拨单号)
+             * @example HQ-TRF-202611-00001
+             */
+            number: string;
+            /**
+             * @description Where it stands
+             * @enum {string}
+             */
+            state: "ordered" | "awaiting-dispatch" | "in-transit" | "received" | "called-back" | "cancelled";
+            version: number;
+            /**
+             * @description Warehouse code (仓库代码)
+             * @example HQ
+             */
+            from: string;
+            /**
+             * @description Warehouse code (仓库代码)
+             * @example HQ
+             */
+            to: string;
+            /**
+             * @description Warehouse code (仓库代码)
+             * @example HQ
+             */
+            directTo: string | null;
+            /**
+             * @description How it is carried
+             * @enum {string|null}
+             */
+            carriage: "road" | "express" | "air" | null;
+            carrier: string | null;
+            reference: string | null;
+            because: string;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            orderedAt: string;
+            /** @description User name */
+            orderedBy: string;
+            /** @description Why what was not sent will not be sent */
+            restClosedBecause: string | null;
+            cancelledBecause: string | null;
+            lines: {
+                line: number;
+                /**
+                 * @description Part number (货号)
+                 * @example CH-0234
+                 */
+                part: string;
+                name: string;
+                nameZh: string | null;
+                unit: string;
+                /**
+                 * @description own, or consigned by head office (总公司寄存商品)
+                 * @enum {string}
+                 */
+                ownership: "own" | "consigned";
+                /**
+                 * @description qualified (合格) or nonconforming (不合格)
+                 * @enum {string}
+                 */
+                condition: "qualified" | "nonconforming";
+                /**
+                 * @description Ordered, in stock units
+                 * @example 5
+                 * @example 0.125
+                 */
+                quantity: string;
+                /**
+                 * @description On out slips that are not posted yet
+                 * @example 5
+                 * @example 0.125
+                 */
+                beingSent: string;
+                /**
+                 * @description Quantity, a decimal string with at most three places
+                 * @example 5
+                 * @example 0.125
+                 */
+                sent: string;
+                /**
+                 * @description In the condition it left in
+                 * @example 5
+                 * @example 0.125
+                 */
+                received: string;
+                /**
+                 * @description Quantity, a decimal string with at most three places
+                 * @example 5
+                 * @example 0.125
+                 */
+                damaged: string;
+                /**
+                 * @description Quantity, a decimal string with at most three places
+                 * @example 5
+                 * @example 0.125
+                 */
+                missing: string;
+                /**
+                 * @description Quantity, a decimal string with at most three places
+                 * @example 5
+                 * @example 0.125
+                 */
+                calledBack: string;
+                /**
+                 * @description Quantity, a decimal string with at most three places
+                 * @example 5
+                 * @example 0.125
+                 */
+                inTransit: string;
+                /** @description What holds the goods at the giver until they leave */
+                reservation: string | null;
+                /** @description The lot that is sent, where one was named */
+                lot: string | null;
+                /** @description What the goods are for when they arrive */
+                reserveFor: string | null;
+                /** @description What was on its way to the receiver and arrives by this */
+                expectedReceipt: string | null;
+            }[];
+            slips: {
+                /**
+                 * @description Slip number (单号)
+                 * @example HQ-OUT-202611-00017
+                 */
+                number: string;
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                warehouse: string;
+                /**
+                 * @description What the slip does for the transfer
+                 * @enum {string}
+                 */
+                role: "out" | "in" | "call-back" | "reversal";
+                /**
+                 * @description Kind of slip
+                 * @enum {string}
+                 */
+                kind: "receipt" | "return" | "issue" | "sale" | "transfer-out" | "transfer-in" | "supplier-return" | "scrap" | "loan-out" | "loan-in" | "adjustment" | "opening" | "old-part-in" | "refurbishment" | "reversal";
+                /**
+                 * @description State
+                 * @enum {string}
+                 */
+                state: "draft" | "awaiting-signatures" | "approved" | "posted" | "refused" | "cancelled";
+                /**
+                 * Format: date
+                 * @description Day in the business time zone
+                 * @example 2026-11-21
+                 */
+                occurredOn: string;
+                /**
+                 * Format: date-time
+                 * @description Instant, RFC 3339 in UTC
+                 * @example 2026-11-21T08:30:00Z
+                 */
+                postedAt: string | null;
+                reverses: string | null;
+            }[];
+            claims: components["schemas"]["TransferClaim"][];
+            transport: components["schemas"]["TransferTransportEntry"][];
+            value: {
+                sent: {
+                    /**
+                     * @description Original cost (原值)
+                     * @example 12.50
+                     */
+                    cost: string;
+                    /**
+                     * @description Charged before the goods left (累计折旧)
+                     * @example 12.50
+                     */
+                    accumulatedDepreciation: string;
+                    /**
+                     * @description Cost less depreciation (净值)
+                     * @example 12.50
+                     */
+                    netBookValue: string;
+                };
+                received: {
+                    /**
+                     * @description Original cost (原值)
+                     * @example 12.50
+                     */
+                    cost: string;
+                    /**
+                     * @description Charged before the goods left (累计折旧)
+                     * @example 12.50
+                     */
+                    accumulatedDepreciation: string;
+                    /**
+                     * @description Cost less depreciation (净值)
+                     * @example 12.50
+                     */
+                    netBookValue: string;
+                };
+                damaged: {
+                    /**
+                     * @description Original cost (原值)
+                     * @example 12.50
+                     */
+                    cost: string;
+                    /**
+                     * @description Charged before the goods left (累计折旧)
+                     * @example 12.50
+                     */
+                    accumulatedDepreciation: string;
+                    /**
+                     * @description Cost less depreciation (净值)
+                     * @example 12.50
+                     */
+                    netBookValue: string;
+                };
+                missing: {
+                    /**
+                     * @description Original cost (原值)
+                     * @example 12.50
+                     */
+                    cost: string;
+                    /**
+                     * @description Charged before the goods left (累计折旧)
+                     * @example 12.50
+                     */
+                    accumulatedDepreciation: string;
+                    /**
+                     * @description Cost less depreciation (净值)
+                     * @example 12.50
+                     */
+                    netBookValue: string;
+                };
+                calledBack: {
+                    /**
+                     * @description Original cost (原值)
+                     * @example 12.50
+                     */
+                    cost: string;
+                    /**
+                     * @description Charged before the goods left (累计折旧)
+                     * @example 12.50
+                     */
+                    accumulatedDepreciation: string;
+                    /**
+                     * @description Cost less depreciation (净值)
+                     * @example 12.50
+                     */
+                    netBookValue: string;
+                };
+                inTransit: {
+                    /**
+                     * @description Original cost (原值)
+                     * @example 12.50
+                     */
+                    cost: string;
+                    /**
+                     * @description Charged before the goods left (累计折旧)
+                     * @example 12.50
+                     */
+                    accumulatedDepreciation: string;
+                    /**
+                     * @description Cost less depreciation (净值)
+                     * @example 12.50
+                     */
+                    netBookValue: string;
+                };
+            };
+            history: components["schemas"]["SlipEvent"][];
+        };
+        TransferCallBack: {
+            /**
+             * @description Why it is called back
+             * @example the carrier never delivered it
+             */
+            reason: string;
+            /**
+             * Format: date
+             * @description Day on the paper; today unless given
+             * @example 2026-11-21
+             */
+            occurredOn?: string;
+        };
+        TransferClaim: {
+            /** @description Number within the transfer */
+            claim: number;
+            line: number;
+            /**
+             * @description Part number (货号)
+             * @example CH-0234
+             */
+            part: string;
+            /**
+             * @description What is claimed
+             * @enum {string}
+             */
+            kind: "damaged" | "missing";
+            /**
+             * @description Who answers for it
+             * @enum {string}
+             */
+            responsible: "carrier" | "giver";
+            /**
+             * @description Quantity, a decimal string with at most three places
+             * @example 5
+             * @example 0.125
+             */
+            quantity: string;
+            /**
+             * @description At net book value
+             * @example 12.50
+             */
+            value: string;
+            /**
+             * @description announced until the slip that found it is posted; void if that was cancelled or reversed
+             * @enum {string}
+             */
+            state: "announced" | "open" | "settled" | "withdrawn" | "void";
+            /**
+             * @description Slip number (单号)
+             * @example HQ-OUT-202611-00017
+             */
+            slip: string;
+            note: string | null;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            openedAt: string;
+            openedBy: string;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            decidedAt: string | null;
+            decidedBy: string | null;
+            /** @description How it was settled, or why withdrawn */
+            decision: string | null;
+        };
+        TransferClaimDecision: {
+            /**
+             * @description settled: who is responsible has paid, or it is written off; withdrawn: there is no claim. What was missing and is withdrawn is in transit again
+             * @enum {string}
+             */
+            decision: "settled" | "withdrawn";
+            /**
+             * @description How it was settled, or why it is withdrawn
+             * @example paid by the carrier, voucher 4711
+             */
+            reason: string;
+        };
+        /**
+         * @example {
+         *       "lines": [
+         *         {
+         *           "line": 1,
+         *           "quantity": "1",
+         *           "missing": "1",
+         *           "responsible": "carrier"
+         *         }
+         *       ]
+         *     }
+         */
+        TransferInSlip: {
+            lines: {
+                /** @description Line of the transfer */
+                line: number;
+                /**
+                 * @description What arrived in the condition it left in, in stock units; 0 if nothing did
+                 * @example 5
+                 * @example 0.125
+                 */
+                quantity: string;
+                /**
+                 * @description What arrived damaged besides; it becomes nonconforming
+                 * @example 5
+                 * @example 0.125
+                 */
+                damaged?: string;
+                /**
+                 * @description What left, is not here and will not come
+                 * @example 5
+                 * @example 0.125
+                 */
+                missing?: string;
+                /**
+                 * @description Who answers for what is damaged or missing (责任方): carrier or giver
+                 * @enum {string}
+                 */
+                responsible?: "carrier" | "giver";
+                /** @description What was found */
+                note?: string;
+            }[];
+            /** @description Who brought the goods (送货人) */
+            deliveredBy?: string;
+            /**
+             * Format: date
+             * @description Day on the paper; today unless given
+             * @example 2026-11-21
+             */
+            occurredOn?: string;
+            /** @description Remark (备注) */
+            note?: string;
+        };
+        /**
+         * @example {
+         *       "carrier": "顺丰速运"
+         *     }
+         */
+        TransferOutSlip: {
+            /** @description Everything that was not sent yet, unless given */
+            lines?: {
+                /** @description Line of the transfer */
+                line: number;
+                /**
+                 * @description What leaves now, in stock units
+                 * @example 5
+                 * @example 0.125
+                 */
+                quantity: string;
+            }[];
+            /**
+             * @description Who carries it (承运人)
+             * @example 顺丰速运
+             */
+            carrier?: string;
+            /**
+             * Format: date
+             * @description Day on the paper; today unless given
+             * @example 2026-11-21
+             */
+            occurredOn?: string;
+            /** @description Remark (备注) */
+            note?: string;
+        };
+        TransferReason: {
+            /**
+             * @description Why
+             * @example the goods are needed here
+             */
+            reason: string;
+        };
+        TransferSettlement: {
+            /**
+             * @description Calendar month
+             * @example 2026-11
+             */
+            period: string;
+            pairs: components["schemas"]["TransferSettlementPair"][];
+            /** @description What is left to pay between each two departments */
+            nets: {
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                payer: string;
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                payee: string;
+                /**
+                 * @description Both directions against each other; 0 if they are even
+                 * @example 12.50
+                 */
+                amount: string;
+            }[];
+        };
+        TransferSettlementLine: {
+            /**
+             * @description What became of the goods; transport is what carriage cost
+             * @enum {string}
+             */
+            kind: "received" | "damaged" | "missing" | "called-back" | "claim-withdrawn" | "transport" | "in-transit";
+            /** @description It takes back an earlier one, with the opposite sign */
+            isReversal: boolean;
+            /**
+             * @description Transfer number (调拨单号)
+             * @example HQ-TRF-202611-00001
+             */
+            transfer: string;
+            /** @description Slip it stands on; the out slip of what is in transit */
+            slip: string | null;
+            /**
+             * Format: date
+             * @description Day in the business time zone
+             * @example 2026-11-21
+             */
+            on: string;
+            /**
+             * @description Warehouse code (仓库代码)
+             * @example HQ
+             */
+            from: string;
+            /**
+             * @description Warehouse code (仓库代码)
+             * @example HQ
+             */
+            to: string;
+            /**
+             * @description Part number (货号)
+             * @example CH-0234
+             */
+            part: string | null;
+            name: string | null;
+            /**
+             * @description own, or consigned by head office (总公司寄存商品)
+             * @enum {string|null}
+             */
+            ownership: "own" | "consigned" | null;
+            /**
+             * Format: date
+             * @description Day the lot was first received
+             * @example 2026-11-21
+             */
+            receivedOn: string | null;
+            /** @description Age of the lot on that day: 1 in the month of receipt (库龄) */
+            ageMonths: number | null;
+            /**
+             * @description Quantity with sign, a decimal string with at most three places
+             * @example -2
+             * @example 5
+             */
+            quantity: string | null;
+            /**
+             * @description Amount in the business currency, a decimal string with at most two places
+             * @example 12.50
+             */
+            cost: string | null;
+            /**
+             * @description Amount in the business currency, a decimal string with at most two places
+             * @example 12.50
+             */
+            accumulatedDepreciation: string | null;
+            /**
+             * @description Amount in the business currency, a decimal string with at most two places
+             * @example 12.50
+             */
+            netBookValue: string | null;
+            /**
+             * @description What the receiver owes the giver for it
+             * @example 12.50
+             */
+            payable: string;
+            /**
+             * @description Who answers for what is damaged or missing
+             * @enum {string|null}
+             */
+            responsible: "carrier" | "giver" | null;
+            /** @description State of the claim today */
+            claim: string | null;
+            /**
+             * @description Of carriage
+             * @example 12.50
+             */
+            amount: string | null;
+            /**
+             * @description Warehouse whose department pays the carriage
+             * @example HQ
+             */
+            paidBy: string | null;
+        };
+        TransferSettlementPair: {
+            /**
+             * @description Warehouse code (仓库代码)
+             * @example HQ
+             */
+            from: string;
+            /**
+             * @description Warehouse code (仓库代码)
+             * @example HQ
+             */
+            to: string;
+            /**
+             * @description At net book value, as all of these
+             * @example 12.50
+             */
+            received: string;
+            /**
+             * @description Amount in the business currency, a decimal string with at most two places
+             * @example 12.50
+             */
+            damaged: string;
+            /**
+             * @description Amount in the business currency, a decimal string with at most two places
+             * @example 12.50
+             */
+            missingByCarrier: string;
+            /**
+             * @description Amount in the business currency, a decimal string with at most two places
+             * @example 12.50
+             */
+            missingByGiver: string;
+            /**
+             * @description Amount in the business currency, a decimal string with at most two places
+             * @example 12.50
+             */
+            calledBack: string;
+            /**
+             * @description At the end of the month
+             * @example 12.50
+             */
+            inTransit: string;
+            /**
+             * @description Amount in the business currency, a decimal string with at most two places
+             * @example 12.50
+             */
+            transportOfReceiver: string;
+            /**
+             * @description Amount in the business currency, a decimal string with at most two places
+             * @example 12.50
+             */
+            transportOfGiver: string;
+            /**
+             * @description What the receiver owes the giver
+             * @example 12.50
+             */
+            payable: string;
+            lines: components["schemas"]["TransferSettlementLine"][];
+        };
+        TransferSlip: {
+            slip: components["schemas"]["Slip"];
+            transfer: components["schemas"]["Transfer"];
+        };
+        TransferSummary: {
+            /**
+             * @description Transfer number (调拨单号)
+             * @example HQ-TRF-202611-00001
+             */
+            number: string;
+            /**
+             * @description Where it stands
+             * @enum {string}
+             */
+            state: "ordered" | "awaiting-dispatch" | "in-transit" | "received" | "called-back" | "cancelled";
+            version: number;
+            /**
+             * @description Warehouse code (仓库代码)
+             * @example HQ
+             */
+            from: string;
+            /**
+             * @description Warehouse code (仓库代码)
+             * @example HQ
+             */
+            to: string;
+            /**
+             * @description Warehouse code (仓库代码)
+             * @example HQ
+             */
+            directTo: string | null;
+            /**
+             * @description How it is carried
+             * @enum {string|null}
+             */
+            carriage: "road" | "express" | "air" | null;
+            carrier: string | null;
+            reference: string | null;
+            because: string;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            orderedAt: string;
+            /** @description User name */
+            orderedBy: string;
+            lineCount: number;
+            inTransit: {
+                /**
+                 * @description Original cost (原值)
+                 * @example 12.50
+                 */
+                cost: string;
+                /**
+                 * @description Charged before the goods left (累计折旧)
+                 * @example 12.50
+                 */
+                accumulatedDepreciation: string;
+                /**
+                 * @description Cost less depreciation (净值)
+                 * @example 12.50
+                 */
+                netBookValue: string;
+            };
+            /**
+             * Format: date
+             * @description Day in the business time zone
+             * @example 2026-11-21
+             */
+            sentOn: string | null;
+        };
+        TransferSummaryPage: {
+            items: components["schemas"]["TransferSummary"][];
+            nextCursor: string | null;
+        };
+        /**
+         * @example {
+         *       "leg": "local",
+         *       "amount": "35.00",
+         *       "carrier": "顺丰速运"
+         *     }
+         */
+        TransferTransport: {
+            /**
+             * @description local: between giver and receiver, paid by the receiver unless head office gives; from-head-office: what once brought the goods to the giver, paid by the giver (R-AGE-7)
+             * @enum {string}
+             */
+            leg: "local" | "from-head-office";
+            /**
+             * @description What it cost; a correction takes a minus sign and a note
+             * @example 12.50
+             */
+            amount: string;
+            /** @description Who carried it (承运人) */
+            carrier?: string;
+            /** @description Paper, or why it is corrected */
+            note?: string;
+        };
+        TransferTransportEntry: {
+            entry: number;
+            /**
+             * @description Leg
+             * @enum {string}
+             */
+            leg: "local" | "from-head-office";
+            /**
+             * @description Amount in the business currency, a decimal string with at most two places
+             * @example 12.50
+             */
+            amount: string;
+            /**
+             * @description Warehouse whose department pays
+             * @example HQ
+             */
+            paidBy: string;
+            carrier: string | null;
+            note: string | null;
+            /**
+             * Format: date
+             * @description Day in the business time zone
+             * @example 2026-11-21
+             */
+            enteredOn: string;
+            enteredBy: string;
+        };
         UnclosedWarehouse: {
             /**
              * @description Warehouse code (仓库代码)
@@ -9982,7 +16055,7 @@ export interface components {
              * @description Name of the event
              * @enum {string}
              */
-            event: "slip.submitted" | "slip.signed" | "slip.refused" | "slip.posted" | "slip.reversed" | "slip.released-in-emergency" | "stock.below-reorder-point" | "lot.aged" | "period.closed" | "alert.raised" | "alert.resolved" | "ping";
+            event: "slip.submitted" | "slip.signed" | "slip.refused" | "slip.posted" | "slip.reversed" | "slip.released-in-emergency" | "stock.below-reorder-point" | "lot.aged" | "period.closed" | "loaner.lent" | "loaner.returned" | "loaner.overdue" | "loaner.customer-notice" | "alert.raised" | "alert.resolved" | "request.created" | "request.line-allocated" | "request.line-displaced" | "request.line-lost" | "request.line-backordered" | "request.ready" | "request.issued" | "request.issue-reversed" | "request.cancelled" | "request.expired" | "request.done" | "backorder.promised" | "backorder.answered" | "backorder.arrived" | "backorder.cancelled" | "transfer.dispatched" | "transfer.received" | "transfer.called-back" | "deposit.changed" | "old-part.due" | "old-part.returned" | "old-part.written-off" | "recall.started" | "recall.ended" | "ping";
             /**
              * Format: date-time
              * @description Instant, RFC 3339 in UTC
@@ -10066,7 +16139,7 @@ export interface components {
              * @description Name of the event
              * @enum {string}
              */
-            event: "slip.submitted" | "slip.signed" | "slip.refused" | "slip.posted" | "slip.reversed" | "slip.released-in-emergency" | "stock.below-reorder-point" | "lot.aged" | "period.closed" | "alert.raised" | "alert.resolved" | "ping";
+            event: "slip.submitted" | "slip.signed" | "slip.refused" | "slip.posted" | "slip.reversed" | "slip.released-in-emergency" | "stock.below-reorder-point" | "lot.aged" | "period.closed" | "loaner.lent" | "loaner.returned" | "loaner.overdue" | "loaner.customer-notice" | "alert.raised" | "alert.resolved" | "request.created" | "request.line-allocated" | "request.line-displaced" | "request.line-lost" | "request.line-backordered" | "request.ready" | "request.issued" | "request.issue-reversed" | "request.cancelled" | "request.expired" | "request.done" | "backorder.promised" | "backorder.answered" | "backorder.arrived" | "backorder.cancelled" | "transfer.dispatched" | "transfer.received" | "transfer.called-back" | "deposit.changed" | "old-part.due" | "old-part.returned" | "old-part.written-off" | "recall.started" | "recall.ended" | "ping";
             /**
              * Format: date-time
              * @description Instant, RFC 3339 in UTC
@@ -10130,7 +16203,7 @@ export interface components {
              * @description Name of the event
              * @enum {string}
              */
-            event: "slip.submitted" | "slip.signed" | "slip.refused" | "slip.posted" | "slip.reversed" | "slip.released-in-emergency" | "stock.below-reorder-point" | "lot.aged" | "period.closed" | "alert.raised" | "alert.resolved" | "ping";
+            event: "slip.submitted" | "slip.signed" | "slip.refused" | "slip.posted" | "slip.reversed" | "slip.released-in-emergency" | "stock.below-reorder-point" | "lot.aged" | "period.closed" | "loaner.lent" | "loaner.returned" | "loaner.overdue" | "loaner.customer-notice" | "alert.raised" | "alert.resolved" | "request.created" | "request.line-allocated" | "request.line-displaced" | "request.line-lost" | "request.line-backordered" | "request.ready" | "request.issued" | "request.issue-reversed" | "request.cancelled" | "request.expired" | "request.done" | "backorder.promised" | "backorder.answered" | "backorder.arrived" | "backorder.cancelled" | "transfer.dispatched" | "transfer.received" | "transfer.called-back" | "deposit.changed" | "old-part.due" | "old-part.returned" | "old-part.written-off" | "recall.started" | "recall.ended" | "ping";
             summary: string;
             /** @description What is sent */
             example: {
@@ -10646,7 +16719,7 @@ export interface operations {
                  * @description Kind of alert (预警类别)
                  * @example late-signature
                  */
-                kind: "reorder-point" | "lot-aging-soon" | "lot-aged" | "late-signature" | "count-due" | "count-report-due" | "statement-due" | "ledger-fault";
+                kind: "reorder-point" | "lot-aging-soon" | "lot-aged" | "late-signature" | "count-due" | "count-report-due" | "statement-due" | "ledger-fault" | "request-clock-soon" | "request-clock" | "backorder-answer-soon" | "backorder-answer-due" | "reservation-expiring" | "transfer-in-transit" | "deposit-low" | "old-part-outstanding" | "recall" | "loaner-due-soon" | "loaner-overdue" | "loaner-notice-unanswered" | "loaner-fleet-short";
             };
             cookie?: never;
         };
@@ -10678,7 +16751,7 @@ export interface operations {
                  * @description Kind of alert (预警类别)
                  * @example late-signature
                  */
-                kind: "reorder-point" | "lot-aging-soon" | "lot-aged" | "late-signature" | "count-due" | "count-report-due" | "statement-due" | "ledger-fault";
+                kind: "reorder-point" | "lot-aging-soon" | "lot-aged" | "late-signature" | "count-due" | "count-report-due" | "statement-due" | "ledger-fault" | "request-clock-soon" | "request-clock" | "backorder-answer-soon" | "backorder-answer-due" | "reservation-expiring" | "transfer-in-transit" | "deposit-low" | "old-part-outstanding" | "recall" | "loaner-due-soon" | "loaner-overdue" | "loaner-notice-unanswered" | "loaner-fleet-short";
             };
             cookie?: never;
         };
@@ -10740,7 +16813,7 @@ export interface operations {
                 /** @description Only those you are told of, by your duties of today */
                 mine?: boolean;
                 /** @description Kind of alert (预警类别) */
-                kind?: "reorder-point" | "lot-aging-soon" | "lot-aged" | "late-signature" | "count-due" | "count-report-due" | "statement-due" | "ledger-fault";
+                kind?: "reorder-point" | "lot-aging-soon" | "lot-aged" | "late-signature" | "count-due" | "count-report-due" | "statement-due" | "ledger-fault" | "request-clock-soon" | "request-clock" | "backorder-answer-soon" | "backorder-answer-due" | "reservation-expiring" | "transfer-in-transit" | "deposit-low" | "old-part-outstanding" | "recall" | "loaner-due-soon" | "loaner-overdue" | "loaner-notice-unanswered" | "loaner-fleet-short";
                 /** @description open; acknowledged by somebody; resolved: its cause is gone */
                 state?: "open" | "acknowledged" | "resolved";
                 /** @description Rows per page */
@@ -11270,6 +17343,203 @@ export interface operations {
             };
             400: components["responses"]["InvalidInput"];
             401: components["responses"]["CredentialsRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    listBackorders: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Only of this outlet
+                 * @example HQ
+                 */
+                warehouse?: string;
+                /**
+                 * @description Only of this centre
+                 * @example HQ
+                 */
+                centre?: string;
+                /**
+                 * @description Part number (货号)
+                 * @example CH-0234
+                 */
+                part?: string;
+                /** @description waiting: nobody has it; allocated: goods are reserved and the requester is asked whether they are still needed; confirmed: they are, and come; fulfilled: issued; cancelled */
+                state?: "waiting" | "allocated" | "confirmed" | "fulfilled" | "cancelled";
+                /**
+                 * @description Only those nobody has answered, whose answer is due on this day or before
+                 * @example 2026-11-21
+                 */
+                due?: string;
+                /** @description Rows per page */
+                limit?: number;
+                /** @description nextCursor of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description backorder summary page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BackorderSummaryPage"];
+                    "text/csv": string;
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    readBackorder: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Backorder number (缺货登记单号)
+                 * @example BJ-CY01-BKO-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description backorder */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Backorder"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    answerBackorder: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description ETag of the version that is changed; another one is refused with 412
+                 * @example "3"
+                 */
+                "if-match"?: string;
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Backorder number (缺货登记单号)
+                 * @example BJ-CY01-BKO-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "promisedOn": "2026-12-18",
+                 *       "text": "厂家已排产，12月中旬到中心库"
+                 *     }
+                 */
+                "application/json": components["schemas"]["BackorderAnswer"];
+            };
+        };
+        responses: {
+            /** @description backorder */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Backorder"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["VersionStale"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    confirmBackorder: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description ETag of the version that is changed; another one is refused with 412
+                 * @example "3"
+                 */
+                "if-match"?: string;
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Backorder number (缺货登记单号)
+                 * @example BJ-CY01-BKO-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "confirmed": true
+                 *     }
+                 */
+                "application/json": components["schemas"]["BackorderConfirmation"];
+            };
+        };
+        responses: {
+            /** @description backorder */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Backorder"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["VersionStale"];
             "4XX": components["responses"]["Refused"];
             "5XX": components["responses"]["Failed"];
         };
@@ -12526,6 +18796,464 @@ export interface operations {
             "5XX": components["responses"]["Failed"];
         };
     };
+    listDeposits: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Region code (区域代码)
+                 * @example EAST
+                 */
+                region?: string;
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                centre?: string;
+                /** @description Only those below their limit, or only those that are not */
+                low?: boolean;
+                /** @description Rows per page */
+                limit?: number;
+                /** @description nextCursor of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description deposit page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DepositPage"];
+                    "text/csv": string;
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    readDeposit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                warehouse: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The deposit of an outlet (网点押金) */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Deposit"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    openDeposit: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                warehouse: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "lowLimit": "5000.00"
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewDeposit"];
+            };
+        };
+        responses: {
+            /** @description The deposit of an outlet (网点押金) */
+            201: {
+                headers: {
+                    Location: components["headers"]["Location"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Deposit"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    decreaseDeposit: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                warehouse: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "amount": "20000.00",
+                 *       "paper": "BANK-2026-1120",
+                 *       "note": "年度押金"
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewDepositEntry"];
+            };
+        };
+        responses: {
+            /** @description One line of the ledger of a deposit (押金明细) */
+            201: {
+                headers: {
+                    Location: components["headers"]["Location"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DepositEntry"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    increaseDeposit: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                warehouse: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "amount": "20000.00",
+                 *       "paper": "BANK-2026-1120",
+                 *       "note": "年度押金"
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewDepositEntry"];
+            };
+        };
+        responses: {
+            /** @description One line of the ledger of a deposit (押金明细) */
+            201: {
+                headers: {
+                    Location: components["headers"]["Location"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DepositEntry"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    setDepositLowLimit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                warehouse: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "lowLimit": "8000.00"
+                 *     }
+                 */
+                "application/json": components["schemas"]["DepositLowLimit"];
+            };
+        };
+        responses: {
+            /** @description The deposit of an outlet (网点押金) */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Deposit"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    readDepositStatement: {
+        parameters: {
+            query?: {
+                /**
+                 * @description First day; the first of this month without it
+                 * @example 2026-11-01
+                 */
+                from?: string;
+                /**
+                 * @description Last day; today without it
+                 * @example 2026-11-30
+                 */
+                to?: string;
+                /** @description Rows per page */
+                limit?: number;
+                /** @description nextCursor of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                warehouse: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What became of a deposit between two days (押金对账单) */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DepositStatement"];
+                    "text/csv": string;
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    listDepositWaivers: {
+        parameters: {
+            query?: {
+                /** @description Only of this state */
+                state?: "open" | "used-up" | "expired" | "ended";
+                /** @description Rows per page */
+                limit?: number;
+                /** @description nextCursor of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                warehouse: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description deposit waiver page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DepositWaiverPage"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    grantDepositWaiver: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                warehouse: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "amount": "3000.00",
+                 *       "reason": "春节前抢修",
+                 *       "validTo": "2026-12-31"
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewDepositWaiver"];
+            };
+        };
+        responses: {
+            /** @description Leave of finance to request beyond the free deposit (押金豁免) */
+            201: {
+                headers: {
+                    Location: components["headers"]["Location"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DepositWaiver"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    endDepositWaiver: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                warehouse: string;
+                /**
+                 * @description Id of the waiver
+                 * @example 1
+                 */
+                waiver: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "reason": "paid in"
+                 *     }
+                 */
+                "application/json": components["schemas"]["DepositWaiverEnding"];
+            };
+        };
+        responses: {
+            /** @description Leave of finance to request beyond the free deposit (押金豁免) */
+            200: {
+                headers: {
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DepositWaiver"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
     listDepreciation: {
         parameters: {
             query: {
@@ -12716,6 +19444,92 @@ export interface operations {
             "5XX": components["responses"]["Failed"];
         };
     };
+    importInstalledBase: {
+        parameters: {
+            query?: {
+                /** @description false: dry run, nothing is changed. true: all rows or, if one is refused, none */
+                apply?: boolean;
+            };
+            header?: {
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example region,family,units,countedOn
+                 *     SOUTH,WM-8,120000,2026-10-31
+                 */
+                "text/csv": string;
+            };
+        };
+        responses: {
+            /** @description Outcome of every row of an import (导入结果) */
+            200: {
+                headers: {
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImportResult"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    importLoaners: {
+        parameters: {
+            query?: {
+                /** @description false: dry run, nothing is changed. true: all rows or, if one is refused, none */
+                apply?: boolean;
+            };
+            header?: {
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example warehouse,serial,model,grade,accessories,unitCost,receivedOn
+                 *     HQ,BY-2026-00101,WM-LOAN-8,A,power cord;inlet hose,1280.00,2026-03-01
+                 */
+                "text/csv": string;
+            };
+        };
+        responses: {
+            /** @description loaner import result */
+            200: {
+                headers: {
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LoanerImportResult"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
     importOpeningStock: {
         parameters: {
             query?: {
@@ -12884,6 +19698,74 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ImportResult"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    listInstalledBase: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Region code (区域代码)
+                 * @example EAST
+                 */
+                region?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description installed base list */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InstalledBaseList"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    setInstalledBase: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "region": "SOUTH",
+                 *       "family": "WM-8",
+                 *       "units": 120000,
+                 *       "countedOn": "2026-10-31"
+                 *     }
+                 */
+                "application/json": components["schemas"]["InstalledBase"];
+            };
+        };
+        responses: {
+            /** @description installed base list */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InstalledBaseList"];
                 };
             };
             400: components["responses"]["InvalidInput"];
@@ -13173,10 +20055,10 @@ export interface operations {
                 "application/json": {
                     accounts: {
                         /**
-                         * @description What is booked: inventory 备件存货, accumulated-depreciation 备件跌价准备, depreciation-expense 营业费用—备件折旧, material-cost 售后材料成本, cost-of-sales 备件销售成本, goods-received 暂估应付款, goods-in-transit 在途物资, scrap-loss 报废损失, count-gain 盘盈, count-loss 盘亏, loaner-goods 替补商品, opening-balance 期初
+                         * @description What is booked: inventory 备件存货, accumulated-depreciation 备件跌价准备, depreciation-expense 营业费用—备件折旧, material-cost 售后材料成本, cost-of-sales 备件销售成本, goods-received 暂估应付款, goods-in-transit 在途物资, carrier-claims 应收承运人赔款, scrap-loss 报废损失, count-gain 盘盈, count-loss 盘亏, loaner-goods 替补商品, opening-balance 期初, refurbishment 旧件翻新成本
                          * @enum {string}
                          */
-                        role: "inventory" | "accumulated-depreciation" | "depreciation-expense" | "material-cost" | "cost-of-sales" | "goods-received" | "goods-in-transit" | "scrap-loss" | "count-gain" | "count-loss" | "loaner-goods" | "opening-balance";
+                        role: "inventory" | "accumulated-depreciation" | "depreciation-expense" | "material-cost" | "cost-of-sales" | "goods-received" | "goods-in-transit" | "carrier-claims" | "scrap-loss" | "count-gain" | "count-loss" | "loaner-goods" | "opening-balance" | "refurbishment";
                         /**
                          * @description Account of the general ledger (科目编码)
                          * @example 6601.08
@@ -13233,6 +20115,1164 @@ export interface operations {
             400: components["responses"]["InvalidInput"];
             401: components["responses"]["CredentialsRequired"];
             403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    listLoanerModels: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description loaner models */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LoanerModels"];
+                };
+            };
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    setLoanerModel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Part number (货号)
+                 * @example CH-0234
+                 */
+                part: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "family": "WM-8"
+                 *     }
+                 */
+                "application/json": components["schemas"]["LoanerModelSetting"];
+            };
+        };
+        responses: {
+            /** @description loaner models */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LoanerModels"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    listLoanerTargets: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description loaner targets */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LoanerTargets"];
+                };
+            };
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    setLoanerTarget: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Family, or * for all without a target of their own
+                 * @example WM-8
+                 */
+                family: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "perMille": "4"
+                 *     }
+                 */
+                "application/json": components["schemas"]["LoanerTargetSetting"];
+            };
+        };
+        responses: {
+            /** @description loaner targets */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LoanerTargets"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    listLoaners: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                warehouse?: string;
+                /**
+                 * @description Part number (货号)
+                 * @example CH-0234
+                 */
+                model?: string;
+                /**
+                 * @description Family of loaner models (机型系列) that stand in for each other
+                 * @example WM-8
+                 */
+                family?: string;
+                /** @description State (状态) */
+                state?: "registered" | "available" | "reserved" | "being-lent" | "out" | "being-returned" | "in-repair" | "beyond-repair" | "blocked" | "being-sent" | "in-transit" | "being-retired" | "retired" | "missing" | "withdrawn";
+                /**
+                 * @description Out, and due back before this day
+                 * @example 2026-11-21
+                 */
+                dueBefore?: string;
+                /** @description Rows per page */
+                limit?: number;
+                /** @description nextCursor of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description loaner summary page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LoanerSummaryPage"];
+                    "text/csv": string;
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    readLoanerFleet: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Region code (区域代码)
+                 * @example EAST
+                 */
+                region?: string;
+                /**
+                 * @description Family of loaner models (机型系列) that stand in for each other
+                 * @example WM-8
+                 */
+                family?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description loaner fleet */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LoanerFleet"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    readLoanerUtilisation: {
+        parameters: {
+            query: {
+                /**
+                 * @description First day
+                 * @example 2026-11-01
+                 */
+                from: string;
+                /**
+                 * @description Last day
+                 * @example 2026-11-30
+                 */
+                to: string;
+                /**
+                 * @description Region code (区域代码)
+                 * @example EAST
+                 */
+                region?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description loaner utilisation */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LoanerUtilisation"];
+                    "text/csv": string;
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    readLoaner: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Serial number (机身编号), unique in the company whatever the case of its letters
+                 * @example BY-2026-00017
+                 */
+                serial: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description loaner */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Loaner"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    updateLoaner: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description ETag of the version that is changed; another one is refused with 412
+                 * @example "3"
+                 */
+                "if-match"?: string;
+            };
+            path: {
+                /**
+                 * @description Serial number (机身编号), unique in the company whatever the case of its letters
+                 * @example BY-2026-00017
+                 */
+                serial: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "grade": "B"
+                 *     }
+                 */
+                "application/json": components["schemas"]["LoanerChange"];
+            };
+        };
+        responses: {
+            /** @description loaner */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Loaner"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["VersionStale"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    receiveLoaner: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Serial number (机身编号), unique in the company whatever the case of its letters
+                 * @example BY-2026-00017
+                 */
+                serial: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /** @example {} */
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            /** @description loaner */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Loaner"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    readLoanerHistory: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Serial number (机身编号), unique in the company whatever the case of its letters
+                 * @example BY-2026-00017
+                 */
+                serial: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description loaner history */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LoanerHistory"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    lendLoaner: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Serial number (机身编号), unique in the company whatever the case of its letters
+                 * @example BY-2026-00017
+                 */
+                serial: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "repairOrder": "RO-2026-0815",
+                 *       "receiptNumber": "JT-000815",
+                 *       "customerName": "陈女士",
+                 *       "dueOn": "2026-12-04",
+                 *       "condition": "外观完好，无划痕",
+                 *       "accessories": [
+                 *         "power cord"
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewLoan"];
+            };
+        };
+        responses: {
+            /** @description loan */
+            201: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    Location: components["headers"]["Location"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Loan"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    sendLoanerToRepair: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Serial number (机身编号), unique in the company whatever the case of its letters
+                 * @example BY-2026-00017
+                 */
+                serial: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "reason": "电机异响"
+                 *     }
+                 */
+                "application/json": components["schemas"]["LoanerRepair"];
+            };
+        };
+        responses: {
+            /** @description loaner */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Loaner"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    reportLoanerRepaired: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Serial number (机身编号), unique in the company whatever the case of its letters
+                 * @example BY-2026-00017
+                 */
+                serial: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "note": "已更换电机"
+                 *     }
+                 */
+                "application/json": components["schemas"]["LoanerRepaired"];
+            };
+        };
+        responses: {
+            /** @description loaner */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Loaner"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    reserveLoaner: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Serial number (机身编号), unique in the company whatever the case of its letters
+                 * @example BY-2026-00017
+                 */
+                serial: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "repairOrder": "RO-2026-0816",
+                 *       "until": "2026-12-01"
+                 *     }
+                 */
+                "application/json": components["schemas"]["LoanerReservation"];
+            };
+        };
+        responses: {
+            /** @description loaner */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Loaner"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    endLoanerReservation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Serial number (机身编号), unique in the company whatever the case of its letters
+                 * @example BY-2026-00017
+                 */
+                serial: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description loaner */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Loaner"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    retireLoaner: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Serial number (机身编号), unique in the company whatever the case of its letters
+                 * @example BY-2026-00017
+                 */
+                serial: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "reason": "超过使用年限"
+                 *     }
+                 */
+                "application/json": components["schemas"]["LoanerRetirement"];
+            };
+        };
+        responses: {
+            /** @description loaner */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Loaner"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    transferLoaner: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Serial number (机身编号), unique in the company whatever the case of its letters
+                 * @example BY-2026-00017
+                 */
+                serial: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "to": "SZ01",
+                 *       "reason": "支援旺季"
+                 *     }
+                 */
+                "application/json": components["schemas"]["LoanerTransfer"];
+            };
+        };
+        responses: {
+            /** @description loaner */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Loaner"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    listLoans: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                warehouse?: string;
+                /** @description State (状态) */
+                state?: "awaiting-release" | "out" | "returned" | "cancelled";
+                /**
+                 * @description Serial number (机身编号), unique in the company whatever the case of its letters
+                 * @example BY-2026-00017
+                 */
+                serial?: string;
+                /** @description Repair order */
+                repairOrder?: string;
+                /**
+                 * @description Out, and due back before this day
+                 * @example 2026-11-21
+                 */
+                dueBefore?: string;
+                /** @description Rows per page */
+                limit?: number;
+                /** @description nextCursor of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description loan page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LoanPage"];
+                    "text/csv": string;
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    readLoan: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Loan number (借用单号)
+                 * @example HQ-LON-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description loan */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Loan"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    extendLoan: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description ETag of the version that is changed; another one is refused with 412
+                 * @example "3"
+                 */
+                "if-match"?: string;
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Loan number (借用单号)
+                 * @example HQ-LON-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "dueOn": "2026-12-18",
+                 *       "because": "配件缺货"
+                 *     }
+                 */
+                "application/json": components["schemas"]["LoanExtension"];
+            };
+        };
+        responses: {
+            /** @description loan */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Loan"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["VersionStale"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    forgetCustomer: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Loan number (借用单号)
+                 * @example HQ-LON-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /** @example {} */
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            /** @description loan */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Loan"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    readLoanHistory: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Loan number (借用单号)
+                 * @example HQ-LON-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description loan history */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LoanHistory"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    answerNotice: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Loan number (借用单号)
+                 * @example HQ-LON-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "answer": "will-collect"
+                 *     }
+                 */
+                "application/json": components["schemas"]["NoticeAnswer"];
+            };
+        };
+        responses: {
+            /** @description loan */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Loan"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    printLoanReceipt: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Loan number (借用单号)
+                 * @example HQ-LON-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description HTML for paper */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    reportRepairReady: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Loan number (借用单号)
+                 * @example HQ-LON-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /** @example {} */
+                "application/json": components["schemas"]["RepairReady"];
+            };
+        };
+        responses: {
+            /** @description loan */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Loan"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    returnLoaner: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description ETag of the version that is changed; another one is refused with 412
+                 * @example "3"
+                 */
+                "if-match"?: string;
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Loan number (借用单号)
+                 * @example HQ-LON-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "outcome": "usable",
+                 *       "condition": "完好",
+                 *       "accessories": [
+                 *         "power cord"
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["LoanReturn"];
+            };
+        };
+        responses: {
+            /** @description loan */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Loan"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["VersionStale"];
             "4XX": components["responses"]["Refused"];
             "5XX": components["responses"]["Failed"];
         };
@@ -13432,6 +21472,523 @@ export interface operations {
             "5XX": components["responses"]["Failed"];
         };
     };
+    listOldParts: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Only what this outlet owes
+                 * @example HQ
+                 */
+                outlet?: string;
+                /**
+                 * @description Only what this centre takes in
+                 * @example HQ
+                 */
+                centre?: string;
+                /** @description Only outlets of this region, by code */
+                region?: string;
+                /**
+                 * @description Part number (货号)
+                 * @example CH-0234
+                 */
+                part?: string;
+                /** @description Only old parts in this state */
+                state?: "outstanding" | "returned" | "written-off" | "cancelled";
+                /** @description Only what is outstanding past its day, or only the rest */
+                overdue?: boolean;
+                /** @description Rows per page */
+                limit?: number;
+                /** @description nextCursor of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description old part page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OldPartPage"];
+                    "text/csv": string;
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    refurbishOldParts: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "warehouse": "HQ",
+                 *       "reference": "WO-2026-118",
+                 *       "lines": [
+                 *         {
+                 *           "part": "CH-0234",
+                 *           "quantity": "1",
+                 *           "unitCost": "3.20"
+                 *         }
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["OldPartRefurbishment"];
+            };
+        };
+        responses: {
+            /** @description slip */
+            201: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    Location: components["headers"]["Location"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Slip"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    returnOldParts: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "warehouse": "HQ",
+                 *       "from": "SZ01",
+                 *       "lines": [
+                 *         {
+                 *           "part": "CH-0234",
+                 *           "quantity": "1",
+                 *           "grade": "repairable",
+                 *           "note": "链节磨损"
+                 *         }
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["OldPartReturn"];
+            };
+        };
+        responses: {
+            /** @description old part return result */
+            201: {
+                headers: {
+                    Location: components["headers"]["Location"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OldPartReturnResult"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    listOutletOldParts: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Only what this centre takes in
+                 * @example HQ
+                 */
+                centre?: string;
+                /** @description Only outlets of this region, by code */
+                region?: string;
+                /** @description Rows per page */
+                limit?: number;
+                /** @description nextCursor of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description outlet old parts page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OutletOldPartsPage"];
+                    "text/csv": string;
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    listOldPartWriteOffs: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Only what this outlet owes
+                 * @example HQ
+                 */
+                outlet?: string;
+                /**
+                 * @description Only what this centre takes in
+                 * @example HQ
+                 */
+                centre?: string;
+                /** @description Only write-offs in this state */
+                state?: "proposed" | "approved" | "cancelled";
+                /** @description Only those charged so */
+                chargedTo?: "deposit" | "claim";
+                /** @description Rows per page */
+                limit?: number;
+                /** @description nextCursor of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description old part write off row page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OldPartWriteOffRowPage"];
+                    "text/csv": string;
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    readOldPart: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Number of the old part (旧件单号)
+                 * @example SZ01-OLP-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description An old part with everything that happened to it (旧件) */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OldPartDetails"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    proposeOldPartWriteOff: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Number of the old part (旧件单号)
+                 * @example SZ01-OLP-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "quantity": "1",
+                 *       "reason": "网点丢失"
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewOldPartWriteOff"];
+            };
+        };
+        responses: {
+            /** @description An old part with everything that happened to it (旧件) */
+            201: {
+                headers: {
+                    Location: components["headers"]["Location"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OldPartDetails"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    approveOldPartWriteOff: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Number of the old part (旧件单号)
+                 * @example SZ01-OLP-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "comment": "同意按押金扣除"
+                 *     }
+                 */
+                "application/json": components["schemas"]["OldPartWriteOffApproval"];
+            };
+        };
+        responses: {
+            /** @description An old part with everything that happened to it (旧件) */
+            200: {
+                headers: {
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OldPartDetails"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    cancelOldPartWriteOff: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Number of the old part (旧件单号)
+                 * @example SZ01-OLP-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "reason": "旧件已找到"
+                 *     }
+                 */
+                "application/json": components["schemas"]["OldPartWriteOffCancellation"];
+            };
+        };
+        responses: {
+            /** @description An old part with everything that happened to it (旧件) */
+            200: {
+                headers: {
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OldPartDetails"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    listOrderRestrictions: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Only those that hit this part
+                 * @example CH-0234
+                 */
+                part?: string;
+                /**
+                 * @description Only those that hit this warehouse
+                 * @example HQ
+                 */
+                warehouse?: string;
+                /** @description Rows per page */
+                limit?: number;
+                /** @description nextCursor of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description order restriction page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OrderRestrictionPage"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    setOrderRestriction: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "category": "制冷剂",
+                 *       "reason": "仅限有资质的网点，请联系总公司分管部"
+                 *     }
+                 */
+                "application/json": components["schemas"]["SetOrderRestriction"];
+            };
+        };
+        responses: {
+            /** @description order restriction */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OrderRestriction"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    removeOrderRestriction: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the restriction */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Lifted */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
     listParts: {
         parameters: {
             query?: {
@@ -13446,6 +22003,8 @@ export interface operations {
                 controlled?: boolean;
                 /** @description Only active parts, or only others */
                 active?: boolean;
+                /** @description Only exchange parts, whose old part is due back, or only others */
+                exchange?: boolean;
                 /** @description Rows per page */
                 limit?: number;
                 /** @description nextCursor of the page before */
@@ -13561,6 +22120,18 @@ export interface operations {
                     controlled?: boolean;
                     /** @description false: no longer bought, still issued while there is stock */
                     active?: boolean;
+                    /**
+                     * @description An exchange part (换件): the old part (旧件) is due back so many days after the issue. Counts for what is posted from now on; null: nothing is due back
+                     * @example 30
+                     */
+                    exchangeDueDays?: number | null;
+                    /**
+                     * @description Compensation for one old part that never comes back (旧件赔偿价), a decimal string; the list price, else the standard cost, unless given
+                     * @example 35.00
+                     */
+                    oldPartValue?: string | null;
+                    /** @description Old parts of it come back one by one, each with its serial number (序列号) */
+                    serialised?: boolean;
                 };
             };
         };
@@ -13696,6 +22267,18 @@ export interface operations {
                     controlled?: boolean;
                     /** @description false: no longer bought, still issued while there is stock */
                     active?: boolean;
+                    /**
+                     * @description An exchange part (换件): the old part (旧件) is due back so many days after the issue. Counts for what is posted from now on; null: nothing is due back
+                     * @example 30
+                     */
+                    exchangeDueDays?: number | null;
+                    /**
+                     * @description Compensation for one old part that never comes back (旧件赔偿价), a decimal string; the list price, else the standard cost, unless given
+                     * @example 35.00
+                     */
+                    oldPartValue?: string | null;
+                    /** @description Old parts of it come back one by one, each with its serial number (序列号) */
+                    serialised?: boolean;
                 };
             };
         };
@@ -15180,6 +23763,634 @@ export interface operations {
             "5XX": components["responses"]["Failed"];
         };
     };
+    listRecalls: {
+        parameters: {
+            query?: {
+                /** @description State */
+                state?: "awaiting-second-signature" | "running" | "lifted" | "closed" | "cancelled";
+                /**
+                 * @description Part number (货号)
+                 * @example CH-0234
+                 */
+                part?: string;
+                /** @description Rows per page */
+                limit?: number;
+                /** @description nextCursor of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description recall summary page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecallSummaryPage"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    createRecall: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "title": "压缩机漏氟",
+                 *       "reason": "焊缝不良，停止使用并退回",
+                 *       "scopes": [
+                 *         {
+                 *           "part": "HJ-1213",
+                 *           "receivedFrom": "2026-01-01",
+                 *           "receivedTo": "2026-11-30"
+                 *         }
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewRecall"];
+            };
+        };
+        responses: {
+            /** @description recall preview */
+            200: {
+                headers: {
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecallPreview"];
+                };
+            };
+            /** @description recall */
+            201: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    Location: components["headers"]["Location"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Recall"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    readRecall: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Number of the recall (召回单号)
+                 * @example HQ-RCL-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description recall */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Recall"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    cancelRecall: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description ETag of the version that is changed; another one is refused with 412
+                 * @example "3"
+                 */
+                "if-match"?: string;
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Number of the recall (召回单号)
+                 * @example HQ-RCL-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "reason": "the repair order is missing"
+                 *     }
+                 */
+                "application/json": components["schemas"]["Reason"];
+            };
+        };
+        responses: {
+            /** @description recall */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Recall"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["VersionStale"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    closeRecall: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description ETag of the version that is changed; another one is refused with 412
+                 * @example "3"
+                 */
+                "if-match"?: string;
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Number of the recall (召回单号)
+                 * @example HQ-RCL-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "reason": "the repair order is missing"
+                 *     }
+                 */
+                "application/json": components["schemas"]["Reason"];
+            };
+        };
+        responses: {
+            /** @description recall */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Recall"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["VersionStale"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    listRecalledGoods: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                warehouse?: string;
+                /**
+                 * @description Part number (货号)
+                 * @example CH-0234
+                 */
+                part?: string;
+                /** @description Rows per page */
+                limit?: number;
+                /** @description nextCursor of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Number of the recall (召回单号)
+                 * @example HQ-RCL-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description recalled goods page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecalledGoodsPage"];
+                    "text/csv": string;
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    listRecallEvents: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Number of the recall (召回单号)
+                 * @example HQ-RCL-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description recall history */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecallHistory"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    listRecallIssues: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Only what left this warehouse or went to this outlet
+                 * @example HQ
+                 */
+                warehouse?: string;
+                /**
+                 * @description Part number (货号)
+                 * @example CH-0234
+                 */
+                part?: string;
+                /** @description true leaves away what came back whole */
+                open?: boolean;
+                /** @description Rows per page */
+                limit?: number;
+                /** @description nextCursor of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Number of the recall (召回单号)
+                 * @example HQ-RCL-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description recall issue page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecallIssuePage"];
+                    "text/csv": string;
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    liftRecall: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description ETag of the version that is changed; another one is refused with 412
+                 * @example "3"
+                 */
+                "if-match"?: string;
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Number of the recall (召回单号)
+                 * @example HQ-RCL-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "reason": "复检合格"
+                 *     }
+                 */
+                "application/json": components["schemas"]["RecallLifting"];
+            };
+        };
+        responses: {
+            /** @description recall */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Recall"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["VersionStale"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    returnRecalledGoods: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Number of the recall (召回单号)
+                 * @example HQ-RCL-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "warehouse": "HQ",
+                 *       "to": "supplier"
+                 *     }
+                 */
+                "application/json": components["schemas"]["RecallReturn"];
+            };
+        };
+        responses: {
+            /** @description recall return result */
+            201: {
+                headers: {
+                    Location: components["headers"]["Location"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecallReturnResult"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    signRecall: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description ETag of the version that is changed; another one is refused with 412
+                 * @example "3"
+                 */
+                "if-match"?: string;
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Number of the recall (召回单号)
+                 * @example HQ-RCL-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "duty": "hq-finance",
+                 *       "decision": "approve"
+                 *     }
+                 */
+                "application/json": components["schemas"]["RecallDecision"];
+            };
+        };
+        responses: {
+            /** @description recall */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Recall"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["VersionStale"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    listRecallWarehouses: {
+        parameters: {
+            query?: {
+                /** @description Only those that did not answer yet, or that did */
+                state?: "open" | "answered";
+                /** @description Rows per page */
+                limit?: number;
+                /** @description nextCursor of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Number of the recall (召回单号)
+                 * @example HQ-RCL-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description recall warehouse page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecallWarehousePage"];
+                    "text/csv": string;
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    answerRecall: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Number of the recall (召回单号)
+                 * @example HQ-RCL-202611-00001
+                 */
+                number: string;
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                warehouse: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "found": "2",
+                 *       "returned": "2",
+                 *       "note": "其余一件已装机，约用户上门更换"
+                 *     }
+                 */
+                "application/json": components["schemas"]["RecallAnswer"];
+            };
+        };
+        responses: {
+            /** @description recall warehouse */
+            201: {
+                headers: {
+                    Location: components["headers"]["Location"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecallWarehouse"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
     listRegions: {
         parameters: {
             query?: {
@@ -16113,6 +25324,343 @@ export interface operations {
             "5XX": components["responses"]["Failed"];
         };
     };
+    listRequests: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Only of this outlet
+                 * @example HQ
+                 */
+                warehouse?: string;
+                /**
+                 * @description Only what this centre answers
+                 * @example HQ
+                 */
+                centre?: string;
+                /** @description Only of outlets of this region */
+                region?: string;
+                /** @description State */
+                state?: "open" | "done" | "cancelled";
+                /** @description normal, or emergency (抢修), which goes first and names the carriage (R-REQ-4) */
+                urgency?: "normal" | "emergency";
+                /**
+                 * @description Part number (货号)
+                 * @example CH-0234
+                 */
+                part?: string;
+                /** @description Repair order */
+                repairOrder?: string;
+                /** @description true: only what may be issued now */
+                ready?: boolean;
+                /** @description worklist: emergencies first, then by the day on which it is needed (作业顺序) */
+                order?: "newest" | "worklist";
+                /** @description Rows per page */
+                limit?: number;
+                /** @description nextCursor of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description outlet request summary page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OutletRequestSummaryPage"];
+                    "text/csv": string;
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    createRequest: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "warehouse": "SZ11",
+                 *       "urgency": "normal",
+                 *       "needBy": "2026-12-01",
+                 *       "repairOrder": "WO-20261120-017",
+                 *       "lines": [
+                 *         {
+                 *           "part": "CH-0234",
+                 *           "quantity": "2"
+                 *         }
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewOutletRequest"];
+            };
+        };
+        responses: {
+            /** @description outlet request */
+            201: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    Location: components["headers"]["Location"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OutletRequest"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    listServiceLevels: {
+        parameters: {
+            query: {
+                /**
+                 * @description Which month, the present one as far as it has come
+                 * @example 2026-11
+                 */
+                month: string;
+                /**
+                 * @description Region code (区域代码)
+                 * @example EAST
+                 */
+                region?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description service levels */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServiceLevels"];
+                    "text/csv": string;
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    readRequest: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Request number (要货单号)
+                 * @example SZ11-REQ-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description outlet request */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OutletRequest"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    cancelRequest: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description ETag of the version that is changed; another one is refused with 412
+                 * @example "3"
+                 */
+                "if-match"?: string;
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Request number (要货单号)
+                 * @example SZ11-REQ-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "reason": "客户取消维修"
+                 *     }
+                 */
+                "application/json": components["schemas"]["CancelOutletRequest"];
+            };
+        };
+        responses: {
+            /** @description outlet request */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OutletRequest"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["VersionStale"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    writeIssueSlip: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Request number (要货单号)
+                 * @example SZ11-REQ-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /** @example {} */
+                "application/json": components["schemas"]["RequestIssueSlip"];
+            };
+        };
+        responses: {
+            /** @description slip */
+            201: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    Location: components["headers"]["Location"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Slip"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    changeNeedBy: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description ETag of the version that is changed; another one is refused with 412
+                 * @example "3"
+                 */
+                "if-match"?: string;
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Request number (要货单号)
+                 * @example SZ11-REQ-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "needBy": "2026-12-10",
+                 *       "reason": "客户推迟取车"
+                 *     }
+                 */
+                "application/json": components["schemas"]["RequestNeedBy"];
+            };
+        };
+        responses: {
+            /** @description outlet request */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OutletRequest"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["VersionStale"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
     listSigningPolicies: {
         parameters: {
             query?: never;
@@ -16142,7 +25690,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                documentKind: "receipt" | "return" | "issue" | "sale" | "transfer-out" | "transfer-in" | "supplier-return" | "scrap" | "loan-out" | "loan-in" | "adjustment" | "opening" | "reversal" | "count" | "purchase-plan" | "*";
+                documentKind: "receipt" | "return" | "issue" | "sale" | "transfer-out" | "transfer-in" | "supplier-return" | "scrap" | "loan-out" | "loan-in" | "adjustment" | "opening" | "old-part-in" | "refurbishment" | "reversal" | "count" | "purchase-plan" | "recall" | "*";
             };
             cookie?: never;
         };
@@ -16253,7 +25801,7 @@ export interface operations {
         parameters: {
             query?: {
                 state?: "draft" | "awaiting-signatures" | "approved" | "posted" | "refused" | "cancelled";
-                kind?: "receipt" | "return" | "issue" | "sale" | "transfer-out" | "transfer-in" | "supplier-return" | "scrap" | "loan-out" | "loan-in" | "adjustment" | "opening" | "reversal";
+                kind?: "receipt" | "return" | "issue" | "sale" | "transfer-out" | "transfer-in" | "supplier-return" | "scrap" | "loan-out" | "loan-in" | "adjustment" | "opening" | "old-part-in" | "refurbishment" | "reversal";
                 /**
                  * @description Day in the business time zone
                  * @example 2026-11-21
@@ -17271,6 +26819,617 @@ export interface operations {
             "5XX": components["responses"]["Failed"];
         };
     };
+    listTransfers: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Giver
+                 * @example HQ
+                 */
+                from?: string;
+                /**
+                 * @description Receiver
+                 * @example HQ
+                 */
+                to?: string;
+                /**
+                 * @description Either of them
+                 * @example HQ
+                 */
+                warehouse?: string;
+                /** @description State */
+                state?: "ordered" | "awaiting-dispatch" | "in-transit" | "received" | "called-back" | "cancelled";
+                /** @description Paper it is ordered by */
+                reference?: string;
+                /** @description Rows per page */
+                limit?: number;
+                /** @description nextCursor of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description transfer summary page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TransferSummaryPage"];
+                    "text/csv": string;
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    createTransfer: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "from": "HQ",
+                 *       "to": "SZ11-V1",
+                 *       "lines": [
+                 *         {
+                 *           "part": "CH-0234",
+                 *           "quantity": "2"
+                 *         }
+                 *       ],
+                 *       "because": "aged goods from the network"
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewTransfer"];
+            };
+        };
+        responses: {
+            /** @description transfer */
+            201: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    Location: components["headers"]["Location"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Transfer"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    settleTransfers: {
+        parameters: {
+            query: {
+                /**
+                 * @description Calendar month
+                 * @example 2026-11
+                 */
+                period: string;
+                /**
+                 * @description Giver or receiver
+                 * @example HQ
+                 */
+                warehouse?: string;
+                /**
+                 * @description Giver
+                 * @example HQ
+                 */
+                from?: string;
+                /**
+                 * @description Receiver
+                 * @example HQ
+                 */
+                to?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description transfer settlement */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TransferSettlement"];
+                    "text/csv": string;
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    readTransfer: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Transfer number (调拨单号)
+                 * @example HQ-TRF-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description transfer */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Transfer"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    callBackTransfer: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description ETag of the version that is changed; another one is refused with 412
+                 * @example "3"
+                 */
+                "if-match"?: string;
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Transfer number (调拨单号)
+                 * @example HQ-TRF-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "reason": "the carrier never delivered it"
+                 *     }
+                 */
+                "application/json": components["schemas"]["TransferCallBack"];
+            };
+        };
+        responses: {
+            /** @description transfer slip */
+            201: {
+                headers: {
+                    Location: components["headers"]["Location"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TransferSlip"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["VersionStale"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    cancelTransfer: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description ETag of the version that is changed; another one is refused with 412
+                 * @example "3"
+                 */
+                "if-match"?: string;
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Transfer number (调拨单号)
+                 * @example HQ-TRF-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "reason": "the goods are needed here"
+                 *     }
+                 */
+                "application/json": components["schemas"]["TransferReason"];
+            };
+        };
+        responses: {
+            /** @description transfer */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Transfer"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["VersionStale"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    decideTransferClaim: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description ETag of the version that is changed; another one is refused with 412
+                 * @example "3"
+                 */
+                "if-match"?: string;
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Transfer number (调拨单号)
+                 * @example HQ-TRF-202611-00001
+                 */
+                number: string;
+                /** @description Number of the claim within the transfer */
+                claim: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "decision": "settled",
+                 *       "reason": "paid by the carrier, voucher 4711"
+                 *     }
+                 */
+                "application/json": components["schemas"]["TransferClaimDecision"];
+            };
+        };
+        responses: {
+            /** @description transfer */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Transfer"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["VersionStale"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    closeTransfer: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description ETag of the version that is changed; another one is refused with 412
+                 * @example "3"
+                 */
+                "if-match"?: string;
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Transfer number (调拨单号)
+                 * @example HQ-TRF-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "reason": "the goods are needed here"
+                 *     }
+                 */
+                "application/json": components["schemas"]["TransferReason"];
+            };
+        };
+        responses: {
+            /** @description transfer */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Transfer"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["VersionStale"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    receiveTransfer: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description ETag of the version that is changed; another one is refused with 412
+                 * @example "3"
+                 */
+                "if-match"?: string;
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Transfer number (调拨单号)
+                 * @example HQ-TRF-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "lines": [
+                 *         {
+                 *           "line": 1,
+                 *           "quantity": "1",
+                 *           "missing": "1",
+                 *           "responsible": "carrier"
+                 *         }
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["TransferInSlip"];
+            };
+        };
+        responses: {
+            /** @description transfer slip */
+            201: {
+                headers: {
+                    Location: components["headers"]["Location"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TransferSlip"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["VersionStale"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    printTransferNote: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Transfer number (调拨单号)
+                 * @example HQ-TRF-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description HTML for paper */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    dispatchTransfer: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description ETag of the version that is changed; another one is refused with 412
+                 * @example "3"
+                 */
+                "if-match"?: string;
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Transfer number (调拨单号)
+                 * @example HQ-TRF-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "carrier": "顺丰速运"
+                 *     }
+                 */
+                "application/json": components["schemas"]["TransferOutSlip"];
+            };
+        };
+        responses: {
+            /** @description transfer slip */
+            201: {
+                headers: {
+                    Location: components["headers"]["Location"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TransferSlip"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["VersionStale"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    enterTransferTransport: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description ETag of the version that is changed; another one is refused with 412
+                 * @example "3"
+                 */
+                "if-match"?: string;
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Transfer number (调拨单号)
+                 * @example HQ-TRF-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "leg": "local",
+                 *       "amount": "35.00",
+                 *       "carrier": "顺丰速运"
+                 *     }
+                 */
+                "application/json": components["schemas"]["TransferTransport"];
+            };
+        };
+        responses: {
+            /** @description transfer */
+            201: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    Location: components["headers"]["Location"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Transfer"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["VersionStale"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
     listWarehouses: {
         parameters: {
             query?: {
@@ -17926,6 +28085,65 @@ export interface operations {
             "5XX": components["responses"]["Failed"];
         };
     };
+    registerLoaners: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                warehouse: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "kind": "opening",
+                 *       "units": [
+                 *         {
+                 *           "serial": "BY-2026-00017",
+                 *           "model": "WM-LOAN-8",
+                 *           "grade": "A",
+                 *           "accessories": [
+                 *             "power cord"
+                 *           ]
+                 *         }
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewLoaners"];
+            };
+        };
+        responses: {
+            /** @description registered loaners */
+            201: {
+                headers: {
+                    Location: components["headers"]["Location"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RegisteredLoaners"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
     listLots: {
         parameters: {
             query: {
@@ -18548,7 +28766,7 @@ export interface operations {
         parameters: {
             query?: {
                 state?: "draft" | "awaiting-signatures" | "approved" | "posted" | "refused" | "cancelled";
-                kind?: "receipt" | "return" | "issue" | "sale" | "transfer-out" | "transfer-in" | "supplier-return" | "scrap" | "loan-out" | "loan-in" | "adjustment" | "opening" | "reversal";
+                kind?: "receipt" | "return" | "issue" | "sale" | "transfer-out" | "transfer-in" | "supplier-return" | "scrap" | "loan-out" | "loan-in" | "adjustment" | "opening" | "old-part-in" | "refurbishment" | "reversal";
                 /**
                  * @description Day in the business time zone
                  * @example 2026-11-21
@@ -18796,7 +29014,7 @@ export interface operations {
                     url: string;
                     /** @example ERP 接口 */
                     description?: string;
-                    events?: ("slip.submitted" | "slip.signed" | "slip.refused" | "slip.posted" | "slip.reversed" | "slip.released-in-emergency" | "stock.below-reorder-point" | "lot.aged" | "period.closed" | "alert.raised" | "alert.resolved")[] | null;
+                    events?: ("slip.submitted" | "slip.signed" | "slip.refused" | "slip.posted" | "slip.reversed" | "slip.released-in-emergency" | "stock.below-reorder-point" | "lot.aged" | "period.closed" | "loaner.lent" | "loaner.returned" | "loaner.overdue" | "loaner.customer-notice" | "alert.raised" | "alert.resolved" | "request.created" | "request.line-allocated" | "request.line-displaced" | "request.line-lost" | "request.line-backordered" | "request.ready" | "request.issued" | "request.issue-reversed" | "request.cancelled" | "request.expired" | "request.done" | "backorder.promised" | "backorder.answered" | "backorder.arrived" | "backorder.cancelled" | "transfer.dispatched" | "transfer.received" | "transfer.called-back" | "deposit.changed" | "old-part.due" | "old-part.returned" | "old-part.written-off" | "recall.started" | "recall.ended")[] | null;
                     /**
                      * @description Only what happens in this warehouse
                      * @example HQ
@@ -18922,7 +29140,7 @@ export interface operations {
                     url?: string;
                     /** @example ERP 接口 */
                     description?: string | null;
-                    events?: ("slip.submitted" | "slip.signed" | "slip.refused" | "slip.posted" | "slip.reversed" | "slip.released-in-emergency" | "stock.below-reorder-point" | "lot.aged" | "period.closed" | "alert.raised" | "alert.resolved")[] | null;
+                    events?: ("slip.submitted" | "slip.signed" | "slip.refused" | "slip.posted" | "slip.reversed" | "slip.released-in-emergency" | "stock.below-reorder-point" | "lot.aged" | "period.closed" | "loaner.lent" | "loaner.returned" | "loaner.overdue" | "loaner.customer-notice" | "alert.raised" | "alert.resolved" | "request.created" | "request.line-allocated" | "request.line-displaced" | "request.line-lost" | "request.line-backordered" | "request.ready" | "request.issued" | "request.issue-reversed" | "request.cancelled" | "request.expired" | "request.done" | "backorder.promised" | "backorder.answered" | "backorder.arrived" | "backorder.cancelled" | "transfer.dispatched" | "transfer.received" | "transfer.called-back" | "deposit.changed" | "old-part.due" | "old-part.returned" | "old-part.written-off" | "recall.started" | "recall.ended")[] | null;
                     /** @description false pauses it; true switches it on, also after the service disabled it */
                     active?: boolean;
                 };
@@ -18952,7 +29170,7 @@ export interface operations {
                 /** @description Only those in this state; dead is the dead-letter list */
                 state?: "waiting" | "delivered" | "dead";
                 /** @description Only those of this event */
-                event?: "slip.submitted" | "slip.signed" | "slip.refused" | "slip.posted" | "slip.reversed" | "slip.released-in-emergency" | "stock.below-reorder-point" | "lot.aged" | "period.closed" | "alert.raised" | "alert.resolved" | "ping";
+                event?: "slip.submitted" | "slip.signed" | "slip.refused" | "slip.posted" | "slip.reversed" | "slip.released-in-emergency" | "stock.below-reorder-point" | "lot.aged" | "period.closed" | "loaner.lent" | "loaner.returned" | "loaner.overdue" | "loaner.customer-notice" | "alert.raised" | "alert.resolved" | "request.created" | "request.line-allocated" | "request.line-displaced" | "request.line-lost" | "request.line-backordered" | "request.ready" | "request.issued" | "request.issue-reversed" | "request.cancelled" | "request.expired" | "request.done" | "backorder.promised" | "backorder.answered" | "backorder.arrived" | "backorder.cancelled" | "transfer.dispatched" | "transfer.received" | "transfer.called-back" | "deposit.changed" | "old-part.due" | "old-part.returned" | "old-part.written-off" | "recall.started" | "recall.ended" | "ping";
                 /** @description Rows per page */
                 limit?: number;
                 /** @description nextCursor of the page before */
@@ -19158,7 +29376,7 @@ export interface operations {
                      */
                     to?: string;
                     /** @description Only these of those it wants */
-                    events?: ("slip.submitted" | "slip.signed" | "slip.refused" | "slip.posted" | "slip.reversed" | "slip.released-in-emergency" | "stock.below-reorder-point" | "lot.aged" | "period.closed" | "alert.raised" | "alert.resolved")[];
+                    events?: ("slip.submitted" | "slip.signed" | "slip.refused" | "slip.posted" | "slip.reversed" | "slip.released-in-emergency" | "stock.below-reorder-point" | "lot.aged" | "period.closed" | "loaner.lent" | "loaner.returned" | "loaner.overdue" | "loaner.customer-notice" | "alert.raised" | "alert.resolved" | "request.created" | "request.line-allocated" | "request.line-displaced" | "request.line-lost" | "request.line-backordered" | "request.ready" | "request.issued" | "request.issue-reversed" | "request.cancelled" | "request.expired" | "request.done" | "backorder.promised" | "backorder.answered" | "backorder.arrived" | "backorder.cancelled" | "transfer.dispatched" | "transfer.received" | "transfer.called-back" | "deposit.changed" | "old-part.due" | "old-part.returned" | "old-part.written-off" | "recall.started" | "recall.ended")[];
                     /** @description Leaves away what has arrived, and of events of more than 30 days ago what the log has no more */
                     onlyFailed?: boolean;
                 };
