@@ -75,7 +75,8 @@ select l.warehouse_id as "warehouseId", l.id::text as "lotId", l.part_id as "par
   from named join lot l on l.warehouse_id = named.warehouse_id and l.id = named.lot_id
  order by l.warehouse_id, l.id`)
 
-// A balance changes once: what is blocked and what was promised never exceed together what is there.
+// A balance changes once: what is blocked and what was promised never exceed together what is there. The two are put together by grouping: the
+// planner knows nothing of what a CTE holds, and would look through all that was broken once per balance.
 const BLOCK = statement<BrokenReservation>(`
 with blocked as (
   update lot l set blocked = true
@@ -97,9 +98,11 @@ with blocked as (
   returning r.warehouse_id, r.id, r.part_id, r.ownership, r.condition, r.reserved_for, r.quantity - r.consumed as quantity
 ), held as (
   update balance b set blocked = b.blocked + t.quantity, reserved = b.reserved - t.broken
-    from (select less.*, coalesce((select sum(quantity) from broken where (broken.warehouse_id, broken.part_id, broken.ownership, broken.condition)
-                                                                       = (less.warehouse_id, less.part_id, less.ownership, less.condition)), 0) as broken
-            from less) t
+    from (select warehouse_id, part_id, ownership, condition, sum(quantity) as quantity, sum(broken) as broken
+            from (select warehouse_id, part_id, ownership, condition, quantity, 0 as broken from less
+                   union all
+                  select warehouse_id, part_id, ownership, condition, 0, quantity from broken) each
+           group by 1, 2, 3, 4) t
    where b.warehouse_id = t.warehouse_id and b.part_id = t.part_id and b.ownership = t.ownership and b.condition = t.condition
 ), told as (
   insert into outbox (subject, event, warehouse_id, payload, occurred_at)

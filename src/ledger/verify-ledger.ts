@@ -154,7 +154,8 @@ const CHECKS = [
                  where $1::int is null or k.warehouse_id = $1) k using (warehouse_id, lot_id, recall_id)
     where r.lot_id is null or k.lot_id is null`
 ].map((check) =>
-  statement<Finding>(`select ${FINDING} from (${check}) as finding (check_name, warehouse_id, subject, expected, found)
+  // What was found is named last: else the planner, who expects few lots, compares each of them with every warehouse.
+  statement<Finding>(`with finding (check_name, warehouse_id, subject, expected, found) as materialized (${check}) select ${FINDING} from finding
   join warehouse on warehouse.id = finding.warehouse_id order by warehouse.code, subject limit 1000`)
 )
 
