@@ -34,8 +34,9 @@ const agedBy = (offset: number): string => `
        (select (${month(offset)} - make_interval(months => grace_months))::date from depreciation_policy
          where effective_from <= ${month(offset)} and (effective_until is null or effective_until > ${month(offset)}))`
 
-// Own goods on hand, nonconforming ones too (R-AGE-5), never consigned ones (R-STK-6): those whose holding period is over in one month
-// and was not in the one before. So a lot enters once also where the policy changes between the two.
+// Own goods on hand, nonconforming ones too (R-AGE-5), never consigned ones (R-STK-6), nor what cost nothing, as old parts that came back:
+// there is nothing to charge. Those whose holding period is over in one month and was not in the one before. So a lot enters once also where
+// the policy changes between the two.
 const lotRule = (kind: 'lot-aging-soon' | 'lot-aged', enters: 0 | 1): AlertRule => ({
   kind,
   about: 'lot',
@@ -45,7 +46,8 @@ select l.warehouse_id, l.id::text as subject, l.id as about_id, null::text as du
          'onHand', ${decimal('l.on_hand')}, 'cost', lot_cost(l.unit_cost, l.on_hand, l.cost_residue)::numeric(18,2)::text) as details
   from ${isSome ? 'asked join lot l on l.warehouse_id = asked.warehouse_id and l.id = asked.about_id' : 'lot l'}
   join part on part.id = l.part_id
- where l.ownership = 'own' and not l.exhausted and l.aged_from > ${agedBy(enters - 1)} and l.aged_from <= ${agedBy(enters)}`,
+ where l.ownership = 'own' and not l.exhausted and l.aged_from > ${agedBy(enters - 1)} and l.aged_from <= ${agedBy(enters)}
+   and lot_cost(l.unit_cost, l.on_hand, l.cost_residue) > 0`,
   ...(kind === 'lot-aged' && {
     publishes: { event: 'lot.aged', members: ['part', 'lot', 'receivedOn', 'onHand'] }
   })

@@ -186,6 +186,16 @@ describe('lots (R-AGE-1, R-AGE-5, R-STK-6)', () => {
     ])
   })
 
+  test('what cost nothing, as an old part that came back, has nothing to charge and is no alert', async () => {
+    h.clock.set('2026-11-20T10:00')
+    const k = await kernel(h)
+    const old = { ...(await k.shelf()), condition: 'nonconforming' as const }
+    await k.receive(old, '2', '0', { on: '2026-08-31' })
+    await k.receive(old, '2', '0', { on: '2026-09-01' })
+    await runJob(h, turnOfDay)
+    expect(await lots(k.warehouse.id)).toEqual([])
+  })
+
   test('a lot that is used up resolves its alert within seconds, one that comes in old raises it', async () => {
     h.clock.set('2026-11-20T10:00')
     const shop = await openCounter(h)
