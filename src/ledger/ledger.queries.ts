@@ -109,7 +109,9 @@ export interface NetworkStockQuery {
 }
 
 type NetworkRow = NetworkStockRow & { warehouseId: number }
-const NETWORK = statement<NetworkRow>(`
+// Two texts: a plan that serves one part and all of them alike goes through all to find the one.
+const network = (ofPart: string) =>
+  statement<NetworkRow>(`
 select w.code as warehouse, w.name as "warehouseName", w.name_zh as "warehouseNameZh", region.code as region, b.warehouse_id as "warehouseId", ${STOCK_COLUMNS},
        oldest.received_on as "oldestReceivedOn"
   from balance b
@@ -118,9 +120,11 @@ select w.code as warehouse, w.name as "warehouseName", w.name_zh as "warehouseNa
   join part on part.id = b.part_id ${VALUE('$4')}
   left join lateral (select min(received_on) as received_on from lot l
                       where l.warehouse_id = b.warehouse_id and l.part_id = b.part_id and l.ownership = b.ownership and l.condition = b.condition and not l.exhausted) oldest on true
- where ($1 or w.id = any($2::int[]) or w.region_id = any($3::int[])) and ($5::text is null or b.part_number = $5) and ($6::text is null or region.code = $6)
+ where ($1 or w.id = any($2::int[]) or w.region_id = any($3::int[])) and ${ofPart} and ($6::text is null or region.code = $6)
    and b.on_hand > 0 and (b.part_number, b.warehouse_id, b.ownership, b.condition) > ($7, $8::int, $9, $10)
  order by b.part_number, b.warehouse_id, b.ownership, b.condition limit $11`)
+const NETWORK_OF_PART = network('b.part_number = $5')
+const NETWORK = network('$5::text is null')
 
 // Own stock past the holding period, of either condition, is shown to every warehouse (R-AGE-6): this one is not scoped to what the actor
 // sees.
@@ -158,7 +162,7 @@ export async function listNetworkStock(
     agedOver === undefined
       ? await run(
           ctx,
-          NETWORK,
+          part === undefined ? NETWORK : NETWORK_OF_PART,
           (({ everywhere, warehouseIds, regionIds }) => [
             everywhere,
             warehouseIds,
