@@ -22,6 +22,7 @@ import { OldParts } from './0020-old-parts.ts'
 import { Recalls } from './0021-recalls.ts'
 import { NetworkAlerts } from './0022-network-alerts.ts'
 import { Loaners } from './0023-loaners.ts'
+import { CarrierClaims } from './0024-carrier-claims.ts'
 
 /** Every migration in the order it is applied. Append only. */
 export const migrations: MigrationObject[] = [
@@ -47,5 +48,6 @@ export const migrations: MigrationObject[] = [
   { name: '0020-old-parts', class: OldParts },
   { name: '0021-recalls', class: Recalls },
   { name: '0022-network-alerts', class: NetworkAlerts },
-  { name: '0023-loaners', class: Loaners }
+  { name: '0023-loaners', class: Loaners },
+  { name: '0024-carrier-claims', class: CarrierClaims }
 ]

@@ -23,6 +23,7 @@ export const JOURNAL_ROLE_NAMES = {
   'cost-of-sales': '备件销售成本',
   'goods-received': '暂估应付款',
   'goods-in-transit': '在途物资',
+  'carrier-claims': '应收承运人赔款',
   'scrap-loss': '报废损失',
   'count-gain': '盘盈',
   'count-loss': '盘亏',

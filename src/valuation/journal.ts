@@ -1,6 +1,12 @@
 // The journal lines of a month for the general ledger (R-AGE-4, R-FIN-2): what each kind of slip moved, and the depreciation. Every
 // entry balances: what leaves is credited to the inventory at its original cost, its accumulated depreciation is debited, and the
 // net book value goes to the account of the kind. Consigned goods have no value here and are in no entry (R-STK-6).
+//
+// What is in transit lies on an account of its own: the giver debits it, the receiver credits it, and over both what is left is what has
+// not arrived. What is missing stays there while its claim is open, and leaves it in the books of the giver, who was not paid for it, on the
+// day the claim is settled: to what the carrier owes, or to the loss of the giver who never sent it. If the slip that found it missing is
+// reversed afterwards, that is taken back on the day of the posting: the month of the paper may be closed at the giver. A claim that is
+// withdrawn books nothing, the goods are in transit again; damaged goods arrived, and are in the books of the receiver.
 import type { Context } from '../identity/actor.ts'
 import { run, statement, type Statement } from '../platform/database.ts'
 import { chargesOf, firstDay, stateOf, type BookedMonth, type BookedMonths } from './depreciation.ts'
@@ -8,7 +14,7 @@ import { accountsOf, type JournalRole } from './journal-accounts.ts'
 
 /** A line of a journal entry; exactly one of debit and credit is not 0.00. */
 export interface JournalLine {
-  /** `depreciation`, or the kind of slip whose movements of the month are booked together. */
+  /** `depreciation`, `transfer-claim`, or the kind of slip whose movements of the month are booked together. */
   entry: string
   role: JournalRole
   account: string
@@ -23,9 +29,21 @@ const KIND = `case when s.kind = 'reversal' and source.kind = 'return' then 'ret
                when s.kind = 'reversal' then source.kind else s.kind end`
 const LEFT_BY = `case when s.kind = 'return' then source.kind when s.kind = 'reversal' and source.kind = 'return' then origin.kind end`
 
-// $1 the warehouses, $2 the month, $3 the depreciation of the month of each. Ends in `entry_line`.
+// $1 the warehouses, $2 the month, $3 the depreciation of the month of each, $4 the business time zone. Ends in `entry_line`.
 const ENTRIES = `
-booked as (
+settled as (
+  select c.warehouse_id, c.responsible, a.slip_warehouse_id, a.slip_id, a.cost - a.charge as value, c.decided_on
+    from transfer_claim c
+    join transfer_arrival a on a.warehouse_id = c.warehouse_id and a.transfer_id = c.transfer_id and a.claim_no = c.claim_no
+   where c.warehouse_id = any ($1::int[]) and c.kind = 'missing' and c.state = 'settled' and c.decided_on < ($2::date + interval '1 month')::date
+), missing as (
+  select warehouse_id, responsible, value from settled where decided_on >= $2::date
+  union all
+  select c.warehouse_id, c.responsible, -c.value
+    from settled c
+    join slip r on r.warehouse_id = c.slip_warehouse_id and r.source_slip_id = c.slip_id and r.kind = 'reversal' and r.state = 'posted'
+     and r.posted_at >= $2::date::timestamp at time zone $4 and r.posted_at < ($2::date + interval '1 month') at time zone $4
+), booked as (
   select m.warehouse_id, ${KIND} as entry, ${LEFT_BY} as left_by, m.quantity > 0 as comes_in, sum(m.cost) as cost, sum(m.charge) as charge
     from movement m
     join slip s on s.warehouse_id = m.warehouse_id and s.id = m.slip_id
@@ -52,6 +70,10 @@ booked as (
          charge - cost
     from booked
   union all
+  select warehouse_id, 'transfer-claim', 1, case responsible when 'carrier' then 'carrier-claims' else 'count-loss' end, value from missing
+  union all
+  select warehouse_id, 'transfer-claim', 2, 'goods-in-transit', -value from missing
+  union all
   select warehouse_id, 'depreciation', place, role, case place when 1 then charge else -charge end
     from unnest($1::int[], $3::numeric[]) as charged (warehouse_id, charge)
    cross join (values (1, 'depreciation-expense'), (2, 'accumulated-depreciation')) as side (place, role)
@@ -74,7 +96,7 @@ export async function journalLines(
   { warehouseId, period, charge }: { warehouseId: number; period: string; charge: string }
 ): Promise<JournalLine[]> {
   const accounts = (await accountsOf(ctx, [warehouseId])).get(warehouseId)
-  const lines = await run(ctx, LINES, [[warehouseId], firstDay(period), [charge]])
+  const lines = await run(ctx, LINES, [[warehouseId], firstDay(period), [charge], ctx.config.BUSINESS_TIME_ZONE])
   return lines.map(({ entry, role, debit, credit }) => {
     const account = accounts?.[role]
     if (account === undefined) throw new Error(`the role ${role} has no account, not even the default one`)
@@ -126,7 +148,7 @@ with ${ENTRIES}, every as (
    union all
   select (line ->> 'debit')::numeric, (line ->> 'credit')::numeric
     from period_statement s cross join json_array_elements(s.content::json -> 'journal') as line
-   where s.warehouse_id = any ($4::int[]) and s.period = $2::date
+   where s.warehouse_id = any ($5::int[]) and s.period = $2::date
 )
 select count(*)::int as lines, coalesce(sum(debit), 0)::numeric(18,2)::text as debit, coalesce(sum(credit), 0)::numeric(18,2)::text as credit from every`
 }
@@ -141,6 +163,7 @@ export async function journalTotals(
     openIds,
     firstDay(period),
     openIds.map((id) => charges.get(id) ?? '0.00'),
+    ctx.config.BUSINESS_TIME_ZONE,
     closedIds
   ])
   if (totals === undefined) throw new Error('a sum is always one row')

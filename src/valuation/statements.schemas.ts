@@ -230,7 +230,10 @@ const StockReportTotalsView = named(
 export const StockReportPage = statementPage(StockReportRowView, StockReportTotalsView)
 
 const journalLine = {
-  entry: Type.String({ description: '`depreciation`, or the kind of slip whose movements are booked together' }),
+  entry: Type.String({
+    description:
+      '`depreciation`, `transfer-claim` (settled claims for goods that left and never arrived), or the kind of slip whose movements are booked together'
+  }),
   role: oneOf(JOURNAL_ROLES, 'What the account is for'),
   account: Type.String({ description: 'Account of the general ledger (科目编码)' }),
   name: Type.String({ description: 'Name of the account' }),
