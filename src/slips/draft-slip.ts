@@ -454,22 +454,29 @@ function reversed(source: Slip | null, lines: NewSlipLine[] | undefined): DraftL
   if (source === null) throw new Error('a reversal has a source')
   if (lines !== undefined)
     throw misplaced('/lines', 'a reversal takes the lines of the slip it reverses, all of them; leave lines away')
-  return source.lines
-    .filter(({ quantity }) => quantity !== '0')
-    .map((line, position) => ({
-      ...line,
-      position,
-      quantity: line.quantity.startsWith('-') ? line.quantity.slice(1) : `-${line.quantity}`,
-      unitCost: null,
-      expectedQuantity: null,
-      receivedOn: null,
-      sourceLine: line.line,
-      reservation: null,
-      lot: null,
-      reserveFor: null,
-      carried: null,
-      difference: null
-    }))
+  // What a transfer-in says is missing moved nothing, and is taken back all the same: its line stands in the reversal with it.
+  const isMissing = ({ quantity }: { quantity: string }) => source.kind === 'transfer-in' && quantity === '0'
+  const taken = source.lines.filter((line) => line.quantity !== '0' || isMissing(line))
+  if (taken.length === 0)
+    throw new Refusal(
+      'NothingToReverse',
+      422,
+      `${source.number} moved nothing: all of its goods were missing, and its quality report says so; there is nothing to take back`
+    )
+  return taken.map((line, position) => ({
+    ...line,
+    position,
+    quantity: isMissing(line) ? '0' : line.quantity.startsWith('-') ? line.quantity.slice(1) : `-${line.quantity}`,
+    unitCost: null,
+    expectedQuantity: isMissing(line) ? line.expectedQuantity : null,
+    receivedOn: null,
+    sourceLine: line.line,
+    reservation: null,
+    lot: null,
+    reserveFor: null,
+    carried: null,
+    difference: null
+  }))
 }
 
 const REVERSAL = statement<{ id: string; number: string; state: string }>(`

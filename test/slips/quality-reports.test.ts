@@ -74,6 +74,14 @@ test('goods that did not arrive at all are reported with nothing received', asyn
   expect(await counter.onHand(missing.number)).toBe('0')
 })
 
+test('a receipt of which nothing arrived moved nothing, and there is nothing to reverse', async () => {
+  const { number } = await received(counter, { quantity: '0', expectedQuantity: '10' })
+  expect(await counter.keeper.post(`/v1/slips/${number}/reversal`, { reason: 'it came after all' })).toMatchObject({
+    status: 422,
+    body: { code: 'NothingToReverse' }
+  })
+})
+
 test('a report of a foreign warehouse is answered exactly as one that does not exist', async () => {
   const posted = await received(counter, { expectedQuantity: '10' })
   const theirs = only(posted.qualityReports)
