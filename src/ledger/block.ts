@@ -11,9 +11,10 @@
 // How it holds against postings: the balances of the parts are locked in the order of their keys, and looked at afterwards. A posting that
 // holds one comes before, and its lots are seen here; one that waits for it sees the scopes, and blocks what it brings in itself. A balance
 // that is being made meanwhile is seen by nobody: therefore whoever makes one shares a lock that is taken here alone, first of all.
-// What it does not do: decide who may, or what becomes of the goods. A second run with the same scopes blocks nothing more.
+// However large it is, it is not broken off by the time limit of requests: goods that are dangerous are not to stay free because they are many.
+// What it does not do: decide who may, or what becomes of the goods; or wait for who holds balances in another order (`afterDeadlock`). A second run with the same scopes blocks nothing more.
 import type { Context } from '../identity/actor.ts'
-import { run, statement } from '../platform/database.ts'
+import { NO_TIME_LIMIT, run, statement } from '../platform/database.ts'
 import type { ReservationKey } from './reserve.ts'
 
 export interface RecallScope {
@@ -123,6 +124,7 @@ export async function blockStock(
   ctx: Context,
   { recallId, recall, scopes }: { recallId: string; recall: string; scopes: readonly RecallScope[] }
 ): Promise<{ blocked: BlockedLot[]; broken: BrokenReservation[] }> {
+  await run(ctx, NO_TIME_LIMIT, [])
   await run(ctx, ALONE, [])
   await run(ctx, ENTER, [
     recallId,
@@ -175,6 +177,7 @@ export async function unblockStock(
   ctx: Context,
   { recallId, scopes }: { recallId: string; scopes?: readonly number[] | undefined }
 ): Promise<{ freed: { warehouseId: number; partId: number; quantity: string }[] }> {
+  await run(ctx, NO_TIME_LIMIT, [])
   await run(ctx, ALONE, [])
   await run(ctx, HOLD, [recallId])
   await run(ctx, LIFT, [recallId, ctx.clock.now().toString(), scopes ?? null])

@@ -1,5 +1,6 @@
 import { requireDutyEverywhere, type Context } from '../identity/actor.ts'
 import { requirePerson } from '../identity/require-person.ts'
+import { afterDeadlock } from '../platform/after-deadlock.ts'
 import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
 import { Refusal } from '../platform/errors.ts'
@@ -45,31 +46,33 @@ export async function createRecall(
   const { reach, promises } = await reachOf(ctx, lines)
   if ([reach.onHand, reach.inTransit, reach.issued].every((quantity) => quantity === '0')) throw ofNothing(lines)
   if (dryRun === true) return { dryRun, reach, promises }
-  return inTransaction(ctx, async (inner) => {
-    const office = await requireHeadOffice(inner, 'recalls')
-    const today = inner.clock.today()
-    const [numbered] = await run(inner, NUMBER, [office.id, office.code, today])
-    if (numbered === undefined) throw new Error('no number was drawn')
-    const { number } = numbered
-    const parts = [...new Set(lines.map(({ part }) => part))]
-    await run(inner, CREATE, [
-      office.id,
-      number,
-      title,
-      reason,
-      reach.needsSecondSignature ? 'awaiting-second-signature' : 'running',
-      inner.actor.personId,
-      grant.onBehalfOf,
-      inner.clock.now().toString(),
-      JSON.stringify(reach),
-      recallHash({ number, title, reason, openedBy: inner.actor.username, lines }, office),
-      parts.slice(0, 50),
-      ...lineParameters(lines)
-    ])
-    if (!reach.needsSecondSignature) await startRecall(inner, number)
-    const { recall } = await loadRecall(inner, number)
-    return recallView(inner, recall, office)
-  })
+  return afterDeadlock(() =>
+    inTransaction(ctx, async (inner) => {
+      const office = await requireHeadOffice(inner, 'recalls')
+      const today = inner.clock.today()
+      const [numbered] = await run(inner, NUMBER, [office.id, office.code, today])
+      if (numbered === undefined) throw new Error('no number was drawn')
+      const { number } = numbered
+      const parts = [...new Set(lines.map(({ part }) => part))]
+      await run(inner, CREATE, [
+        office.id,
+        number,
+        title,
+        reason,
+        reach.needsSecondSignature ? 'awaiting-second-signature' : 'running',
+        inner.actor.personId,
+        grant.onBehalfOf,
+        inner.clock.now().toString(),
+        JSON.stringify(reach),
+        recallHash({ number, title, reason, openedBy: inner.actor.username, lines }, office),
+        parts.slice(0, 50),
+        ...lineParameters(lines)
+      ])
+      if (!reach.needsSecondSignature) await startRecall(inner, number)
+      const { recall } = await loadRecall(inner, number)
+      return recallView(inner, recall, office)
+    })
+  )
 }
 
 /** Says what was looked for: who mistyped a day or a supplier would else believe the goods were blocked. */

@@ -1,5 +1,6 @@
 import { requireDutyEverywhere, type Context } from '../identity/actor.ts'
 import { narrowScopes, unblockStock } from '../ledger/block.ts'
+import { afterDeadlock } from '../platform/after-deadlock.ts'
 import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
 import { publish } from '../platform/outbox.ts'
@@ -39,14 +40,16 @@ type Signing = SignRecall & { number: string; ifMatch?: string | undefined }
  *   `DutyNotAsked`, `HeadOfficeSignsLast`, `ReasonMissing`, 403, 404, 412
  */
 export function signRecall(ctx: Context, { number, ifMatch, ...given }: Signing): Promise<RecallView> {
-  return inTransaction(ctx, async (inner) => {
-    const { recall, office } = await lockRecall(inner, number)
-    const ending = openEnding(recall)
-    if (recall.state === 'awaiting-second-signature') await signOpening(inner, { recall, office }, given, ifMatch)
-    else if (ending === undefined) throw nothingToSign(inner, recall, office, given)
-    else await signEnding(inner, { recall, office }, ending, given, ifMatch)
-    return readRecall(inner, { number })
-  })
+  return afterDeadlock(() =>
+    inTransaction(ctx, async (inner) => {
+      const { recall, office } = await lockRecall(inner, number)
+      const ending = openEnding(recall)
+      if (recall.state === 'awaiting-second-signature') await signOpening(inner, { recall, office }, given, ifMatch)
+      else if (ending === undefined) throw nothingToSign(inner, recall, office, given)
+      else await signEnding(inner, { recall, office }, ending, given, ifMatch)
+      return readRecall(inner, { number })
+    })
+  )
 }
 
 type Decision = Pick<SignRecall, 'duty' | 'decision' | 'comment' | 'contentHash'>

@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { reserveAll } from '../../src/ledger/reserve.ts'
+import { inTransaction } from '../../src/platform/context.ts'
 import { callerFor, type Counter } from '../support/counter.ts'
 import { openHarness, type Harness } from '../support/harness.ts'
 import { must, openRecalling, type Recalling } from './recalling.ts'
@@ -342,5 +344,48 @@ describe('a recall of nearly everything', () => {
     await counter.posted({ kind: 'receipt', lines: [{ part: parts[0], quantity: '1', unitCost: '0.01' }] })
     const recall = await network.recall({ scopes: [{ parts }] })
     expect(recall).toMatchObject({ state: 'awaiting-second-signature', reach: { parts: 51, share: 0 } })
+  })
+})
+
+describe('a recall that meets others', () => {
+  test('is begun again where it and a promise over several warehouses wait for each other (R-REQ-7)', async () => {
+    const part = await counter.stocked({ quantity: '2' })
+    const second = await network.counter()
+    await second.posted({ kind: 'receipt', lines: [{ part: part.number, quantity: '2', unitCost: '2' }] })
+    const ctx = h.contextOf(counter.keeper.person.actor)
+    const wish = (at: Counter) => [
+      {
+        warehouseId: at.warehouseId,
+        partId: part.id,
+        part: part.number,
+        ownership: 'own' as const,
+        quantity: '1',
+        reservedFor: 'REQ-1'
+      }
+    ]
+    const waiting = async () => {
+      const [row] = await h.sql<{ count: number }>(
+        `select count(*)::int as count from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`
+      )
+      return row.count > 0
+    }
+
+    let recalled: ReturnType<typeof network.recallPart> | undefined
+    const [promised] = await Promise.allSettled([
+      inTransaction(ctx, async (inner) => {
+        await reserveAll(inner, wish(second))
+        // It holds the first warehouse by now and waits for the second.
+        recalled = network.recallPart(part.number)
+        while (!(await waiting())) await new Promise((resolve) => setTimeout(resolve, 20))
+        return reserveAll(inner, wish(counter))
+      })
+    ])
+
+    // A slow machine may break the promise off instead, which had waited less long.
+    if (promised.status === 'rejected') expect(promised.reason).toMatchObject({ code: '40P01' })
+    expect(await recalled).toMatchObject({ state: 'running', progress: { blocked: '4' } })
+    expect(
+      await h.sql(`select sum(reserved)::int as reserved from balance where part_number = $1`, [part.number])
+    ).toEqual([{ reserved: 0 }])
   })
 })
