@@ -1,7 +1,7 @@
 // What an approved count does to the ledger: one slip that makes it agree, and a count that has again what could not be settled.
 //
-// - A loss leaves the lot that was counted short, else the oldest lots; what a recall blocks only where nothing else can be missing. A gain opens a new lot with the cost and the age of the
-//   lot it belonged to when it was counted; found goods that no lot knew have those of their paper. Consigned goods carry no
+// - A loss leaves the lot that was counted short, else the oldest lots; what a recall blocks only where nothing else can be missing. A gain opens a new lot with the cost, the age and the origin of the
+//   lot it belonged to when it was counted, so that a recall of that one finds it; found goods that no lot knew have those of their paper. Consigned goods carry no
 //   cost. It is what the signers signed: nothing is looked up anew.
 // - A line that cannot be posted (the goods are promised, were not there yet on the day, or would be too many), or whose goods a slip adjusted by hand
 //   since they were counted, is left out with its reason and counted again; it never holds up the others.
@@ -42,6 +42,8 @@ interface Adjustment {
   unitCost: string | null
   receivedOn: string | null
   lot: string | null
+  /** The lot by which what was found first came into the company. */
+  origin: { warehouseId: number; lotId: string } | null
   /** A slip that adjusted the same goods by hand after they were counted. */
   adjustedBy: string | null
   /** With what came in since, more than a balance holds. */
@@ -60,21 +62,26 @@ const ADJUSTMENTS = statement<Adjustment>(`
 select l.line_no as "countLine", l.part_id as "partId", part.number as part, part.unit, l.ownership, l.condition, trim_scale(a.quantity)::text as quantity,
        case when a.quantity > 0 and l.ownership = 'own' then a.unit_cost::text end as "unitCost",
        case when a.quantity > 0 then least(a.received_on, $3::date)::text end as "receivedOn",
-       case when a.quantity < 0 then a.lot::text end as lot, by_hand.number as "adjustedBy",
+       case when a.quantity < 0 then a.lot::text end as lot,
+       case when a.quantity > 0 and a.origin_lot_id is not null then json_build_object('warehouseId', a.origin_warehouse_id, 'lotId', a.origin_lot_id::text) end as origin, by_hand.number as "adjustedBy",
        b.on_hand + sum(greatest(a.quantity, 0)) over (partition by l.line_no) >= ${MOST_ON_HAND} as "isTooMuch"
   from count_line l
   join part on part.id = l.part_id
   join balance b on b.warehouse_id = l.warehouse_id and b.part_id = l.part_id and b.ownership = l.ownership and b.condition = l.condition
  cross join lateral (
-   select n.counted - n.expected as quantity, lot.id as lot, lot.unit_cost, lot.received_on
+   select n.counted - n.expected as quantity, lot.id as lot, lot.unit_cost, lot.received_on,
+          coalesce(lot.origin_warehouse_id, lot.warehouse_id) as origin_warehouse_id, coalesce(lot.origin_lot_id, lot.id) as origin_lot_id
      from jsonb_to_recordset(l.lots) as n (lot text, counted numeric, expected numeric)
      join lot on lot.warehouse_id = l.warehouse_id and lot.id = n.lot::bigint
     where n.counted <> n.expected
     union all
-   select l.counted - l.expected, null, coalesce(${GAIN.unitCost}, 0), ${GAIN.receivedOn}
+   select l.counted - l.expected, null, coalesce(${GAIN.unitCost}, 0), ${GAIN.receivedOn}, of_lot.origin_warehouse_id, of_lot.origin_lot_id
+      from (select 1) gain
+      left join lateral (select coalesce(origin_warehouse_id, warehouse_id) as origin_warehouse_id, coalesce(origin_lot_id, id) as origin_lot_id
+                           from lot where warehouse_id = l.warehouse_id and id = l.gain_lot) of_lot on true
     where l.lots is null and l.counted <> l.expected and not ${TAKES_BLOCKED}
     union all
-   select -least(lot.room, l.expected - l.counted - lot.room_before), lot.id, null, null
+   select -least(lot.room, l.expected - l.counted - lot.room_before), lot.id, null, null, null, null
      from (select id, room, sum(room) over (order by blocked, received_on, id) - room as room_before
              from (select id, received_on, blocked,
                           case when blocked then on_hand

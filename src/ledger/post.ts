@@ -45,6 +45,8 @@ export interface Entry {
   reserveFor?: string | null | undefined
   /** What goods from another warehouse left it with: their lot opens with just that, and the months between are nobody's. */
   carried?: Carried | null | undefined
+  /** The lot by which goods that come in first came into the company, where nothing is carried: found goods of a known lot. */
+  origin?: Carried['origin'] | undefined
 }
 
 /** What goods that come from another warehouse left it with (R-AGE-7). */
@@ -132,6 +134,8 @@ export function postingParameters(
   const isCarried = entries.some(({ carried }) => carried != null)
   const carriedAs = (value: (carried: Carried) => unknown) =>
     isCarried ? entries.map(({ carried }) => (carried == null ? null : value(carried))) : null
+  const origins = entries.map(({ carried, origin }) => carried?.origin ?? origin ?? null)
+  const isOfOrigin = origins.some((origin) => origin !== null)
   return [
     warehouseId,
     slipId,
@@ -154,8 +158,8 @@ export function postingParameters(
     carriedAs(({ chargeIn }) => chargeIn),
     carriedAs(({ chargedUntil }) => chargedUntil),
     carriedAs(({ rateSkipped }) => rateSkipped),
-    carriedAs(({ origin }) => origin?.warehouseId ?? null),
-    carriedAs(({ origin }) => origin?.lotId ?? null),
+    isOfOrigin ? origins.map((origin) => origin?.warehouseId ?? null) : null,
+    isOfOrigin ? origins.map((origin) => origin?.lotId ?? null) : null,
     isPromised ? personId : null
   ]
 }

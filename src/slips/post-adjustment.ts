@@ -1,6 +1,6 @@
 import type { Context, Duty } from '../identity/actor.ts'
 import { ensureMonth } from '../ledger/movement-partitions.ts'
-import { post, type Movement } from '../ledger/post.ts'
+import { post, type Entry, type Movement } from '../ledger/post.ts'
 import { run, statement } from '../platform/database.ts'
 import type { Warehouse } from '../warehouses/directory.ts'
 import { LINE_COLUMNS, lineParameters, linesFrom } from './create-slip.ts'
@@ -44,7 +44,8 @@ export type AdjustmentLine = Pick<
   | 'receivedOn'
   | 'lot'
   | 'note'
->
+> &
+  Pick<Entry, 'origin'>
 
 /** The document that was signed in the slip's stead. */
 export interface SignedDocument {
@@ -57,7 +58,7 @@ export interface SignedDocument {
 
 /**
  * Writes and posts the slip that makes the ledger agree with what was counted (R-CNT-4): losses leave the lot they name, else
- * the oldest; gains open lots with the cost and age they are given. Whoever calls it has seen to the signatures, and does so
+ * the oldest; gains open lots with the cost, the age and the origin they are given. Whoever calls it has seen to the signatures, and does so
  * within a transaction.
  * @param lines quantities in stock units with sign, at least one line
  * @throws Refusal those of `post`, with the lines that could not be posted
@@ -100,7 +101,7 @@ export async function postAdjustment(
   return { ...created, movements }
 }
 
-const slipLine = (line: AdjustmentLine): SlipLine => ({
+const slipLine = ({ origin: _origin, ...line }: AdjustmentLine): SlipLine => ({
   name: '',
   nameZh: null,
   specification: null,

@@ -300,14 +300,18 @@ describe('while a recall runs', () => {
     await verified(counter, other)
   })
 
-  test('a count goes on, and takes or adds blocked goods as it finds them', async () => {
-    const part = await counter.stocked({ quantity: '5' })
+  /** Counts a part, finds so much, and has it signed by everybody. */
+  async function counted(
+    part: string,
+    found: { counted: string; card: string; lots?: object[] },
+    meanwhile?: () => Promise<unknown>
+  ) {
     const { number } = must(
-      await counter.keeper.post(`/v1/warehouses/${counter.warehouse}/counts`, { kind: 'cycle', parts: [part.number] }),
+      await counter.keeper.post(`/v1/warehouses/${counter.warehouse}/counts`, { kind: 'cycle', parts: [part] }),
       201
     )
-    await network.recallPart(part.number)
-    const entries = [{ line: 1, counted: '4', card: '4' }]
+    await meanwhile?.()
+    const entries = [{ line: 1, ...found }]
     must(await counter.keeper.post(`/v1/counts/${number}/entries`, { entries }), 200)
     must(await counter.signers['operations-supervisor'].post(`/v1/counts/${number}/entries`, { entries }), 200)
     const why = [{ line: 1, cause: 'damage', evidence: 'photograph' }]
@@ -322,10 +326,36 @@ describe('while a recall runs', () => {
       200
     )
     must(await network.controller.post(`/v1/counts/${number}/signatures`, approve('stock-controller')), 200)
+  }
+
+  test('a count goes on, and takes or adds blocked goods as it finds them', async () => {
+    const part = await counter.stocked({ quantity: '5' })
+    await counted(part.number, { counted: '4', card: '4' }, () => network.recallPart(part.number))
 
     expect(await stockOf(counter, part.number)).toEqual([{ condition: 'qualified', onHand: '4', blocked: '4' }])
     await verified(counter)
   })
+
+  test.for([true, false])(
+    'what a count finds of a recalled lot is blocked with it (counted by lot: %s)',
+    async (byLot) => {
+      const part = await h.make.part()
+      const receive = async (quantity: string) =>
+        (await counter.posted({ kind: 'receipt', lines: [{ part: part.number, quantity, unitCost: '1' }] })).lines[0]
+          .movements[0].lot
+      const [meant, free] = [await receive('5'), await receive('3')]
+      await network.recall({ scopes: [{ lots: [`${counter.warehouse}/${meant}`] }] })
+
+      const lots = [
+        { lot: free, counted: '3' },
+        { lot: meant, counted: '7' }
+      ]
+      await counted(part.number, { counted: '10', card: '10', ...(byLot && { lots }) })
+
+      expect(await stockOf(counter, part.number)).toEqual([{ condition: 'qualified', onHand: '10', blocked: '7' }])
+      await verified(counter)
+    }
+  )
 
   test('what leaves and is sent on by papers of the recall is blocked again where it arrives', async () => {
     const part = await counter.stocked({ quantity: '3' })
