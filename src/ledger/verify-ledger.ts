@@ -9,6 +9,10 @@
 //    its lots were charged, and is summed up right in its statement
 // 7. every posted slip line moved its whole quantity, and no movement belongs to a slip that is not posted
 // 8. a lot is blocked if and only if a recall blocks it, and every lot with something on hand that a scope in force is about is blocked by it
+// 9. goods know the lot by which they first came in: it is there, of the same part, no other's descendant, and the same for a lot and what comes back of it
+// 10. a line moved what it names: its lot, or goods with the cost, charge and origin that they brought along
+// 11. what a recall names and has not lifted is in force in the ledger, and nothing else of it; promises are broken by recalls only, and those
+//     made on arrival are of what arrived
 // The whole check runs in one repeatable-read snapshot, so that postings meanwhile do not look like faults.
 import { IsolationLevel } from '@mikro-orm/postgresql'
 import { requireSight, sightOf, type Context } from '../identity/actor.ts'
@@ -152,7 +156,47 @@ const CHECKS = [
      from (select distinct warehouse_id, lot_id, recall_id from recalled_lot where not exhausted and ($1::int is null or warehouse_id = $1)) r
      full join (select k.* from lot_block k join lot l on l.warehouse_id = k.warehouse_id and l.id = k.lot_id and not l.exhausted
                  where $1::int is null or k.warehouse_id = $1) k using (warehouse_id, lot_id, recall_id)
-    where r.lot_id is null or k.lot_id is null`
+    where r.lot_id is null or k.lot_id is null`,
+  `select 'goods-know-their-first-lot', l.warehouse_id, 'lot ' || l.id,
+          case when p.id is not null then 'first lot of the goods it came back of: ' || coalesce(p.origin_warehouse_id, p.warehouse_id) || '/' || coalesce(p.origin_lot_id, p.id)
+               else 'a lot of the same part that descends from none' end,
+          'first lot ' || coalesce(l.origin_warehouse_id || '/' || l.origin_lot_id, 'itself') || case when l.origin_lot_id is not null and o.id is null then ', which is none' else '' end
+     from lot l
+     left join lot p on p.warehouse_id = l.warehouse_id and p.id = l.parent_lot_id
+     left join lot o on o.warehouse_id = l.origin_warehouse_id and o.id = l.origin_lot_id and o.part_id = l.part_id and o.origin_lot_id is null
+    where ($1::int is null or l.warehouse_id = $1)
+      and ((l.origin_lot_id is not null and o.id is null)
+           or (p.id is not null and (coalesce(p.origin_warehouse_id, p.warehouse_id), coalesce(p.origin_lot_id, p.id)) is distinct from (l.origin_warehouse_id, l.origin_lot_id)))`,
+  `select 'line-moved-what-it-names', l.warehouse_id, s.number || ' line ' || l.line_no,
+          concat_ws(', ', 'lot ' || l.lot_id, 'brought in ' || l.cost_in || ' less ' || l.charge_in, 'first lot ' || l.origin_warehouse_id || '/' || l.origin_lot_id),
+          'lots ' || array_to_string(m.lots, ', ') || ', moved ' || m.cost || ' less ' || m.charge
+     from slip_line l
+     join slip s on (s.warehouse_id, s.id) = (l.warehouse_id, l.slip_id) and s.state = 'posted'
+    cross join lateral (
+      select array_agg(m.lot_id order by m.lot_id) as lots, sum(m.cost) as cost, sum(m.charge) as charge,
+             bool_and(l.origin_lot_id is null or (lot.origin_warehouse_id, lot.origin_lot_id) is not distinct from (l.origin_warehouse_id, l.origin_lot_id)) as is_of_origin
+        from movement m join lot on lot.warehouse_id = m.warehouse_id and lot.id = m.lot_id
+       where m.warehouse_id = l.warehouse_id and m.slip_id = l.slip_id and m.line_no = l.line_no and m.occurred_on = s.occurred_on) m
+    where ($1::int is null or l.warehouse_id = $1) and (l.lot_id is not null or l.cost_in is not null) and m.lots is not null
+      and (l.lot_id <> all (m.lots) or l.cost_in <> m.cost or l.charge_in <> m.charge or not m.is_of_origin)`,
+  `select 'recall-is-in-force-as-it-says', r.warehouse_id, r.number || ' line ' || n.line_no,
+          case when r.state in ('running', 'closed') and n.lifted_at is null then 'in force' else 'not in force' end,
+          case when s.recall_id is null then 'unknown to the ledger' when s.lifted_at is not null then 'lifted in the ledger' else 'in force in the ledger, maybe for other goods' end
+     from recall r
+     join recall_line n on n.warehouse_id = r.warehouse_id and n.recall_id = r.id
+     left join recall_scope s on s.recall_id = r.id and s.scope_no = n.line_no
+    where ($1::int is null or r.warehouse_id = $1)
+      and ((r.state in ('running', 'closed') and n.lifted_at is null) <> (s.recall_id is not null and s.lifted_at is null)
+           or (s.lifted_at is null and (n.part_id, n.received_from, n.received_to, n.supplier_id, n.origin_warehouse_id, n.origin_lot_id)
+               is distinct from (s.part_id, s.received_from, s.received_to, s.supplier_id, s.origin_warehouse_id, s.origin_lot_id) and s.recall_id is not null))`,
+  `select 'promise-has-its-reason', r.warehouse_id, 'reservation ' || r.id,
+          case when l.line_no is not null then 'of line ' || l.line_no || ' of the slip that brought the goods in' else 'broken by a recall' end,
+          case when l.line_no is not null then 'of other goods' else 'broken by ' || r.broken_by || ', which is none' end
+     from reservation r
+     left join slip_line l on l.warehouse_id = r.warehouse_id and l.slip_id = r.slip_id and l.line_no = r.line_no
+                          and (l.part_id, l.ownership, l.condition) <> (r.part_id, r.ownership, r.condition)
+    where ($1::int is null or r.warehouse_id = $1) and (r.broken_by is not null or r.slip_id is not null)
+      and (l.line_no is not null or (r.broken_by is not null and not exists (select 1 from recall_scope s where s.recall_id = r.broken_by)))`
 ].map((check) =>
   // What was found is named last: else the planner, who expects few lots, compares each of them with every warehouse.
   statement<Finding>(`with finding (check_name, warehouse_id, subject, expected, found) as materialized (${check}) select ${FINDING} from finding
