@@ -47,35 +47,48 @@ export interface Successor {
 
 // Each step multiplies numerator and denominator apart, which stays exact both ways. A path never returns to a part it
 // has been at, and of several paths to one part the shortest counts, then the one whose numbers come first.
-const SUCCESSORS = statement<Successor>(`
+const SUCCESSORS = statement<Successor & { ofId: number }>(`
 with recursive step (from_id, to_id, successors, replaced) as (
   select part_id, successor_id, factor, 1::numeric from supersession where valid_from <= $2 and (valid_to is null or valid_to >= $2)
   union all
   select successor_id, part_id, 1::numeric, factor from supersession where both_ways and valid_from <= $2 and (valid_to is null or valid_to >= $2)
-), chain (part_id, successors, replaced, steps, been) as (
-  select $1::int, 1::numeric, 1::numeric, 0, array[$1::int]
+), chain (of_id, part_id, successors, replaced, steps, been) as (
+  select id, id, 1::numeric, 1::numeric, 0, array[id] from unnest($1::int[]) as asked (id)
   union all
-  select step.to_id, chain.successors * step.successors, chain.replaced * step.replaced, chain.steps + 1, chain.been || step.to_id
+  select chain.of_id, step.to_id, chain.successors * step.successors, chain.replaced * step.replaced, chain.steps + 1, chain.been || step.to_id
     from chain
     join step on step.from_id = chain.part_id
    where step.to_id <> all (chain.been) and chain.steps < 20
 ), nearest as (
-  select distinct on (part_id) part_id, successors, replaced, steps, been
+  select distinct on (of_id, part_id) of_id, part_id, successors, replaced, steps, been
     from chain where steps > 0
-   order by part_id, steps, been
+   order by of_id, part_id, steps, been
 )
-select part.id as "partId", part.number as part, part.name, part.active,
+select nearest.of_id as "ofId", part.id as "partId", part.number as part, part.name, part.active,
        trim_scale(successors)::text as successors, trim_scale(replaced)::text as replaced, steps
   from nearest
   join part on part.id = nearest.part_id
  order by steps, part.number`)
 
 /**
- * What may be taken instead of a part on a day, nearest first, following chains of supersession; `successors` of it
- * replace `replaced` of the part (R-CAT-4).
+ * What may be taken instead of parts on a day, nearest first, following chains of supersession; `successors` of it
+ * replace `replaced` of the part (R-CAT-4). One statement, however many parts; those that nothing replaces are left out.
  */
-export const successorsOf = (em: EntityManager, partId: number, on: string): Promise<Successor[]> =>
-  run(em, SUCCESSORS, [partId, on])
+export async function successorsOfParts(
+  em: EntityManager,
+  partIds: readonly number[],
+  on: string
+): Promise<Map<number, Successor[]>> {
+  const found = new Map<number, Successor[]>()
+  if (partIds.length === 0) return found
+  for (const { ofId, ...successor } of await run(em, SUCCESSORS, [[...new Set(partIds)], on]))
+    found.set(ofId, [...(found.get(ofId) ?? []), successor])
+  return found
+}
+
+/** The same of one part. */
+export const successorsOf = async (em: EntityManager, partId: number, on: string): Promise<Successor[]> =>
+  (await successorsOfParts(em, [partId], on)).get(partId) ?? []
 
 const PART_ID = statement<{ id: number }>(`select id from part where number = $1`)
 

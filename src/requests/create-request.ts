@@ -1,7 +1,7 @@
 import { controlledApprovalFor } from '../catalogue/controlled-approvals.queries.ts'
 import { drawOnControlledApproval } from '../catalogue/draw-on-controlled-approval.ts'
 import { partsByNumber } from '../catalogue/parts.queries.ts'
-import { successorsOf } from '../catalogue/supersessions.queries.ts'
+import { successorsOfParts, type Successor } from '../catalogue/supersessions.queries.ts'
 import { toStockUnits } from '../catalogue/units.ts'
 import { holdDeposit } from '../deposits/hold-deposit.ts'
 import { requireDuty, type Context, type Duty } from '../identity/actor.ts'
@@ -151,11 +151,15 @@ async function linesOf(ctx: Context, outlet: Warehouse, input: Omit<NewRequest, 
       isActive: part.active
     }
   })
-  const inactive: FieldProblem[] = []
-  for (const { line, partId, part, isActive } of lines) {
-    if (isActive) continue
-    inactive.push(problem(line - 1, `is no longer sold${await insteadOf(ctx, partId)}`, part))
-  }
+  const ended = lines.filter(({ isActive }) => !isActive)
+  const successors = await successorsOfParts(
+    ctx.em,
+    ended.map(({ partId }) => partId),
+    ctx.clock.today()
+  )
+  const inactive = ended.map(({ line, partId, part }) =>
+    problem(line - 1, `is no longer sold${insteadOf(successors.get(partId) ?? [])}`, part)
+  )
   if (inactive.length > 0)
     throw new Refusal('PartInactive', 422, inactive.map(({ sent, detail }) => `${String(sent)} ${detail}`).join('; '), {
       errors: inactive
@@ -186,9 +190,9 @@ function inStockUnits(place: number, convert: () => string): string {
 }
 
 /** `; request B-2 instead`, or nothing. */
-async function insteadOf(ctx: Context, partId: number): Promise<string> {
-  const successors = (await successorsOf(ctx.em, partId, ctx.clock.today())).filter(({ active }) => active)
-  return successors.length === 0 ? '' : `; request ${successors.map(({ part }) => part).join(' or ')} instead`
+function insteadOf(successors: readonly Successor[]): string {
+  const sold = successors.filter(({ active }) => active)
+  return sold.length === 0 ? '' : `; request ${sold.map(({ part }) => part).join(' or ')} instead`
 }
 
 /** The approval that each line of a controlled part is drawn from; null where none covers it and the line waits (R-CAT-2). */

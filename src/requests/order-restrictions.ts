@@ -155,6 +155,16 @@ select distinct on (part.id) part.id as "partId", o.reason
  where part.id = any ($1::int[]) and (o.warehouse_id = $2 or o.region_id = $3 or o.warehouse_id is null and o.region_id is null)
  order by part.id, o.part_id nulls last, o.id`)
 
+/** Of these parts those that an outlet may not have, and why. */
+export const forbiddenTo = async (
+  ctx: Context,
+  outlet: Pick<Warehouse, 'id' | 'regionId'>,
+  partIds: readonly number[]
+): Promise<Map<number, string>> =>
+  new Map(
+    (await run(ctx, FORBIDDEN, [partIds, outlet.id, outlet.regionId])).map(({ partId, reason }) => [partId, reason])
+  )
+
 /**
  * Refuses parts that an outlet may not request.
  * @throws Refusal 422 `PartNotForOutlet`
@@ -164,9 +174,12 @@ export async function requireOrderable(
   outlet: Warehouse,
   lines: readonly { line: number; partId: number; part: string }[]
 ): Promise<void> {
-  const forbidden = await run(ctx, FORBIDDEN, [lines.map(({ partId }) => partId), outlet.id, outlet.regionId])
-  if (forbidden.length === 0) return
-  const reasons = new Map(forbidden.map(({ partId, reason }) => [partId, reason]))
+  const reasons = await forbiddenTo(
+    ctx,
+    outlet,
+    lines.map(({ partId }) => partId)
+  )
+  if (reasons.size === 0) return
   const hit = lines.filter(({ partId }) => reasons.has(partId))
   throw new Refusal(
     'PartNotForOutlet',

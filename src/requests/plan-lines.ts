@@ -7,7 +7,7 @@
 // If others were faster, nothing was reserved, and it is searched anew. A second call finds nothing uncovered and only looks for what waits.
 // What it does not do: decide who may ask, or hold the deposit.
 import type { Context } from '../identity/actor.ts'
-import { successorsOf } from '../catalogue/supersessions.queries.ts'
+import { successorsOfParts } from '../catalogue/supersessions.queries.ts'
 import { reserveAll } from '../ledger/reserve.ts'
 import { run, statement } from '../platform/database.ts'
 import { decimal, normalQuantity, thousandths } from '../platform/decimal.ts'
@@ -19,6 +19,7 @@ import { settleClocks, startClocks } from './clock.ts'
 import { displace } from './displace.ts'
 import { findStocks, type Seeker } from './find-stocks.ts'
 import { lockRequest, noteOnRequest, warehousesById, type LockedRequest } from './locked-request.ts'
+import { forbiddenTo } from './order-restrictions.ts'
 import { ofOption, search, STEPS, type Found, type Option, type Step, type Taken, type Want } from './search.ts'
 import type { Held, Stock } from './search.ts'
 
@@ -86,7 +87,7 @@ export async function planLines(
   if (request.state !== 'open') return { allocated: [], waiting: [] }
   const open = await run(ctx, OPEN_LINES, [outlet.id, requestId, lines ?? null, onlyParts ?? null])
   if (open.length === 0) return { allocated: [], waiting: [] }
-  const plan = await promised(ctx, request, await wantsOf(ctx, request, open))
+  const plan = await promised(ctx, request, { outlet, wants: await wantsOf(ctx, request, { outlet, open }) })
   const allocations = await allocate(ctx, request, open, plan)
   await keepSearches(ctx, request, open, plan)
   await tell(ctx, { request, outlet, open, plan, allocations, queuedAt })
@@ -99,31 +100,44 @@ export async function planLines(
 async function wantsOf(
   ctx: Context,
   { acceptsPartial, acceptsSubstitutes }: LockedRequest,
-  lines: readonly OpenLine[]
+  { outlet, open }: { outlet: Warehouse; open: readonly OpenLine[] }
 ): Promise<Want[]> {
-  const wants: Want[] = []
-  for (const { line, partId, part, uncovered } of lines) {
-    const itself: Option = { partId, part, factor: 1000n }
-    const options = acceptsSubstitutes ? [itself, ...(await optionsFor(ctx, partId))] : [itself]
-    wants.push({ line, quantity: thousandths(uncovered), isWhole: !acceptsPartial, options })
-  }
-  return wants
+  const substitutes = acceptsSubstitutes
+    ? await optionsFor(
+        ctx,
+        outlet,
+        open.map(({ partId }) => partId)
+      )
+    : new Map<number, Option[]>()
+  return open.map(({ line, partId, part, uncovered }) => ({
+    line,
+    quantity: thousandths(uncovered),
+    isWhole: !acceptsPartial,
+    options: [{ partId, part, factor: 1000n }, ...(substitutes.get(partId) ?? [])]
+  }))
 }
 
-/** Substitutes are taken where a whole number stands for one; a controlled part needs a request of its own (R-CAT-2). */
-async function optionsFor(ctx: Context, partId: number): Promise<Option[]> {
-  const successors = await successorsOf(ctx.em, partId, ctx.clock.today())
-  if (successors.length === 0) return []
-  const controlled = new Set(
-    (await run(ctx, CONTROLLED, [successors.map((successor) => successor.partId)])).map(({ id }) => id)
+/**
+ * What may stand for parts: where a whole number stands for one, of what is sold and the outlet may request. A controlled part needs a
+ * request of its own (R-CAT-2).
+ */
+async function optionsFor(ctx: Context, outlet: Warehouse, partIds: readonly number[]): Promise<Map<number, Option[]>> {
+  const successors = await successorsOfParts(ctx.em, partIds, ctx.clock.today())
+  if (successors.size === 0) return new Map()
+  const ids = [...new Set([...successors.values()].flatMap((some) => some.map(({ partId }) => partId)))]
+  const controlled = new Set((await run(ctx, CONTROLLED, [ids])).map(({ id }) => id))
+  const forbidden = await forbiddenTo(ctx, outlet, ids)
+  return new Map(
+    [...successors].map(([of, some]) => [
+      of,
+      some
+        .filter(
+          ({ partId, active, replaced }) =>
+            active && replaced === '1' && !controlled.has(partId) && !forbidden.has(partId)
+        )
+        .map(({ partId, part, successors: factor }) => ({ partId, part, factor: thousandths(normalQuantity(factor)) }))
+    ])
   )
-  return successors
-    .filter((successor) => successor.replaced === '1' && !controlled.has(successor.partId))
-    .map((successor) => ({
-      partId: successor.partId,
-      part: successor.part,
-      factor: thousandths(normalQuantity(successor.successors))
-    }))
 }
 const CONTROLLED = statement<{ id: number }>(`select id from part where id = any ($1::int[]) and controlled`)
 
@@ -150,7 +164,11 @@ const MOST_ROUNDS = 12
 const ROUNDS_IN_PASSING = 2
 
 /** Searches and reserves, again if others were faster. */
-async function promised(ctx: Context, request: LockedRequest, wants: readonly Want[]): Promise<Plan> {
+async function promised(
+  ctx: Context,
+  request: LockedRequest,
+  { outlet, wants }: { outlet: Warehouse; wants: readonly Want[] }
+): Promise<Plan> {
   const seeker: Seeker = { ...request, requestId: request.id }
   const last = new Map((await run(ctx, LAST, [request.outletId, request.id])).map(({ line, no }) => [line, no]))
   for (let round = 1; ; round++) {
@@ -161,7 +179,9 @@ async function promised(ctx: Context, request: LockedRequest, wants: readonly Wa
     const isFree = lost.length === 0 || (await displace(ctx, request, lost, { waits: round > ROUNDS_IN_PASSING }))
     if (!isFree && round < MOST_ROUNDS) continue
     const reserved = await reserveFound(ctx, request, { found, last, isLast: round >= MOST_ROUNDS })
-    if (reserved !== undefined) return { ...reserved, offers: await offersFor(ctx, request, seeker, wants, reserved) }
+    if (reserved === undefined) continue
+    const short = request.acceptsSubstitutes ? [] : wants.filter(({ line }) => (reserved.left.get(line) ?? 0n) > 0n)
+    return { ...reserved, offers: await offersFor(ctx, seeker, { outlet, short, left: reserved.left }) }
   }
 }
 
@@ -234,40 +254,58 @@ async function searchInSteps(ctx: Context, seeker: Seeker, wants: readonly Want[
   return found
 }
 
-/** What could be had instead, for lines that are short of the part itself (R-CAT-4). */
+/** What could be had instead, for lines that are short of the part itself (R-CAT-4): each as if it alone were asked for. */
 async function offersFor(
   ctx: Context,
-  request: LockedRequest,
   seeker: Seeker,
-  wants: readonly Want[],
-  found: Found
+  { outlet, short, left }: { outlet: Warehouse; short: readonly Want[]; left: ReadonlyMap<number, bigint> }
 ): Promise<Map<number, Offer[]>> {
+  const options = await optionsFor(
+    ctx,
+    outlet,
+    short.flatMap(({ options: [itself] }) => itself?.partId ?? [])
+  )
+  const wants = short.flatMap(({ line, options: [itself] }) =>
+    (itself === undefined ? [] : (options.get(itself.partId) ?? [])).map((option) => ({
+      line,
+      quantity: left.get(line) ?? 0n,
+      isWhole: false,
+      options: [option],
+      option
+    }))
+  )
+  const stocks = new Map<number, Stock[]>()
+  const found = (want: (typeof wants)[number]) => search([want], { stocks: stocks.get(want.option.partId) ?? [] })
+  for (const step of STEPS) {
+    if (step === 'head-office' && seeker.headOfficeId === null) continue
+    const asking = wants.filter((want) => (found(want).left.get(want.line) ?? 0n) > 0n)
+    if (asking.length === 0) break
+    const answer = await findStocks(
+      ctx,
+      step,
+      asking.map(({ option: { partId } }) => partId),
+      seeker
+    )
+    for (const stock of answer.stocks) stocks.set(stock.partId, [...(stocks.get(stock.partId) ?? []), stock])
+  }
   const offers = new Map<number, Offer[]>()
-  if (request.acceptsSubstitutes) return offers
-  for (const { line, options } of wants) {
-    const left = found.left.get(line) ?? 0n
-    const [itself] = options
-    if (left === 0n || itself === undefined) continue
-    for (const option of await optionsFor(ctx, itself.partId)) {
-      const could = await searchInSteps(ctx, seeker, [{ line, quantity: left, isWhole: false, options: [option] }])
-      if (could.taken.length === 0) continue
-      offers.set(line, [
-        ...(offers.get(line) ?? []),
-        {
-          part: option.part,
-          factor: decimal(option.factor, 3),
-          quantity: decimal(
-            could.taken.reduce((sum, { quantity }) => sum + quantity, 0n),
-            3
-          ),
-          from: could.taken.map(({ stock, step, quantity }) => ({
-            warehouse: stock.warehouse,
-            step,
-            quantity: decimal(quantity, 3)
-          }))
-        }
-      ])
+  for (const want of wants) {
+    const { taken } = found(want)
+    if (taken.length === 0) continue
+    const offer = {
+      part: want.option.part,
+      factor: decimal(want.option.factor, 3),
+      quantity: decimal(
+        taken.reduce((sum, { quantity }) => sum + quantity, 0n),
+        3
+      ),
+      from: taken.map(({ stock, step, quantity }) => ({
+        warehouse: stock.warehouse,
+        step,
+        quantity: decimal(quantity, 3)
+      }))
     }
+    offers.set(want.line, [...(offers.get(want.line) ?? []), offer])
   }
   return offers
 }

@@ -1,7 +1,9 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { Client } from 'pg'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { callerFor } from '../support/counter.ts'
 import { cells, download } from '../support/downloads.ts'
 import { openHarness, type Harness } from '../support/harness.ts'
+import type { MadePart } from '../support/make.ts'
 import { NEED_BY, openNetwork, type Network } from './network.ts'
 
 // What may be requested, by whom, and what a requester may choose.
@@ -277,6 +279,49 @@ test('what replaces a part is offered, or sent where the requester takes it; old
     { part: old.number, quantity: '1' },
     { part: fresh.number, quantity: '2' }
   ])
+})
+
+test('of what replaces a part only what is sold and the outlet may request is sent or offered (R-CAT-4)', async () => {
+  const outlet = await network.outlet()
+  const [old, ended, kept, sold] = [await h.make.part(), await h.make.part(), await h.make.part(), await h.make.part()]
+  for (const one of [ended, kept, sold]) {
+    await h.sql(
+      `insert into supersession (part_id, successor_id, factor, both_ways, valid_from) values ($1, $2, 1, true, '2026-01-01')`,
+      [old.id, one.id]
+    )
+    await network.stock(network.north, one, '5')
+  }
+  await h.sql('update part set active = false where id = $1', [ended.id])
+  await network.controller.put('/v1/order-restrictions', { part: kept.number, reason: 'branches only' })
+  const offered = await outlet.requested([[old, '1']])
+  expect(offered.lines[0].substitutes.map(({ part }: { part: string }) => part)).toEqual([sold.number])
+  const taken = await outlet.requested([[old, '1']], { substitutes: true })
+  expect(taken.lines[0].allocations).toMatchObject([{ part: sold.number, state: 'ready' }])
+})
+
+test('forty lines with what replaces them are looked for with as many statements as four', async () => {
+  const outlet = await network.outlet()
+  const chains: [MadePart, string][] = []
+  for (let n = 0; n < 40; n++) {
+    const [old, next, last] = [await h.make.part(), await h.make.part(), await h.make.part()]
+    await h.sql(
+      `insert into supersession (part_id, successor_id, factor, both_ways, valid_from) values ($1, $2, 1, true, '2026-01-01'), ($2, $3, 1, true, '2026-01-01')`,
+      [old.id, next.id, last.id]
+    )
+    chains.push([old, '1'])
+  }
+  const query = vi.spyOn(Client.prototype, 'query')
+  const statementsFor = async (lines: [MadePart, string][], more: object) => {
+    query.mockClear()
+    await outlet.requested(lines, more)
+    return query.mock.calls.length
+  }
+  for (const more of [{}, { substitutes: true }]) {
+    // The first one fills what is remembered: calendars, warehouses, people.
+    await statementsFor(chains.slice(0, 4), more)
+    expect(await statementsFor(chains, more)).toBe(await statementsFor(chains.slice(0, 4), more))
+  }
+  query.mockRestore()
 })
 
 test('a repeat with the same key answers what the first answered, and reserves once (R-ERR-2)', async () => {
