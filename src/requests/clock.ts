@@ -136,11 +136,17 @@ with found as (
 )
 select id::text as id, number, line_no as line, state from changed order by id`)
 
-// Then the clocks: what their piece still waits for, and whether that is the requester alone. What was found without a backorder for a
-// line that had nothing in stock when it was asked for (an issue of it was reversed) is of what it waited for.
+// What was found without a backorder for a line that had nothing in stock when it was asked for (an issue of it was reversed) is of what it
+// waited for. As SQL over allocation `a` and clock `c`.
+const OF_PIECE = `
+       (c.piece = 'in-stock') = (a.backorder_id is null and exists (
+         select 1 from request_clock i
+          where i.warehouse_id = c.warehouse_id and i.request_id = c.request_id and i.line_no = c.line_no and i.piece = 'in-stock'))`
+
+// Then the clocks: what their piece still waits for, and whether that is the requester alone.
 const SETTLE_CLOCKS = statement<never>(`
 with piece as (
-  select c.line_no, c.piece, coalesce(a.is_live, false) or (c.piece = 'backordered' and coalesce(b.waiting, 0) > 0) as is_open,
+  select c.line_no, c.piece, c.started_at, handed_out.at as handed_out_at, coalesce(a.is_live, false) or (c.piece = 'backordered' and coalesce(b.waiting, 0) > 0) as is_open,
          c.piece = 'backordered' and b.waiting = 0 and b.asked_at is not null as is_asked,
          case when a.is_issued then 'issued' when c.piece = 'in-stock' and b.id is not null then 'backordered' else 'cancelled' end as because
     from request_clock c
@@ -148,12 +154,19 @@ with piece as (
     left join lateral (select bool_or(${LIVE}) as is_live, bool_or(a.issued > 0) as is_issued
                          from request_allocation a
                         where a.warehouse_id = c.warehouse_id and a.request_id = c.request_id and a.line_no = c.line_no
-                          and (c.piece = 'in-stock') = (a.backorder_id is null and exists (
-                                select 1 from request_clock i
-                                 where i.warehouse_id = c.warehouse_id and i.request_id = c.request_id and i.line_no = c.line_no and i.piece = 'in-stock'))) a on true
+                          and ${OF_PIECE}) a on true
+    left join lateral (select max(s.posted_at) as at
+                         from request_allocation a
+                         join request r on r.warehouse_id = a.warehouse_id and r.id = a.request_id
+                         join slip_line l on l.warehouse_id = r.centre_id and l.reservation_id = a.centre_reservation_id
+                         join slip s on s.warehouse_id = l.warehouse_id and s.id = l.slip_id and s.state = 'posted'
+                        where a.warehouse_id = c.warehouse_id and a.request_id = c.request_id and a.line_no = c.line_no and a.issued > 0 and ${OF_PIECE}
+                          and not exists (select 1 from slip v where v.warehouse_id = s.warehouse_id and v.source_slip_id = s.id and v.kind = 'reversal' and v.state = 'posted')) handed_out on $5
    where c.warehouse_id = $1 and c.request_id = $2 and ($3::int[] is null or c.line_no = any ($3))
 ), ended as (
-  update request_clock c set ended_at = case when p.is_open then null else $4::timestamptz end, ended_because = case when p.is_open then null else p.because end
+  update request_clock c set ended_at = case when p.is_open then null
+                                           when p.because = 'issued' then greatest(p.started_at, coalesce(p.handed_out_at, $4::timestamptz)) else $4::timestamptz end,
+         ended_because = case when p.is_open then null else p.because end
     from piece p
    where c.warehouse_id = $1 and c.request_id = $2 and c.line_no = p.line_no and c.piece = p.piece and p.is_open = (c.ended_at is not null)
 ), resumed as (
@@ -174,6 +187,7 @@ select $1, $2, p.line_no, p.piece,
  * Call it after goods of lines were allocated, confirmed, issued, brought back or released, and after the rows that say so are written:
  * backorders that have all they wait for or nothing more to wait for end, clocks pause, go on or end, and are due anew.
  * @param because why a backorder is cancelled that nothing is left of
+ * @param endsWithPosting the caller counts what slips handed out: a clock ends when that was, however late it is heard of
  */
 export async function settleClocks(
   ctx: Context,
@@ -181,12 +195,19 @@ export async function settleClocks(
     outletId,
     requestId,
     lines,
-    because = 'nothing of it is left'
-  }: { outletId: number; requestId: string; lines?: readonly number[] | undefined; because?: string | undefined }
+    because = 'nothing of it is left',
+    endsWithPosting = false
+  }: {
+    outletId: number
+    requestId: string
+    lines?: readonly number[] | undefined
+    because?: string | undefined
+    endsWithPosting?: boolean | undefined
+  }
 ): Promise<void> {
   const at = ctx.clock.now().toString()
   await run(ctx, SETTLE_BACKORDERS, [outletId, requestId, lines ?? null, at, ctx.actor.personId, because])
-  await run(ctx, SETTLE_CLOCKS, [outletId, requestId, lines ?? null, at])
+  await run(ctx, SETTLE_CLOCKS, [outletId, requestId, lines ?? null, at, endsWithPosting])
   await reckon(ctx, await run(ctx, PAUSED, [outletId, requestId, lines ?? null]))
 }
 

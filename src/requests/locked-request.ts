@@ -93,7 +93,9 @@ update request r set state = p.state, ended_at = case when p.state = 'open' then
 returning r.state`)
 const OPEN_VALUE = statement<{ value: string }>(`
 select coalesce(sum(round((quantity - cancelled - issued) * unit_price, 2)), 0)::text as value
-  from request_line_position where warehouse_id = $1 and request_id = $2 and quantity > cancelled + issued`)
+  from request_line_position where warehouse_id = $1 and request_id = $2 and quantity > cancelled + issued
+   and not exists (select 1 from deposit_account d join request r on r.warehouse_id = d.warehouse_id and r.id = $2
+                    where d.warehouse_id = $1 and d.opened_at > r.requested_at)`)
 
 /** Keeps the state of a request that is held: open while anything of it is, then done, or cancelled if nothing was issued. */
 export async function settleState(
@@ -107,7 +109,7 @@ export async function settleState(
     ])
 }
 
-/** What the open lines of a request are worth: what is held of the deposit for it. */
+/** What the open lines of a request are worth: what is held of the deposit for it. Of one that was opened later nothing is. */
 export async function openValue(ctx: Context, outletId: number, requestId: string): Promise<string> {
   const [open] = await run(ctx, OPEN_VALUE, [outletId, requestId])
   return open?.value ?? '0'

@@ -64,14 +64,15 @@ export const expireRequestsDaily = defineJob({
   run: async (ctx: Context) => ({ expired: await expireRequests(ctx) })
 })
 
-// Slips that name what is reserved, or undo or return such a slip; transfers that were to bring it; reservations that were broken.
+// Slips that name what is reserved, undo or return such a slip, or undo such a return; transfers that were to bring it; reservations that were broken.
 const CONCERNED = statement<RequestKey>(`
 with d as (select * from unnest($1::int[], $2::bigint[]) as d (warehouse_id, id)),
 found as (
   select a.warehouse_id, a.request_id
     from d
     join slip s on s.warehouse_id = d.warehouse_id and s.id = d.id and s.state = 'posted'
-    join slip_line l on l.warehouse_id = s.warehouse_id and l.slip_id in (s.id, s.source_slip_id) and l.reservation_id is not null
+    left join slip source on source.warehouse_id = s.warehouse_id and source.id = s.source_slip_id
+    join slip_line l on l.warehouse_id = s.warehouse_id and l.slip_id in (s.id, s.source_slip_id, source.source_slip_id) and l.reservation_id is not null
     join request_allocation a on a.centre_reservation_id = l.reservation_id
   union
   select a.warehouse_id, a.request_id from d join request_allocation a on a.from_warehouse_id = d.warehouse_id and a.transfer_id = d.id

@@ -7,6 +7,7 @@
 // - Issued of an allocation is what lines of posted slips at the centre take from its reservation, less slips that were reversed.
 // - Arrived is what the posting of a transfer's arrival reserved for the allocation.
 // What it does not do: decide anything that a person decides.
+import { captureAgain } from '../deposits/capture-again.ts'
 import { captureDeposit } from '../deposits/capture-deposit.ts'
 import { changeHold } from '../deposits/change-hold.ts'
 import { returnToDeposit } from '../deposits/return-to-deposit.ts'
@@ -56,7 +57,7 @@ export async function settleRequest(
       amount: await openValue(ctx, outlet.id, requestId)
     })
     await settleState(ctx, request)
-    await settleClocks(ctx, { outletId: outlet.id, requestId })
+    await settleClocks(ctx, { outletId: outlet.id, requestId, endsWithPosting: true })
   }
   const lines = await shortLines(ctx, request)
   const others = lines.filter((line) => !approved.includes(line))
@@ -361,11 +362,12 @@ async function settleApprovals(ctx: Context, request: LockedRequest, events: Req
 
 interface Charge {
   slip: string
-  kind: 'issued' | 'reversed' | 'returned'
+  kind: 'issued' | 'reversed' | 'returned' | 'return reversed'
   value: string
 }
 
-// What each slip took of the request's goods, or brought back: at the price of the line.
+// What each slip took of the request's goods, or brought back: at the price of the line. A return that is reversed takes what it gave. A
+// deposit that was opened later than the request has nothing to do with it.
 const CHARGES = statement<Charge>(`
 with taken as (
   select s.warehouse_id, s.id, s.number, l.line_no, l.quantity, round(-l.quantity / a.factor * line.unit_price, 2) as value, a.factor, line.unit_price
@@ -374,7 +376,8 @@ with taken as (
     join slip_line l on l.warehouse_id = $3 and l.reservation_id = a.centre_reservation_id
     join slip s on s.warehouse_id = l.warehouse_id and s.id = l.slip_id and s.state = 'posted' and s.kind <> 'reversal'
    where a.warehouse_id = $1 and a.request_id = $2 and a.centre_reservation_id is not null
-     and exists (select 1 from deposit_account d where d.warehouse_id = $1)
+     and exists (select 1 from deposit_account d join request q on q.warehouse_id = d.warehouse_id and q.id = $2
+                  where d.warehouse_id = $1 and d.opened_at <= q.requested_at)
 ), charged as (
 select number as slip, 'issued' as kind, sum(value) as value from taken group by number
 union all
@@ -387,10 +390,23 @@ select b.number, 'returned', sum(round(l.quantity / taken.factor * taken.unit_pr
   join slip_line l on l.warehouse_id = b.warehouse_id and l.slip_id = b.id and l.source_line = taken.line_no
  where not exists (select 1 from slip r where r.warehouse_id = b.warehouse_id and r.source_slip_id = b.id and r.kind = 'reversal' and r.state = 'posted')
  group by b.number
+union all
+select distinct r.number, 'return reversed', e.amount
+  from taken
+  join slip b on b.warehouse_id = taken.warehouse_id and b.source_slip_id = taken.id and b.kind = 'return' and b.state = 'posted'
+  join slip r on r.warehouse_id = b.warehouse_id and r.source_slip_id = b.id and r.kind = 'reversal' and r.state = 'posted'
+  join deposit_entry e on e.warehouse_id = $1 and e.reference = $4 and e.kind = 'return' and e.because = 'returned by ' || b.number
 )
 select slip, kind, value::text as value from charged
  where not exists (select 1 from deposit_entry e where e.warehouse_id = $1 and e.reference = $4 and e.because = charged.kind || ' by ' || charged.slip)
  order by 2, 1`)
+
+const ENTER = {
+  issued: captureDeposit,
+  reversed: returnToDeposit,
+  returned: returnToDeposit,
+  'return reversed': captureAgain
+}
 
 /** What was issued is taken from the deposit, once per slip; what came back by a reversal or a return is given back to it (R-REQ-5). */
 export async function settleDeposit(
@@ -399,8 +415,12 @@ export async function settleDeposit(
 ): Promise<boolean> {
   let isCharged = false
   for (const { slip, kind, value } of await run(ctx, CHARGES, [outletId, id, centreId, number])) {
-    const entry = { outletId, reference: number, amount: value, because: `${kind} by ${slip}` }
-    const { amount } = await (kind === 'issued' ? captureDeposit(ctx, entry) : returnToDeposit(ctx, entry))
+    const { amount } = await ENTER[kind](ctx, {
+      outletId,
+      reference: number,
+      amount: value,
+      because: `${kind} by ${slip}`
+    })
     if (amount !== '0.00') isCharged = true
   }
   return isCharged

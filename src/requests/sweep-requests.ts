@@ -4,8 +4,10 @@ import type { RequestKey } from './requests.jobs.ts'
 
 // A request is out of step if and only if one of these holds:
 // - posted slips say another issued quantity than an allocation that is ready, or than one of a slip that was reversed in the last days;
+// - a return, or the reversal of one, in the last days is not entered in the deposit;
 // - a transfer brought something that no allocation has taken up, or is over and an allocation still waits for it;
-// - the reservation of an allocation was released;
+// - a transfer brought something in the last days that nobody of the request wants any more, and it is still reserved;
+// - the reservation of an allocation was released, or that of goods that are to leave was broken by a recall;
 // - an approval in force covers a line that waits for one;
 // - a line is short of another quantity than its backorder waits for.
 const OUT_OF_STEP = statement<RequestKey>(`
@@ -28,6 +30,26 @@ with issued as (
                        from slip_line o join slip s on s.warehouse_id = o.warehouse_id and s.id = o.slip_id and s.state = 'posted' and s.kind <> 'reversal'
                       where o.warehouse_id = l.warehouse_id and o.reservation_id = a.centre_reservation_id
                         and not exists (select 1 from slip x where x.warehouse_id = s.warehouse_id and x.source_slip_id = s.id and x.kind = 'reversal' and x.state = 'posted'))
+), returned as (
+  select a.warehouse_id, a.request_id
+    from slip v
+    left join slip source on source.warehouse_id = v.warehouse_id and source.id = v.source_slip_id
+    join slip_line l on l.warehouse_id = v.warehouse_id and l.slip_id in (v.source_slip_id, source.source_slip_id) and l.reservation_id is not null
+    join request_allocation a on a.centre_reservation_id = l.reservation_id
+    join request r on r.warehouse_id = a.warehouse_id and r.id = a.request_id
+    join deposit_account d on d.warehouse_id = r.warehouse_id and d.opened_at <= r.requested_at
+   where v.kind in ('return', 'reversal') and v.state = 'posted' and v.occurred_on >= $1::date - 40 and v.posted_at >= $2::timestamptz - interval '8 days'
+     and not exists (select 1 from deposit_entry e
+                      where e.warehouse_id = r.warehouse_id and e.reference = r.number
+                        and e.because in ('returned by ' || v.number, 'reversed by ' || v.number, 'return reversed by ' || v.number))
+), brought as (
+  select a.warehouse_id, a.request_id
+    from slip s
+    join reservation v on v.warehouse_id = s.warehouse_id and v.slip_id = s.id and v.released_at is null and v.quantity > v.consumed
+    join request_allocation a on a.from_warehouse_id = s.transfer_warehouse_id and a.transfer_id = s.transfer_id
+    join request r on r.warehouse_id = a.warehouse_id and r.id = a.request_id and v.reserved_for = r.number || '/' || a.line_no || '.' || a.allocation_no
+   where s.state = 'posted' and s.transfer_id is not null and s.occurred_on >= $1::date - 40 and s.posted_at >= $2::timestamptz - interval '8 days'
+     and not exists (select 1 from request_allocation taken where taken.centre_reservation_id = v.id)
 ), moved as (
   select a.warehouse_id, a.request_id
     from request_allocation a
@@ -45,7 +67,10 @@ with issued as (
     join request r on r.warehouse_id = a.warehouse_id and r.id = a.request_id
     join reservation v on v.warehouse_id = case when a.centre_reservation_id is not null then r.centre_id else a.from_warehouse_id end
      and v.id = coalesce(a.centre_reservation_id, a.reservation_id)
-   where a.state in ('reserved', 'ready') and v.released_at is not null
+   where v.released_at is not null
+     and (a.state in ('reserved', 'ready')
+          or a.state = 'on-its-way' and v.broken_by is not null
+             and not exists (select 1 from transfer_line_position p where p.warehouse_id = a.from_warehouse_id and p.transfer_id = a.transfer_id and p.sent > 0))
 ), approved as (
   select l.warehouse_id, l.request_id
     from request_line l
@@ -60,7 +85,7 @@ with issued as (
     left join backorder b on b.warehouse_id = p.warehouse_id and b.request_id = p.request_id and b.line_no = p.line_no and b.ended_at is null
    where r.state = 'open' and not p.awaiting_approval and p.uncovered <> coalesce(b.waiting, 0)
 ), found as (
-  select * from issued union select * from reversed union select * from moved union select * from broken union select * from approved union select * from short
+  select * from issued union select * from reversed union select * from returned union select * from brought union select * from moved union select * from broken union select * from approved union select * from short
 )
 select r.warehouse_id as "outletId", r.id::text as id
   from found join request r on r.warehouse_id = found.warehouse_id and r.id = found.request_id

@@ -81,6 +81,80 @@ test('issued goods are taken from the deposit once; a reversal gives them back, 
   await isInStep()
 })
 
+test('a return is paid back, and taken again when it is reversed, whether or not anybody was told (R-REQ-5, R-ALR-2)', async () => {
+  const [outlet, part] = [await network.outlet(), await h.make.part({ standardCost: '10.00' })]
+  const deposit = await withDeposit(outlet, '100.00')
+  await network.stock(network.north, part, '5')
+  const { number } = await outlet.requested([[part, '4']])
+  const slip = await issue(number)
+  const returned = await network.keeper.post(`/v1/warehouses/${network.north.code}/slips`, {
+    kind: 'return',
+    reference: slip,
+    reason: 'not needed',
+    lines: [{ sourceLine: 1, part: part.number, quantity: '3' }]
+  })
+  await network.signAndPost(returned.body.number)
+  await h.sql('delete from outbox')
+  expect(await runJob(h, sweepRequests)).toEqual({ changed: 1 })
+  expect(await deposit()).toEqual({ balance: '90.00', held: '0.00', free: '90.00' })
+  const reverse = async (what: string) => {
+    const { body } = await network.keeper.post(`/v1/slips/${what}/reversal`, { reason: 'it never came' })
+    await network.signAndPost(body.number)
+  }
+  await reverse(returned.body.number)
+  await relayed(h)
+  expect(await deposit()).toEqual({ balance: '60.00', held: '0.00', free: '60.00' })
+  expect(await outlet.read(number)).toMatchObject({ state: 'done' })
+  // Once more, and this time nobody hears of the reversal either.
+  const again = await network.keeper.post(`/v1/warehouses/${network.north.code}/slips`, {
+    kind: 'return',
+    reference: slip,
+    reason: 'not needed',
+    lines: [{ sourceLine: 1, part: part.number, quantity: '1' }]
+  })
+  await network.signAndPost(again.body.number)
+  await relayed(h)
+  expect(await deposit()).toMatchObject({ balance: '70.00' })
+  await reverse(again.body.number)
+  await h.sql('delete from outbox')
+  expect(await runJob(h, sweepRequests)).toEqual({ changed: 1 })
+  expect(await deposit()).toMatchObject({ balance: '60.00' })
+  await isInStep()
+})
+
+test('a deposit that is opened after a request is not held or charged for it (R-REQ-5)', async () => {
+  const [outlet, part] = [await network.outlet(), await h.make.part({ standardCost: '10.00' })]
+  await network.stock(network.north, part, '5')
+  const { number } = await outlet.requested([[part, '4']])
+  h.clock.advance({ minutes: 1 })
+  const deposit = await withDeposit(outlet, '100.00')
+  await issue(number, { lines: [{ line: 1, quantity: '1' }] })
+  await issue(number, { lines: [{ line: 1, quantity: '1' }] })
+  expect(await deposit()).toEqual({ balance: '100.00', held: '0.00', free: '100.00' })
+  await outlet.cancel(number, { lines: [{ line: 1, quantity: '1' }] })
+  await issue(number)
+  expect(await deposit()).toEqual({ balance: '100.00', held: '0.00', free: '100.00' })
+  await isInStep()
+})
+
+test('a clock ends when the goods were handed out, however late that is heard of (R-REQ-2, R-ALR-2)', async () => {
+  h.clock.set('2026-11-20T15:00')
+  const [outlet, part] = [await network.outlet(), await h.make.part()]
+  await network.stock(network.north, part, '5')
+  const { number } = await outlet.requested([[part, '4']])
+  const { body: slip } = await network.keeper.post(`/v1/requests/${number}/issue-slip`)
+  h.clock.set('2026-11-24T16:00')
+  await network.signAndPost(slip.number)
+  await h.sql('delete from outbox')
+  h.clock.set('2026-11-26T01:00')
+  expect(await runJob(h, sweepRequests)).toEqual({ changed: 1 })
+  expect((await outlet.read(number)).clocks).toMatchObject([
+    { dueOn: '2026-11-24', endedAt: '2026-11-24T08:00:00Z', endedBecause: 'issued', isBreached: false }
+  ])
+  await isInStep()
+  h.clock.set(DEFAULT_TIME)
+})
+
 test('a slip that is cancelled or refused leaves what stood on it ready; the requester cancels a slip that is not posted', async () => {
   const [outlet, part] = [await network.outlet(), await h.make.part()]
   await network.stock(network.north, part, '5')
@@ -406,6 +480,35 @@ test('a recall takes what is reserved or ordered; slips that name it are dropped
   ])
   expect((await network.keeper.get(`/v1/slips/${slip.number}`)).body.state).toBe('cancelled')
   expect(eventsOf(after).filter((event) => event === 'allocation-lost')).toHaveLength(2)
+  await isInStep()
+})
+
+test('what comes for nobody, and what a recall took before it left, are found when nobody was told (R-ALR-2, R-REQ-7)', async () => {
+  const [outlet, part, cracked] = [await network.outlet(), await h.make.part(), await h.make.part()]
+  await network.stock(network.headOffice, part, '5')
+  await network.stock(network.headOffice, cracked, '5', { receivedOn: '2026-06-01' })
+  const moved = await outlet.requested([[part, '4']])
+  const ordered = await outlet.requested([[cracked, '2']])
+  const { transfer } = moved.lines[0].allocations[0]
+  const out = await network.keeper.post(`/v1/transfers/${transfer}/out-slip`, {})
+  await network.signAndPost(out.body.slip.number)
+  await outlet.cancel(moved.number, { lines: [{ line: 1, quantity: '3' }] })
+  await outlet.cancel(moved.number)
+  const into = await network.keeper.post(`/v1/transfers/${transfer}/in-slip`, { lines: [{ line: 1, quantity: '4' }] })
+  await network.signAndPost(into.body.slip.number)
+  const recall = await network.controller.post('/v1/recalls', {
+    title: 'cracked',
+    reason: 'cracks',
+    scopes: [{ part: cracked.number, receivedTo: '2026-06-30' }]
+  })
+  expect(recall.status).toBe(201)
+  await h.sql('delete from outbox')
+  expect(await network.held(network.north, part)).toEqual({ onHand: '4', available: '0' })
+  await runJob(h, sweepRequests)
+  expect(await network.held(network.north, part)).toEqual({ onHand: '4', available: '4' })
+  expect((await outlet.read(ordered.number)).lines).toMatchObject([
+    { backordered: '2', allocations: [{ state: 'ended', endedBecause: `recall ${recall.body.number}` }] }
+  ])
   await isInStep()
 })
 
