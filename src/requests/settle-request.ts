@@ -153,7 +153,8 @@ interface Arrival {
   pending: string
 }
 
-// What a transfer still can bring: all that is not accounted for, unless it is over or what was not sent never will be.
+// What a transfer still can bring: all that is not accounted for, unless it is over or what was not sent never will be: the rest was closed, or a
+// recall broke its promise after some of it had left.
 const ARRIVALS = statement<Arrival>(`
 select a.line_no as line, a.allocation_no as no, part.number as part, a.part_id as "partId", a.state, trim_scale(a.quantity - a.issued)::text as quantity, t.number as transfer,
        (select json_agg(json_build_object('id', v.id::text, 'quantity', trim_scale(v.quantity - v.consumed)::text) order by v.id)
@@ -162,7 +163,9 @@ select a.line_no as line, a.allocation_no as no, part.number as part, a.part_id 
            and v.quantity > v.consumed
            and not exists (select 1 from request_allocation taken where taken.centre_reservation_id = v.id)) as arrived,
        trim_scale(coalesce((select sum(case when t.state in ('received', 'called-back', 'cancelled') then 0
-                                            when t.rest_closed_at is not null then p.in_transit
+                                            when t.rest_closed_at is not null or (left_already.is and exists (
+                                                   select 1 from reservation v where v.warehouse_id = l.warehouse_id and v.id = l.reservation_id and v.broken_by is not null))
+                                            then p.in_transit
                                             else p.quantity - p.received - p.damaged - p.missing - p.called_back end)
                               from transfer_line l
                               join transfer_line_position p on p.warehouse_id = l.warehouse_id and p.transfer_id = l.transfer_id and p.line_no = l.line_no
@@ -171,6 +174,7 @@ select a.line_no as line, a.allocation_no as no, part.number as part, a.part_id 
   from request_allocation a
   join part on part.id = a.part_id
   join transfer t on t.warehouse_id = a.from_warehouse_id and t.id = a.transfer_id
+ cross join lateral (select exists (select 1 from transfer_line_position p where p.warehouse_id = t.warehouse_id and p.transfer_id = t.id and p.sent > 0) as is) left_already
  where a.warehouse_id = $1 and a.request_id = $2 and a.transfer_id is not null and a.split_from is null
  order by a.line_no, a.allocation_no
    for update of a`)

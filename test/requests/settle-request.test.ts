@@ -483,6 +483,40 @@ test('a recall takes what is reserved or ordered; slips that name it are dropped
   await isInStep()
 })
 
+test('what a recall takes of a transfer that has left in part is found anew; what is on the way is judged when it arrives (R-REQ-7)', async () => {
+  const [outlet, part] = [await network.outlet(), await h.make.part()]
+  await network.stock(network.headOffice, part, '4', { receivedOn: '2026-06-01' })
+  await network.stock(network.south, part, '9', { receivedOn: '2026-10-01' })
+  const { number, lines } = await outlet.requested([[part, '4']])
+  const { transfer, from } = lines[0].allocations[0]
+  const out = await network.keeper.post(`/v1/transfers/${transfer}/out-slip`, { lines: [{ line: 1, quantity: '1' }] })
+  await network.signAndPost(out.body.slip.number)
+  await relayed(h)
+  const recall = await network.controller.post('/v1/recalls', {
+    title: 'cracked',
+    reason: 'cracks',
+    scopes: [{ part: part.number, receivedTo: '2026-06-30' }]
+  })
+  expect(recall.status).toBe(201)
+  await relayed(h)
+  const allocations = async () =>
+    (await outlet.read(number)).lines[0].allocations.map((one: any) => [one.state, one.from, one.quantity])
+  expect(await allocations()).toEqual([
+    ['on-its-way', from, '1'],
+    ['on-its-way', network.south.code, '3']
+  ])
+  const into = await network.keeper.post(`/v1/transfers/${transfer}/in-slip`, { lines: [{ line: 1, quantity: '1' }] })
+  await network.signAndPost(into.body.slip.number)
+  await relayed(h)
+  expect(await allocations()).toEqual([
+    ['ended', from, '1'],
+    ['on-its-way', network.south.code, '3'],
+    ['on-its-way', network.south.code, '1']
+  ])
+  expect(await outlet.read(number)).toMatchObject({ lines: [{ allocated: '4', backordered: '0' }] })
+  await isInStep()
+})
+
 test('what comes for nobody, and what a recall took before it left, are found when nobody was told (R-ALR-2, R-REQ-7)', async () => {
   const [outlet, part, cracked] = [await network.outlet(), await h.make.part(), await h.make.part()]
   await network.stock(network.headOffice, part, '5')
