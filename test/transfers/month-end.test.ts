@@ -289,3 +289,63 @@ test('a refused slip holds its goods until it is cancelled, and another is writt
   expect(await onTheWay('2026-10')).toBe(0)
   expect(await settled('2026-10')).toMatchObject({ calledBack: '0.00', received: '20.00', payable: '20.00' })
 })
+
+test('what is called back a month later comes in as it left, and the month it was on its way charges nobody (R-AGE-3, R-AGE-7)', async () => {
+  h.clock.set('2026-10-05T10:00')
+  const part = await h.make.part()
+  await pair.giver.posted({
+    kind: 'transfer-in',
+    reference: 'SH-OUT-202603-00001',
+    counterparty: 'SH',
+    lines: [{ part: part.number, quantity: '3', unitCost: '3.3333', receivedOn: '2026-03-10' }]
+  })
+  h.clock.set('2026-11-02T10:00')
+  await pair.giver.monthEnd('2026-10')
+  const { number } = await order(pair, [{ part: part.number, quantity: '3' }])
+  await dispatch(pair, number, { lines: [{ line: 1, quantity: '1.5' }] })
+  await dispatch(pair, number)
+  h.clock.set('2026-12-02T10:00')
+  await pair.giver.monthEnd('2026-11')
+  const { slip } = must(await pair.giver.keeper.post(`/v1/transfers/${number}/call-back`, { reason: '久未到货' }))
+  must(await pair.giver.signAndPost(slip.number), 200)
+  h.clock.set('2027-01-02T10:00')
+  await pair.giver.monthEnd('2026-12')
+  const [november, december] = [await report('giver', '2026-11'), await report('giver', '2026-12')].map((rows) =>
+    rows.find((row) => row.part === part.number)
+  )
+  expect([november.outCost, november.outAccumulatedDepreciation, november.charge]).toEqual([
+    december.inCost,
+    december.inAccumulatedDepreciation,
+    '0.00'
+  ])
+  expect(december).toMatchObject({ closingQuantity: '3', closingCost: '10.00' })
+  expect(await onTheWay('2026-11', '2026-12')).toBe(0)
+  for (const period of ['2026-10', '2026-11', '2026-12']) expect(await verified('giver', period)).toBe('ok')
+  expect(await pair.giver.verify()).toMatchObject({ ok: true })
+})
+
+test('a late paper is dated into the month it is of while that is open, and settled there (R-FIN-1)', async () => {
+  const part = await pair.giver.stocked({ quantity: '4', unitCost: '10.00' })
+  const { number } = await order(pair, [{ part: part.number, quantity: '4' }])
+  h.clock.set('2026-11-03T10:00')
+  await dispatch(pair, number, { occurredOn: '2026-10-30' })
+  await receive(pair, number, [{ line: 1, quantity: '1', missing: '1', responsible: 'carrier' }], {
+    occurredOn: '2026-10-31'
+  })
+  expect(await settled('2026-10')).toMatchObject({ received: '10.00', missingByCarrier: '10.00', inTransit: '20.00' })
+  await pair.giver.monthEnd('2026-10')
+  await pair.receiver.monthEnd('2026-10')
+  for (const [side, path, body] of [
+    ['receiver', 'in-slip', { lines: [{ line: 1, quantity: '2' }] }],
+    ['giver', 'call-back', { reason: '久未到货' }]
+  ] as const)
+    expect(
+      await pair[side].keeper.post(`/v1/transfers/${number}/${path}`, { ...body, occurredOn: '2026-10-31' })
+    ).toMatchObject({ status: 409, body: { code: 'PeriodClosed' } })
+  // What turned up is in transit since the day it was said to have, not since it left.
+  await decide(number, 1, 'withdrawn')
+  expect(await settled('2026-11')).toMatchObject({ missingByCarrier: '-10.00', inTransit: '30.00' })
+  await receive(pair, number, [{ line: 1, quantity: '3' }])
+  expect(await settled('2026-11')).toMatchObject({ received: '30.00', inTransit: '0.00', payable: '30.00' })
+  expect(await onTheWay('2026-10', '2026-11')).toBe(0)
+})

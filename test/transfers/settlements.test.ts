@@ -31,7 +31,7 @@ test('what came in is owed, damage the giver answers for is not, until its claim
     payable: '60.00'
   })
   must(
-    await pair.giver.signers['finance-supervisor'].post(`/v1/transfers/${number}/claims/1/decision`, {
+    await pair.receiver.signers['finance-supervisor'].post(`/v1/transfers/${number}/claims/1/decision`, {
       decision: 'withdrawn',
       reason: 'it was scratched before'
     }),

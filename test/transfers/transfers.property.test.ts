@@ -103,7 +103,7 @@ async function take(pair: Pair, number: string, said: Step): Promise<void> {
       const claim = transfer.claims.find(({ state, kind }: any) => state === 'open' && kind === 'missing')
       if (claim !== undefined)
         must(
-          await giver.signers['finance-supervisor'].post(`/v1/transfers/${number}/claims/${claim.claim}/decision`, {
+          await receiver.signers['finance-supervisor'].post(`/v1/transfers/${number}/claims/${claim.claim}/decision`, {
             decision: 'withdrawn',
             reason: 'it turned up'
           }),

@@ -304,7 +304,10 @@ test('a claim is settled or withdrawn by finance; what was missing and turned up
   })
   expect(await decide(1, 'withdrawn')).toMatchObject({ status: 409, body: { code: 'ClaimNotOpen' } })
   expect(await decide(9, 'withdrawn')).toMatchObject({ status: 404 })
-  expect(must(await decide(2, 'withdrawn'), 200)).toMatchObject({ state: 'in-transit' })
+  const claimant = pair.receiver.signers['finance-supervisor']
+  expect(await decide(2, 'withdrawn')).toMatchObject({ status: 403, body: { code: 'DutyRequired' } })
+  expect(await decide(2, 'settled', claimant)).toMatchObject({ status: 403, body: { code: 'DutyRequired' } })
+  expect(must(await decide(2, 'withdrawn', claimant), 200)).toMatchObject({ state: 'in-transit' })
   await receive(pair, number, [{ line: 1, quantity: '1' }])
   expect(quantitiesOf(await read(pair, number))).toEqual({
     sent: '4',
