@@ -132,7 +132,8 @@ function operationsOfCounts(): Operation[] {
 
 /** The figures of lines that an answer gives away. */
 function toldBy({ text, headers }: { text: string; headers: object }, hidden: readonly Shelf[]): string[] {
-  const said = text + JSON.stringify(headers)
+  // The id of the request is random, and may look like any figure.
+  const said = text + JSON.stringify({ ...headers, 'x-request-id': undefined })
   return hidden
     .flatMap(({ secrets }) => secrets)
     .filter((secret) => new RegExp(`(?<!\\d)${secret.replace('.', '[.]?')}0*(?!\\d)`).test(said))
