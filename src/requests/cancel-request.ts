@@ -10,7 +10,7 @@ import { afterDeadlock } from './after-deadlock.ts'
 import { reduceBackorders } from './backorder.ts'
 import { settleClocks } from './clock.ts'
 import { REQUESTING_DUTIES } from './create-request.ts'
-import { inLine, letGo, liveAllocations, type Gone, type LiveAllocation } from './let-go.ts'
+import { letGo, liveAllocations, openInLine, type Gone, type LiveAllocation } from './let-go.ts'
 import {
   lockRequest,
   noteOnRequest,
@@ -170,9 +170,10 @@ export async function cancelLines(
     if (fromQueue > 0n) waiting.push({ line, quantity: decimal(fromQueue, 3) })
     for (const allocation of live.filter((one) => one.line === line && only(one))) {
       if (left === 0n) break
-      const covers = inLine(allocation.quantity, allocation.factor) - inLine(allocation.issued, allocation.factor)
+      const covers = openInLine(allocation)
       const taken = take(covers)
-      const isAll = taken === covers
+      // Where several stand for one, what is left over by rounding is nothing.
+      const isAll = covers - taken <= (allocation.factor === '1.000' ? 0n : 1n)
       const share = isAll
         ? thousandths(allocation.quantity) - thousandths(allocation.issued)
         : (taken * thousandths(allocation.factor)) / 1000n

@@ -15,12 +15,14 @@ interface Victim {
   part: string
   reservation: string
   open: string
+  /** So many stand for one of the line's. */
+  factor: string
 }
 
 // Newest first: who asked first keeps it longest.
 const VICTIMS = `
 select a.warehouse_id as "outletId", a.request_id::text as "requestId", r.number as request, a.line_no as line, a.allocation_no as allocation, part.number as part,
-       a.centre_reservation_id::text as reservation, (a.quantity - a.issued)::text as open
+       a.centre_reservation_id::text as reservation, (a.quantity - a.issued)::text as open, a.factor::text as factor
   from ${displaceable('join part on part.id = a.part_id')}
    and r.centre_id = $1 and a.part_id = $2 and a.ownership = $3
  order by a.allocated_at desc, a.request_id desc, a.line_no desc, a.allocation_no desc
@@ -41,6 +43,9 @@ with lost as (
 insert into document_event (warehouse_id, document_id, occurred_at, person_id, event, details)
 values ($1, $2, $6, $7, 'displaced',
         jsonb_build_object('line', $3::int, 'part', $9::text, 'quantity', trim_scale($5::numeric)::text, 'by', $8::text))`)
+
+/** The next multiple. */
+const upTo = (quantity: bigint, of: bigint): bigint => ((quantity + of - 1n) / of) * of
 
 /**
  * Takes goods that are reserved at a centre for normal requests, the newest first, for an emergency (R-REQ-4). The losers are told by
@@ -63,7 +68,9 @@ export async function displace(
     for (const victim of await run(ctx, waits ? ALL_VICTIMS : VICTIMS_AT_REST, [by.centreId, partId, ownership])) {
       if (missing === 0n) break
       const open = thousandths(victim.open)
-      const most = open < missing ? open : missing
+      // What stands for something else is taken in whole numbers: a part of it is of no use to the loser.
+      const whole = thousandths(victim.factor) === 1000n ? missing : upTo(missing, thousandths(victim.factor))
+      const most = open < whole ? open : whole
       const key = { warehouseId: by.centreId, id: victim.reservation }
       // What a slip handed out a moment ago, and is not counted yet, cannot be taken.
       const freed =
@@ -83,7 +90,7 @@ export async function displace(
         by.number,
         victim.part
       ])
-      missing -= lost
+      missing -= lost < missing ? lost : missing
     }
     if (missing > 0n) isAll = false
   }

@@ -5,7 +5,7 @@ import { Refusal } from '../platform/errors.ts'
 import type { Warehouse } from '../warehouses/directory.ts'
 import { afterDeadlock, Overtaken } from './after-deadlock.ts'
 import { cancelLines } from './cancel-request.ts'
-import { inLine, liveAllocations, type LiveAllocation } from './let-go.ts'
+import { liveAllocations, openInLine, type LiveAllocation } from './let-go.ts'
 import { lockRequest, warehousesById } from './locked-request.ts'
 import { settleRequest } from './settle-request.ts'
 
@@ -65,10 +65,7 @@ async function expire(ctx: Context, outlet: Warehouse, requestId: string): Promi
   for (const [reason, some] of Map.groupBy(given, reasonOf)) {
     const wanted = [...Map.groupBy(some, ({ line }) => line)].map(([line, of]) => ({
       line,
-      quantity: of.reduce(
-        (sum, { quantity, issued, factor }) => sum + inLine(quantity, factor) - inLine(issued, factor),
-        0n
-      )
+      quantity: of.reduce((sum, allocation) => sum + openInLine(allocation), 0n)
     }))
     await cancelLines(ctx, request, wanted, reason, {
       event: 'expired',

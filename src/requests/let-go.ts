@@ -6,7 +6,6 @@ import { run, statement } from '../platform/database.ts'
 import { decimal, thousandths } from '../platform/decimal.ts'
 import { withdrawTransfer } from '../transfers/withdraw-transfer.ts'
 import { Overtaken } from './after-deadlock.ts'
-import { ofOption } from './search.ts'
 
 export interface LiveAllocation {
   line: number
@@ -191,13 +190,15 @@ export async function letGo(
   })
   await overtakenByHandingOut(ctx, centreId, gone)
   const { transfers, lost } = await withdrawOf(ctx, { outletId, requestId, because }, gone)
+  const whole: { warehouseId: number; id: string }[] = []
   for (const { allocation, quantity } of gone) {
     const key = reservationOf(allocation, centreId)
     if (key === null) continue
     const isAll = thousandths(quantity) >= thousandths(allocation.quantity) - thousandths(allocation.issued)
-    if (isAll) await releaseReservations(ctx, [key])
+    if (isAll) whole.push(key)
     else await shrinkReservation(ctx, { ...key, by: quantity })
   }
+  await releaseReservations(ctx, whole)
   await endAllocations(ctx, { outletId, requestId, because }, [
     ...gone.map(({ allocation, quantity }) => ({ line: allocation.line, no: allocation.no, quantity })),
     ...lost
@@ -244,6 +245,8 @@ async function withdrawOf(
   return { transfers, lost }
 }
 
-/** What a quantity of an allocation is in the part of its line. */
-export const inLine = (quantity: string, factor: string): bigint =>
-  ofOption(thousandths(quantity), { factor: thousandths(factor) })
+/** What is not issued of an allocation, in the part of its line, rounded as the position of the line is. */
+export const openInLine = ({ quantity, issued, factor }: LiveAllocation): bigint => {
+  const divisor = thousandths(factor)
+  return ((thousandths(quantity) - thousandths(issued)) * 2000n + divisor) / (2n * divisor)
+}

@@ -18,8 +18,9 @@ export interface RequestKey {
 
 /**
  * Settles requests, each in a transaction of its own; who was first is first. What came for one that no longer wants it is for the next in
- * the queue.
+ * the queue. One that fails keeps none behind it waiting: the others are settled, and then it is told.
  * @returns how many changed
+ * @throws AggregateError of what failed
  */
 export async function settleRequests(ctx: Context, requests: readonly RequestKey[]): Promise<{ changed: number }> {
   const outlets = await warehousesById(
@@ -27,17 +28,24 @@ export async function settleRequests(ctx: Context, requests: readonly RequestKey
     requests.map(({ outletId }) => outletId)
   )
   const freedParts = new Set<number>()
+  const failed: unknown[] = []
   let changed = 0
   for (const { outletId, id } of requests) {
     const outlet = outlets.get(outletId)
     if (outlet === undefined) continue
-    const settled = await afterDeadlock(() =>
-      inTransaction(ctx, (inner) => settleRequest(inner, { outlet, requestId: id }))
-    )
-    if (settled.changed) changed++
-    for (const part of settled.freedParts) freedParts.add(part)
+    try {
+      const settled = await afterDeadlock(() =>
+        inTransaction(ctx, (inner) => settleRequest(inner, { outlet, requestId: id }))
+      )
+      if (settled.changed) changed++
+      for (const part of settled.freedParts) freedParts.add(part)
+    } catch (error) {
+      failed.push(error)
+    }
   }
   if (freedParts.size > 0) await serveBackorders(ctx, { parts: await partsWaitedFor(ctx, [...freedParts]) })
+  if (failed.length > 0)
+    throw new AggregateError(failed, `${failed.length} of ${requests.length} requests could not be settled`)
   return { changed }
 }
 

@@ -19,15 +19,21 @@ const OPEN_BELOW = statement<{ code: string }>(
   `select code from warehouse where parent_id = $1 and (closed_on is null or closed_on > $2) order by code`
 )
 
-// Balances, slips and movements belong to rooms above this one; only whether there are any is asked here.
+// Balances, slips, movements, requests and transfers belong to rooms above this one; only whether there are any is asked here.
 const LEFT = statement<{
   stocked: string[] | null
   unfinished: string[] | null
+  requests: string[] | null
+  transfers: string[] | null
   lastMovedOn: string | null
   since: string
 }>(`
 select (select array_agg(part_number) from (select distinct part_number from balance where warehouse_id = $1 and on_hand > 0 order by part_number limit 51) shelf) as stocked,
        (select array_agg(number) from (select number from slip where warehouse_id = $1 and state not in ('posted', 'cancelled') order by number limit 51) paper) as unfinished,
+       (select array_agg(number) from (select number from request where state = 'open' and (warehouse_id = $1 or centre_id = $1) order by number limit 51) asked) as requests,
+       (select array_agg(number) from (select number from transfer
+                                        where state in ('ordered', 'awaiting-dispatch', 'in-transit') and (warehouse_id = $1 or to_warehouse_id = $1 or direct_to_warehouse_id = $1)
+                                        order by number limit 51) moving) as transfers,
        (select max(occurred_on)::text from movement where warehouse_id = $1 and occurred_on >= $2) as "lastMovedOn",
        (select (least(warehouse.named_at, min(from_at)) at time zone $3)::date::text from warehouse_name where warehouse_id = $1) as since
   from warehouse where id = $1`)
@@ -36,10 +42,11 @@ const CLOSE = statement<never>(`update warehouse set closed_on = $2, version = v
 
 /**
  * Closes a warehouse from a day on, which may be ahead; a day ahead may still be changed. Its slips, ledger and names stay
- * readable, and it may be reopened. What hangs below it must be closed or moved first, its stock moved out, its slips finished:
- * nothing could be done about them afterwards.
+ * readable, and it may be reopened. What hangs below it must be closed or moved first, its stock moved out, its slips, the transfers from
+ * and to it and the requests that it made or answers finished: nothing could be done about them afterwards, and goods would be kept for nobody.
  * @param closedOn first day on which nothing moves there any more
- * @throws Refusal 404, 409 `WarehouseClosed`, `WarehouseHasChildren`, `WarehouseHasStock`, `WarehouseHasSlips`, `WarehouseHasMoved`,
+ * @throws Refusal 404, 409 `WarehouseClosed`, `WarehouseHasChildren`, `WarehouseHasStock`, `WarehouseHasSlips`,
+ *   `WarehouseHasTransfers`, `WarehouseHasRequests`, `WarehouseHasMoved`,
  *   412 `VersionStale`, 422 `ClosingBeforeOpening`
  */
 export async function closeWarehouse(
@@ -80,7 +87,7 @@ async function requireNothingLeft(
 ): Promise<void> {
   const [left] = await run(ctx.em, LEFT, [id, closedOn, ctx.config.BUSINESS_TIME_ZONE])
   if (left === undefined) throw notFound('warehouse', code)
-  const { stocked, unfinished, lastMovedOn, since } = left
+  const { stocked, unfinished, requests, transfers, lastMovedOn, since } = left
   if (closedOn < since)
     throw new Refusal(
       'ClosingBeforeOpening',
@@ -101,6 +108,20 @@ async function requireNothingLeft(
       409,
       `slips of warehouse ${code} are unfinished: ${someOf(unfinished)}; post or cancel them first`,
       { extra: { slips: unfinished.slice(0, 50) } }
+    )
+  if (transfers !== null)
+    throw new Refusal(
+      'WarehouseHasTransfers',
+      409,
+      `transfers from or to warehouse ${code} are unfinished: ${someOf(transfers)}; receive, call back or cancel them first`,
+      { extra: { transfers: transfers.slice(0, 50) } }
+    )
+  if (requests !== null)
+    throw new Refusal(
+      'WarehouseHasRequests',
+      409,
+      `requests that warehouse ${code} made or answers are open: ${someOf(requests)}; issue what they ask for, or cancel them first`,
+      { extra: { requests: requests.slice(0, 50) } }
     )
   if (stocked !== null)
     throw new Refusal(

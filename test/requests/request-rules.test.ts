@@ -4,6 +4,7 @@ import { callerFor } from '../support/counter.ts'
 import { cells, download } from '../support/downloads.ts'
 import { openHarness, type Harness } from '../support/harness.ts'
 import type { MadePart } from '../support/make.ts'
+import { relayed } from '../support/relay.ts'
 import { NEED_BY, openNetwork, type Network } from './network.ts'
 
 // What may be requested, by whom, and what a requester may choose.
@@ -322,6 +323,45 @@ test('forty lines with what replaces them are looked for with as many statements
     expect(await statementsFor(chains, more)).toBe(await statementsFor(chains.slice(0, 4), more))
   }
   query.mockRestore()
+})
+
+test('what stands for a part is taken and given back in whole numbers, and nothing is left over by rounding (R-CAT-4, R-REQ-4)', async () => {
+  const [outlet, urgent] = [await network.outlet(), await network.outlet()]
+  const [old, fresh] = [await h.make.part(), await h.make.part()]
+  await h.sql(
+    `insert into supersession (part_id, successor_id, factor, both_ways, valid_from) values ($1, $2, 3, false, '2026-01-01')`,
+    [old.id, fresh.id]
+  )
+  await network.stock(network.north, fresh, '6')
+  const asked = await outlet.requested([[old, '2']], { substitutes: true })
+  expect(asked.lines[0]).toMatchObject({ ready: '6', allocations: [{ part: fresh.number, quantity: '6' }] })
+  // An emergency takes one of six: two lines' worth become one, and the other two pieces are free.
+  await urgent.requested([[fresh, '1']], { urgency: 'emergency', carriage: 'road' })
+  await relayed(h)
+  expect((await outlet.read(asked.number)).lines[0]).toMatchObject({ ready: '3', allocated: '1', backordered: '1' })
+  expect(await network.held(network.north, fresh)).toEqual({ onHand: '6', available: '2' })
+  // One of three is handed out; the rest is cancelled whole.
+  const { body: slip } = await network.keeper.post(`/v1/requests/${asked.number}/issue-slip`, {
+    lines: [{ line: 1, quantity: '1' }]
+  })
+  await network.signAndPost(slip.number)
+  const ended = await outlet.cancel(asked.number)
+  expect(ended).toMatchObject({
+    state: 'done',
+    lines: [{ issued: '0.333', cancelled: '1.667', ready: '0', allocations: [{ quantity: '1', state: 'issued' }] }]
+  })
+  expect(await network.held(network.north, fresh)).toEqual({ onHand: '5', available: '4' })
+  await network.verify()
+})
+
+test('an outlet, or a centre, with an open request is not closed: goods would be kept for nobody (R-ORG-1)', async () => {
+  const [outlet, part] = [await network.outlet(), await h.make.part()]
+  const administrator = callerFor(h, await h.make.person({ grants: [{ duty: 'administrator' }] }))
+  const { number } = await outlet.requested([[part, '1']])
+  const close = () => administrator.post(`/v1/warehouses/${outlet.code}/closing`)
+  expect((await close()).body).toMatchObject({ status: 409, code: 'WarehouseHasRequests', requests: [number] })
+  await outlet.cancel(number)
+  expect((await close()).status).toBe(200)
 })
 
 test('a repeat with the same key answers what the first answered, and reserves once (R-ERR-2)', async () => {
