@@ -66,7 +66,9 @@ async function scopeOf(ctx: Context, { warehouse: code, ...query }: { warehouse:
   const to = query.to ?? today
   const from = query.from ?? Temporal.PlainDate.from(to).with({ day: 1 }).toString()
   requireDaysInOrder({ from, to })
-  const startOf = (day: Temporal.PlainDate) => day.toZonedDateTime(ctx.config.BUSINESS_TIME_ZONE).toInstant().toString()
+  // In words that the database reads for any day: an instant of the first or the last of them lies in a year that it writes otherwise.
+  const startOf = (day: Temporal.PlainDate) =>
+    `${day.toString().replace(/^\+0*/, '')} 00:00 ${ctx.config.BUSINESS_TIME_ZONE}`
   const since = startOf(Temporal.PlainDate.from(from))
   const until = startOf(Temporal.PlainDate.from(to).add({ days: 1 }))
   const { name, nameZh } = await depositView(ctx, outlet)

@@ -18,10 +18,14 @@ with entered as (
 insert into document_event (warehouse_id, document_id, occurred_at, person_id, event, details)
 values ($1, $2, $9, $10, 'transport-entered', jsonb_strip_nulls(jsonb_build_object('leg', $3::text, 'amount', $4::text, 'paidBy', $11::text, 'carrier', $6::text)))`)
 
+const ENTERED = statement<{ amount: string; isTooMuch: boolean }>(`
+select coalesce(sum(amount), 0)::numeric(18,2)::text as amount, coalesce(sum(amount), 0) + $4::numeric < 0 as "isTooMuch"
+  from transfer_transport where warehouse_id = $1 and transfer_id = $2 and leg = $3`)
+
 /**
  * Enters what carriage cost. The receiver pays the local transport; the transport from head office to the giver stays with the giver, and
  * what head office itself gives it also delivers (R-AGE-7).
- * @throws Refusal 409 `TransferCancelled`, 422 `AmountZero`, `ReasonMissing`, 403, 404, 412
+ * @throws Refusal 409 `TransferCancelled`, 422 `AmountZero`, `ReasonMissing`, `CorrectionTooLarge`, 403, 404, 412
  */
 export function enterTransport(
   ctx: Context,
@@ -42,6 +46,23 @@ export function enterTransport(
     await loadTransfer(inner, number, { ifMatch })
     if (held.state === 'cancelled')
       throw new Refusal('TransferCancelled', 409, `transfer ${number} is cancelled; nothing was carried for it`)
+    const [entered] = await run(inner, ENTERED, [from.id, transfer.id, leg, amount])
+    if (entered?.isTooMuch)
+      throw new Refusal(
+        'CorrectionTooLarge',
+        422,
+        `${entered.amount} is entered for this leg of ${number}; a correction takes back at most that`,
+        {
+          errors: [
+            {
+              pointer: '/amount',
+              detail: 'takes back more than was entered',
+              sent: amount,
+              accepted: `at least -${entered.amount}`
+            }
+          ]
+        }
+      )
     const payer = leg === 'local' && from.kind !== 'head-office' ? to : from
     await run(inner, ENTER, [
       from.id,

@@ -179,6 +179,10 @@ export async function createTransfer(ctx: Context, body: NewTransfer): Promise<T
   const { from, to } = await places(ctx, body)
   requireDutyAtEither(ctx, { giver: [from, GIVING_DUTIES], receiver: [to, RECEIVING_DUTIES] })
   const directTo = body.directTo === undefined ? null : await known(ctx, body.directTo, '/directTo')
+  if (directTo?.id === from.id)
+    throw new Refusal('DirectToGiver', 422, `goods of ${from.code} are there already; leave directTo away`, {
+      errors: [{ pointer: '/directTo', detail: 'is the giver itself', sent: directTo.code }]
+    })
   const parts = await requireParts(
     ctx,
     body.lines.map(({ part }) => part)

@@ -232,4 +232,44 @@ describe('a month end with refurbishment (R-FIN-2)', () => {
     expect(cost.items).toMatchObject([{ purpose: 'outlet', quantity: '4', cost: '50.00' }])
     expect(await x.centre.verify()).toMatchObject({ ok: true })
   })
+
+  test('what came back in one month, is refurbished in the next and undone in the third ties over all three', async () => {
+    h.clock.set('2026-10-28T10:00')
+    const part = await oldOnes('3')
+    h.clock.set('2026-11-02T10:00')
+    await x.centre.monthEnd('2026-10')
+    const lines = [{ part, quantity: '2', unitCost: '6.8333' }]
+    expect(await refurbish(lines, { occurredOn: '2026-10-31' })).toMatchObject({
+      status: 409,
+      body: { code: 'PeriodClosed' }
+    })
+    const { number } = (await refurbish(lines)).body
+    expect((await x.centre.signAndPost(number)).status).toBe(200)
+    h.clock.set('2026-12-01T10:00')
+    await x.centre.monthEnd('2026-11')
+    const { body: undone } = await x.centre.keeper.post(`/v1/slips/${number}/reversal`, { reason: 'other paper' })
+    expect((await x.centre.signAndPost(undone.number)).status).toBe(200)
+    h.clock.set('2027-01-04T10:00')
+    await x.centre.monthEnd('2026-12')
+
+    const path = (period: string, what: string) => `/v1/warehouses/${x.centre.warehouse}/periods/${period}/${what}`
+    for (const [period, old, debit, credit] of [
+      ['2026-10', '3', undefined, undefined],
+      ['2026-11', '1', '13.67', '0.00'],
+      ['2026-12', '3', '0.00', '13.67']
+    ] as const) {
+      expect((await x.finance.get(path(period, 'statement/verification'))).body).toMatchObject({ ok: true })
+      const { items } = (await x.finance.get(path(period, 'stock-report'))).body
+      expect(items.find(({ condition }: any) => condition === 'nonconforming')).toMatchObject({
+        closingQuantity: old,
+        closingCost: '0.00',
+        charge: '0.00'
+      })
+      const booked = (await x.finance.get(path(period, 'journal'))).body.items.find(
+        ({ entry, role }: any) => entry === 'refurbishment' && role === 'inventory'
+      )
+      expect([booked?.debit, booked?.credit]).toEqual([debit, credit])
+    }
+    expect(await x.centre.verify()).toMatchObject({ ok: true })
+  })
 })

@@ -328,6 +328,10 @@ test('carriage is paid by the receiver, but not that from head office (R-AGE-7)'
   must(await enter({ leg: 'from-head-office', amount: '12.50' }))
   expect(await enter({ leg: 'local', amount: '-5.00' })).toMatchObject({ status: 422, body: { code: 'ReasonMissing' } })
   expect(await enter({ leg: 'local', amount: '0.00' })).toMatchObject({ status: 422, body: { code: 'AmountZero' } })
+  expect(await enter({ leg: 'local', amount: '-35.01', note: 'rebate' })).toMatchObject({
+    status: 422,
+    body: { code: 'CorrectionTooLarge', errors: [{ accepted: 'at least -35.00' }] }
+  })
   const { transport } = must(await enter({ leg: 'local', amount: '-5.00', note: 'rebate' }))
   expect(transport.map(({ amount, paidBy }: any) => [amount, paidBy])).toEqual([
     ['35.00', pair.receiver.warehouse],
@@ -398,6 +402,10 @@ test('who holds no duty at either end, or not the right one, moves nothing', asy
   expect(await pair.giver.keeper.post('/v1/transfers', { ...body, to: body.from })).toMatchObject({
     status: 422,
     body: { code: 'TransferToItself' }
+  })
+  expect(await pair.giver.keeper.post('/v1/transfers', { ...body, directTo: body.from })).toMatchObject({
+    status: 422,
+    body: { code: 'DirectToGiver' }
   })
   expect(
     await pair.giver.keeper.post('/v1/transfers', { ...body, lines: [{ part: part.number, quantity: '9' }] })
