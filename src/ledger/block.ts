@@ -15,7 +15,6 @@
 // What it does not do: decide who may, or what becomes of the goods; or wait for who holds balances in another order (`afterDeadlock`). A second run with the same scopes blocks nothing more.
 import type { Context } from '../identity/actor.ts'
 import { NO_TIME_LIMIT, run, statement } from '../platform/database.ts'
-import type { ReservationKey } from './reserve.ts'
 
 export interface RecallScope {
   scopeNo: number
@@ -29,16 +28,9 @@ export interface RecallScope {
   originLotId?: string | null | undefined
 }
 
-export interface BlockedLot {
-  warehouseId: number
-  lotId: string
-  partId: number
-  quantity: string
-}
-
-export interface BrokenReservation extends ReservationKey {
-  reservedFor: string
-  /** Stock units that were still promised. */
+/** What lots hold, summed up: a recall may be about hundreds of thousands of them. */
+export interface LotSum {
+  lots: number
   quantity: string
 }
 
@@ -60,7 +52,7 @@ select count(*)
            for no key update) held`)
 
 // Balance by balance along the keys, however large the network: `offset 0` keeps the planner to it.
-const NAME = statement<BlockedLot>(`
+const NAME = statement<LotSum>(`
 with named as (
   insert into lot_block (warehouse_id, lot_id, recall_id)
   select distinct r.warehouse_id, r.lot_id, r.recall_id
@@ -72,13 +64,12 @@ with named as (
   on conflict do nothing
   returning warehouse_id, lot_id
 )
-select l.warehouse_id as "warehouseId", l.id::text as "lotId", l.part_id as "partId", trim_scale(l.on_hand)::text as quantity
-  from named join lot l on l.warehouse_id = named.warehouse_id and l.id = named.lot_id
- order by l.warehouse_id, l.id`)
+select count(*)::int as lots, trim_scale(coalesce(sum(l.on_hand), 0))::text as quantity
+  from named join lot l on l.warehouse_id = named.warehouse_id and l.id = named.lot_id`)
 
 // A balance changes once: what is blocked and what was promised never exceed together what is there. The two are put together by grouping: the
 // planner knows nothing of what a CTE holds, and would look through all that was broken once per balance.
-const BLOCK = statement<BrokenReservation>(`
+const BLOCK = statement<{ broken: number }>(`
 with blocked as (
   update lot l set blocked = true
     from lot_block k
@@ -111,19 +102,18 @@ with blocked as (
          jsonb_build_object('reservation', id::text, 'reservedFor', reserved_for, 'quantity', trim_scale(quantity)::text, 'recall', $3::text), $2
     from broken order by warehouse_id, id
 )
-select warehouse_id as "warehouseId", id::text as id, reserved_for as "reservedFor", trim_scale(quantity)::text as quantity
-  from broken order by warehouse_id, id`)
+select count(*)::int as broken from broken`)
 
 /**
  * Brings scopes of a recall into force, in every warehouse at once. Whoever calls it is in a transaction, which is best one that holds no
  * stock yet, and has seen to who may.
  * @param recall number of the recall, for refusals
- * @returns what was blocked that this recall did not block before, and the promises that were broken; each of those is published as `reservation.broken`
+ * @returns what was blocked that this recall did not block before, and how many promises were broken; each of those is published as `reservation.broken`
  */
 export async function blockStock(
   ctx: Context,
   { recallId, recall, scopes }: { recallId: string; recall: string; scopes: readonly RecallScope[] }
-): Promise<{ blocked: BlockedLot[]; broken: BrokenReservation[] }> {
+): Promise<{ blocked: LotSum; broken: number }> {
   await run(ctx, NO_TIME_LIMIT, [])
   await run(ctx, ALONE, [])
   await run(ctx, ENTER, [
@@ -138,15 +128,16 @@ export async function blockStock(
     scopes.map(({ originLotId }) => originLotId ?? null)
   ])
   await run(ctx, HOLD, [recallId])
-  const blocked = await run(ctx, NAME, [recallId])
-  const broken = await run(ctx, BLOCK, [recallId, ctx.clock.now().toString(), recall])
-  return { blocked, broken }
+  const [blocked] = await run(ctx, NAME, [recallId])
+  const [outcome] = await run(ctx, BLOCK, [recallId, ctx.clock.now().toString(), recall])
+  if (blocked === undefined || outcome === undefined) throw new Error('a sum answers one row')
+  return { blocked, broken: outcome.broken }
 }
 
 const LIFT = statement<never>(`
 update recall_scope set lifted_at = $2 where recall_id = $1 and lifted_at is null and ($3::int[] is null or scope_no = any ($3))`)
 
-const FREE = statement<{ warehouseId: number; partId: number; quantity: string }>(`
+const FREE = statement<LotSum>(`
 with dropped as (
   delete from lot_block k
    where k.recall_id = $1
@@ -165,23 +156,25 @@ with dropped as (
     from sums t
    where b.warehouse_id = t.warehouse_id and b.part_id = t.part_id and b.ownership = t.ownership and b.condition = t.condition
 )
-select warehouse_id as "warehouseId", part_id as "partId", trim_scale(sum(quantity))::text as quantity from sums group by 1, 2 order by 1, 2`)
+select count(*)::int as lots, trim_scale(coalesce(sum(on_hand), 0))::text as quantity from freed`)
 
 /**
  * Lets go of what a recall holds, or some of its scopes do; a lot that another scope or recall is about stays blocked. Whoever calls it is in a
  * transaction. A second run changes nothing.
  * @param scopes their numbers; all of them unless given
- * @returns what became free, by warehouse and part
+ * @returns what became free
  */
 export async function unblockStock(
   ctx: Context,
   { recallId, scopes }: { recallId: string; scopes?: readonly number[] | undefined }
-): Promise<{ freed: { warehouseId: number; partId: number; quantity: string }[] }> {
+): Promise<{ freed: LotSum }> {
   await run(ctx, NO_TIME_LIMIT, [])
   await run(ctx, ALONE, [])
   await run(ctx, HOLD, [recallId])
   await run(ctx, LIFT, [recallId, ctx.clock.now().toString(), scopes ?? null])
-  return { freed: await run(ctx, FREE, [recallId]) }
+  const [freed] = await run(ctx, FREE, [recallId])
+  if (freed === undefined) throw new Error('a sum answers one row')
+  return { freed }
 }
 
 const NARROW = statement<never>(`

@@ -58,7 +58,7 @@ export async function startRecall(ctx: Context, number: string): Promise<void> {
     blocked.warehouses,
     blocked.lots,
     blocked.quantity,
-    broken.length
+    broken
   ])
   await publish(ctx, [recallEvent('recall.started', { recall, office }, recall.lines)])
 }

@@ -17,7 +17,7 @@ beforeEach(async () => {
   ledger = await kernel(h)
 })
 
-/** A recall of the kernel: no document stands behind it. */
+/** A recall of the kernel: no document stands behind it. Answers the lots that it blocks and the promises that it broke. */
 const recall = async (...scopes: Omit<RecallScope, 'scopeNo'>[]) => {
   const id = String(++lastRecall)
   const outcome = await inTransaction(ledger.ctx, (ctx) =>
@@ -27,7 +27,17 @@ const recall = async (...scopes: Omit<RecallScope, 'scopeNo'>[]) => {
       scopes: scopes.map((scope, index) => ({ scopeNo: index + 1, ...scope }))
     })
   )
-  return { id, number: `RCL-${id}`, ...outcome }
+  const blocked = await h.sql<{ warehouseId: number; partId: number; quantity: string }>(
+    `select l.warehouse_id as "warehouseId", l.part_id as "partId", trim_scale(l.on_hand)::text as quantity
+       from lot_block b join lot l on l.warehouse_id = b.warehouse_id and l.id = b.lot_id where b.recall_id = $1 order by 1, l.id`,
+    [id]
+  )
+  const broken = await h.sql(
+    `select warehouse_id as "warehouseId", id::text as id, reserved_for as "reservedFor", trim_scale(quantity - consumed)::text as quantity
+       from reservation where broken_by = $1 order by 1, reservation.id`,
+    [id]
+  )
+  return { id, number: `RCL-${id}`, outcome, blocked, broken }
 }
 const lift = (id: string, scopes?: number[]) =>
   inTransaction(ledger.ctx, (ctx) => unblockStock(ctx, { recallId: id, scopes }))
@@ -84,7 +94,9 @@ describe('a recall (R-REQ-7)', () => {
       await ledger.reserve(shelf, '4', 'REQ-3')
     ]
 
-    const { id, number, broken } = await recall({ partId: shelf.partId, receivedTo: '2026-09-30' })
+    const { id, number, broken, outcome } = await recall({ partId: shelf.partId, receivedTo: '2026-09-30' })
+
+    expect(outcome).toEqual({ blocked: { lots: 1, quantity: '5' }, broken: 2 })
 
     expect(broken).toEqual([
       { warehouseId: ledger.warehouse.id, id: second, reservedFor: 'REQ-2', quantity: '2' },
@@ -134,12 +146,10 @@ describe('a recall (R-REQ-7)', () => {
     const [first, second] = [await recall({ partId: shelf.partId }), await recall({ partId: shelf.partId })]
     expect([first.blocked.length, second.blocked.length]).toEqual([1, 1])
 
-    expect(await lift(first.id)).toEqual({ freed: [] })
+    expect(await lift(first.id)).toEqual({ freed: { lots: 0, quantity: '0' } })
     expect(await figures(shelf)).toMatchObject({ blocked: '5' })
-    expect(await lift(second.id)).toEqual({
-      freed: [{ warehouseId: ledger.warehouse.id, partId: shelf.partId, quantity: '5' }]
-    })
-    expect(await lift(second.id)).toEqual({ freed: [] })
+    expect(await lift(second.id)).toEqual({ freed: { lots: 1, quantity: '5' } })
+    expect(await lift(second.id)).toEqual({ freed: { lots: 0, quantity: '0' } })
     await ledger.issue(shelf, '5')
     await verified()
   })
