@@ -69,8 +69,13 @@ with issued as (
      and v.id = coalesce(a.centre_reservation_id, a.reservation_id)
    where v.released_at is not null
      and (a.state in ('reserved', 'ready')
+          -- What left before is judged when it arrives; no more will come.
           or a.state = 'on-its-way' and v.broken_by is not null
-             and not exists (select 1 from transfer_line_position p where p.warehouse_id = a.from_warehouse_id and p.transfer_id = a.transfer_id and p.sent > 0))
+             and a.quantity - a.issued > coalesce((select sum(p.in_transit)
+                                                     from transfer_line l
+                                                     join transfer_line_position p on p.warehouse_id = l.warehouse_id and p.transfer_id = l.transfer_id and p.line_no = l.line_no
+                                                    where l.warehouse_id = a.from_warehouse_id and l.transfer_id = a.transfer_id
+                                                      and l.reserve_for = r.number || '/' || a.line_no || '.' || a.allocation_no), 0))
 ), approved as (
   select l.warehouse_id, l.request_id
     from request_line l

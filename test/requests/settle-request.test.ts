@@ -530,6 +530,12 @@ test('what comes for nobody, and what a recall took before it left, are found wh
   await outlet.cancel(moved.number)
   const into = await network.keeper.post(`/v1/transfers/${transfer}/in-slip`, { lines: [{ line: 1, quantity: '4' }] })
   await network.signAndPost(into.body.slip.number)
+  // Of this one some has left.
+  const halfway = await outlet.requested([[cracked, '3']])
+  const some = await network.keeper.post(`/v1/transfers/${halfway.lines[0].allocations[0].transfer}/out-slip`, {
+    lines: [{ line: 1, quantity: '1' }]
+  })
+  await network.signAndPost(some.body.slip.number)
   const recall = await network.controller.post('/v1/recalls', {
     title: 'cracked',
     reason: 'cracks',
@@ -542,6 +548,9 @@ test('what comes for nobody, and what a recall took before it left, are found wh
   expect(await network.held(network.north, part)).toEqual({ onHand: '4', available: '4' })
   expect((await outlet.read(ordered.number)).lines).toMatchObject([
     { backordered: '2', allocations: [{ state: 'ended', endedBecause: `recall ${recall.body.number}` }] }
+  ])
+  expect((await outlet.read(halfway.number)).lines).toMatchObject([
+    { backordered: '2', allocations: [{ state: 'on-its-way', quantity: '1' }] }
   ])
   await isInStep()
 })
