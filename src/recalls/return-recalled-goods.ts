@@ -22,6 +22,9 @@ interface BlockedLot {
   supplier: string | null
   total: number
 }
+// Whoever writes such papers in a warehouse waits for others who do: goods may be blocked by several recalls, and stand on one paper only.
+const LOCK = statement<never>(`select pg_advisory_xact_lock(7305024, $1)`)
+
 // The supplier is that of the slip by which the goods first came in.
 const BLOCKED_HERE = statement<BlockedLot>(`
 with written as materialized (
@@ -76,6 +79,7 @@ export async function returnRecalledGoods(
         409,
         `recall ${number} is ${recall.state}; goods that no recall blocks leave by ordinary slips`
       )
+    await run(inner, LOCK, [warehouse.id])
     const lots = await run(inner, BLOCKED_HERE, [warehouse.id, recall.id, MAX_LINES])
     const [first] = lots
     if (first === undefined)

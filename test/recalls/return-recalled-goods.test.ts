@@ -123,6 +123,23 @@ test('two keepers at once write one paper', async () => {
   expect(outcomes.map(({ status }) => status).toSorted()).toEqual([201, 409, 409])
 })
 
+test('goods that two recalls block stand on the paper of one of them, whoever writes at the same moment', async () => {
+  const part = await counter.stocked({ quantity: '4' })
+  const recalls = [await network.recallPart(part.number), await network.recallPart(part.number)]
+
+  const outcomes = await Promise.all(
+    [...recalls, ...recalls].map(({ number }) =>
+      counter.keeper.post(`/v1/recalls/${number}/return-slips`, { warehouse: counter.warehouse, to: 'scrap' })
+    )
+  )
+
+  expect(outcomes.map(({ status }) => status).toSorted()).toEqual([201, 409, 409, 409])
+  const [slip] = outcomes.flatMap(({ status, body }) => (status === 201 ? body.slips : []))
+  must(await counter.signAndPost(slip), 200)
+  expect(await counter.onHand(part.number)).toBe('0')
+  expect(await counter.verify()).toMatchObject({ ok: true })
+})
+
 test('only the keeper of the warehouse writes one, of what lies there, to somewhere there is', async () => {
   const part = await counter.stocked({ quantity: '2' })
   const other = await network.counter()
