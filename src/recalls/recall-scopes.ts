@@ -248,9 +248,12 @@ export const MATCHED = `matched as materialized (
 /** The lines of recall $2 of head office $1; further conditions may follow. */
 export const NAMED_BY_RECALL = `select * from recall_line where warehouse_id = $1 and recall_id = $2`
 
-/** What of the lines of `named` is between two warehouses now, by transfer and the lot it left, as a relation `in_transit`. */
+/**
+ * What of the lines of `named` is between two warehouses now, by transfer and the lot it left, as a relation `in_transit`. Goods that are sent direct to an
+ * outlet are there or on the way there, while the papers run through its centre.
+ */
 export const IN_TRANSIT = `in_transit as materialized (
-  select t.warehouse_id, t.id as transfer_id, t.number, t.to_warehouse_id, l.id as lot_id, f.quantity
+  select t.warehouse_id, t.id as transfer_id, t.number, t.to_warehouse_id, t.direct_to_warehouse_id, l.id as lot_id, f.quantity
     from (select f.warehouse_id, f.transfer_id, f.out_lot_id, sum(f.quantity) as quantity
             from transfer t
             join transfer_line line on line.warehouse_id = t.warehouse_id and line.transfer_id = t.id and line.part_id = any (array(select part_id from named))

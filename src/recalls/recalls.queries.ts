@@ -57,15 +57,16 @@ export async function listRecallEvents(ctx: Context, { number }: { number: strin
   return { items: events.map(({ at, ...event }) => ({ at: instant(at), ...event })) }
 }
 
-// What lies in a warehouse is shown to whoever sees that one; what is between two, to whoever sees either.
+// What lies in a warehouse is shown to whoever sees that one; what is between two, to whoever sees either, or the
+// outlet that it is sent to past its centre: that is where it goes.
 const GOODS = `
 with named as (${NAMED_BY_RECALL} and lifted_at is null), ${MATCHED}, ${IN_TRANSIT}, lying as (
-  select 'warehouse' as at, l.warehouse_id, null::int as to_warehouse_id, null::text as document, l.id as lot_id, l.on_hand as quantity
+  select 'warehouse' as at, l.warehouse_id, null::int as to_warehouse_id, null::int as direct_to_warehouse_id, null::text as document, l.id as lot_id, l.on_hand as quantity
     from matched l where not l.exhausted
   union all
-  select 'transit', warehouse_id, to_warehouse_id, number, lot_id, quantity from in_transit
+  select 'transit', warehouse_id, to_warehouse_id, direct_to_warehouse_id, number, lot_id, quantity from in_transit
 ), goods as (
-select g.at as "where", w.code as warehouse, receiver.code as "to", g.document, part.number as part, part.name, part.name_zh as "nameZh", l.id::text as lot,
+select g.at as "where", w.code as warehouse, coalesce(direct.code, receiver.code) as "to", g.document, part.number as part, part.name, part.name_zh as "nameZh", l.id::text as lot,
        origin.code || '/' || coalesce(l.origin_lot_id, l.id) as origin, l.ownership, l.condition, l.received_on::text as "receivedOn", trim_scale(g.quantity)::text as quantity,
        g.at = 'warehouse' and exists (select 1 from lot_block b where b.warehouse_id = l.warehouse_id and b.lot_id = l.id and b.recall_id = $2) as "isBlocked",
        case when g.at = 'warehouse' then (select count(*)::int from reservation r where r.broken_by = $2 and r.warehouse_id = l.warehouse_id and r.part_id = l.part_id
@@ -76,9 +77,11 @@ select g.at as "where", w.code as warehouse, receiver.code as "to", g.document, 
   join warehouse w on w.id = g.warehouse_id
   join warehouse origin on origin.id = coalesce(l.origin_warehouse_id, l.warehouse_id)
   left join warehouse receiver on receiver.id = g.to_warehouse_id
+  left join warehouse direct on direct.id = g.direct_to_warehouse_id
   join part on part.id = l.part_id
- where ($3 or w.id = any ($4::int[]) or w.region_id = any ($5::int[]) or receiver.id = any ($4::int[]) or receiver.region_id = any ($5::int[]))
-   and ($6::text is null or w.code = $6 or receiver.code = $6) and ($7::text is null or part.number = $7))`
+ where ($3 or w.id = any ($4::int[]) or w.region_id = any ($5::int[]) or receiver.id = any ($4::int[]) or receiver.region_id = any ($5::int[])
+        or direct.id = any ($4::int[]) or direct.region_id = any ($5::int[]))
+   and ($6::text is null or w.code = $6 or receiver.code = $6 or direct.code = $6) and ($7::text is null or part.number = $7))`
 const GOODS_MEMBERS = `"where", warehouse, "to", document, part, name, "nameZh", lot, origin, ownership, condition, "receivedOn", quantity, "isBlocked", "brokenReservations"`
 const GOODS_PAGE = statement<RecalledGoods>(`${GOODS}
 select ${GOODS_MEMBERS} from goods

@@ -5,7 +5,8 @@ import { publish } from '../platform/outbox.ts'
 import { GONE, IN_TRANSIT, MATCHED, NAMED_BY_RECALL } from './recall-scopes.ts'
 import { loadRecall } from './recall.ts'
 
-// Who has to answer: where goods of it lie or are expected, from where they went to repair orders and customers, and the outlets that got them. Looked at
+// Who has to answer: where goods of it lie or are expected, from where they went to repair orders and customers, and the outlets that got them or
+// are sent them past their centre. Looked at
 // after the goods were blocked, in a new statement, so that nothing slipped away between.
 const CONCERN = statement<never>(`
 with named as (${NAMED_BY_RECALL} and lifted_at is null), ${MATCHED}, ${IN_TRANSIT}, ${GONE}
@@ -13,6 +14,7 @@ insert into recall_warehouse (warehouse_id, recall_id, held, issued, got)
 select warehouse_id, $2, sum(held), sum(issued), sum(got)
   from (select warehouse_id, on_hand as held, 0::numeric as issued, 0::numeric as got from matched where not exhausted
         union all select to_warehouse_id, 0, 0, 0 from in_transit
+        union all select direct_to_warehouse_id, 0, 0, quantity from in_transit where direct_to_warehouse_id is not null
         union all select warehouse_id, 0, issued - returned, 0 from gone where outlet_id is null and kind in ('issue', 'sale', 'loan-out') and issued > returned
         union all select outlet_id, 0, 0, issued - returned from gone where outlet_id is not null and issued > returned) concerned
  group by warehouse_id

@@ -240,6 +240,32 @@ describe('while a recall runs', () => {
     await verified(counter, other)
   })
 
+  test('goods that are sent direct to an outlet are looked for there, while the papers run through its centre (R-REQ-4)', async () => {
+    const part = await counter.stocked({ quantity: '2' })
+    const [centre, outlet] = [await network.counter(), await network.counter()]
+    const { number } = await createTransfer(h.contextOf(counter.keeper.person.actor), {
+      from: counter.warehouse,
+      to: centre.warehouse,
+      directTo: outlet.warehouse,
+      lines: [{ part: part.number, quantity: '2' }],
+      because: 'urgent'
+    })
+    await sent(h, counter, number)
+
+    const recall = await network.recallPart(part.number)
+
+    const path = `/v1/recalls/${recall.number}`
+    for (const { keeper } of [centre, outlet])
+      expect(must(await keeper.get(`${path}/goods`), 200).items).toMatchObject([
+        { where: 'transit', to: outlet.warehouse, document: number, quantity: '2' }
+      ])
+    expect(must(await outlet.keeper.get(`${path}/warehouses`), 200).items).toMatchObject([
+      { warehouse: outlet.warehouse, got: '2', found: null }
+    ])
+    await received(h, centre, number, { line: 1, quantity: '2' })
+    expect(await stockOf(centre, part.number)).toEqual([{ condition: 'qualified', onHand: '2', blocked: '2' }])
+  })
+
   test('a recall of a lot finds what descends from it: transferred, issued, returned', async () => {
     const part = await h.make.part()
     const receive = () =>
