@@ -104,16 +104,19 @@ const LIVE = `a.state in ('reserved', 'on-its-way', 'ready')`
 
 // First what became of the backorders of these lines: goods that came for them are asked for until the requester has said that they
 // are still needed, and with the last of them it is over. Rows are locked in key order, after the request that its verbs lock.
+// Looked at once per backorder: left to the planner, 500 lines that wait took 25 s instead of 0.13 s.
 const SETTLE_BACKORDERS = statement<{ id: string; number: string; line: number; state: string }>(`
-with found as (
-  select b.id, coalesce(sum(round(a.quantity / a.factor, 3)) filter (where a.state <> 'ended'), 0) as quantity,
-         coalesce(bool_or(${LIVE}), false) as is_live, coalesce(bool_or(a.issued > 0), false) as is_issued,
-         coalesce(bool_or(${LIVE} and a.needs_confirmation and a.confirmed_at is null), false) as is_asked
+with found as materialized (
+  select b.id, a.quantity, a.is_live, a.is_issued, a.is_asked
     from backorder b
-    left join request_allocation a on a.warehouse_id = b.warehouse_id and a.request_id = b.request_id and a.line_no = b.line_no and a.backorder_id = b.id
+   cross join lateral (
+     select coalesce(sum(round(a.quantity / a.factor, 3)) filter (where a.state <> 'ended'), 0) as quantity,
+            coalesce(bool_or(${LIVE}), false) as is_live, coalesce(bool_or(a.issued > 0), false) as is_issued,
+            coalesce(bool_or(${LIVE} and a.needs_confirmation and a.confirmed_at is null), false) as is_asked
+       from request_allocation a
+      where a.warehouse_id = b.warehouse_id and a.request_id = b.request_id and a.line_no = b.line_no and a.backorder_id = b.id) a
    where b.warehouse_id = $1 and b.request_id = $2 and ($3::int[] is null or b.line_no = any ($3)) and b.ended_at is null
-   group by b.id
-), settled as (
+), settled as materialized (
   select b.id, case when f.is_live or b.waiting > 0 then b.waiting + f.quantity else b.quantity end as quantity,
          case when f.is_asked then 'allocated' when b.waiting > 0 then 'waiting' when f.is_live then 'confirmed'
               when f.is_issued then 'fulfilled' else 'cancelled' end as state,
@@ -160,8 +163,8 @@ with piece as (
                          join request r on r.warehouse_id = a.warehouse_id and r.id = a.request_id
                          join slip_line l on l.warehouse_id = r.centre_id and l.reservation_id = a.centre_reservation_id
                          join slip s on s.warehouse_id = l.warehouse_id and s.id = l.slip_id and s.state = 'posted'
-                        where a.warehouse_id = c.warehouse_id and a.request_id = c.request_id and a.line_no = c.line_no and a.issued > 0 and ${OF_PIECE}
-                          and not exists (select 1 from slip v where v.warehouse_id = s.warehouse_id and v.source_slip_id = s.id and v.kind = 'reversal' and v.state = 'posted')) handed_out on $5
+                        where $5 and a.warehouse_id = c.warehouse_id and a.request_id = c.request_id and a.line_no = c.line_no and a.issued > 0 and ${OF_PIECE}
+                          and not exists (select 1 from slip v where v.warehouse_id = s.warehouse_id and v.source_slip_id = s.id and v.kind = 'reversal' and v.state = 'posted')) handed_out on true
    where c.warehouse_id = $1 and c.request_id = $2 and ($3::int[] is null or c.line_no = any ($3))
 ), ended as (
   update request_clock c set ended_at = case when p.is_open then null
