@@ -253,7 +253,7 @@ export function postingRefusal(error: unknown, { entries, source }: Pick<Posting
       return new Refusal(
         'GoodsBlocked',
         409,
-        `recall ${recalls.join(', ')} blocks what was brought in; it leaves by a return slip of the recall, or when the recall is lifted`,
+        `recall ${recalls.join(', ')} blocks goods that this slip would take out; they leave by a return slip of the recall, or when it is lifted`,
         { extra: { recalls } }
       )
     }
