@@ -4009,7 +4009,7 @@ export interface paths {
         put?: never;
         /**
          * Settle a claim for damaged or missing goods, or withdraw it (索赔处理)
-         * @description Duty: finance-supervisor or hq-finance at the giver or the receiver. What was missing and is withdrawn turned up: it is in transit again.
+         * @description Duty: finance-supervisor or hq-finance at the giver or the receiver. What the giver answers for is settled by the finance of the giver and withdrawn by that of the receiver. What was missing and is settled leaves the goods in transit in the journal of the giver; what was missing and is withdrawn turned up: it is in transit again.
          */
         post: operations["decideTransferClaim"];
         delete?: never;

@@ -61,7 +61,10 @@ const tags = [
   { name: 'quality', description: 'Quality reports (质量反馈表)' },
   { name: 'deposits', description: 'Deposits of outlets, waivers (网点押金)' },
   { name: 'old-parts', description: 'Old parts that are due back: returns, write-offs, refurbishment (旧件)' },
-  { name: 'requests', description: 'Requests of outlets, allocation over the network, backorders, service levels (要货与缺货登记)' },
+  {
+    name: 'requests',
+    description: 'Requests of outlets, allocation over the network, backorders, service levels (要货与缺货登记)'
+  },
   { name: 'valuation', description: 'Aging, depreciation, month end, statements (库龄、折旧与月结)' },
   { name: 'reorder', description: 'Demand, reorder levels, proposals, purchase plans (补货与采购计划)' },
   { name: 'calendar', description: 'Working days of the Chinese calendar (工作日)' },

@@ -16,7 +16,7 @@ import { requireOrderable } from './order-restrictions.ts'
 import { planLines } from './plan-lines.ts'
 import { viewOfRequest } from './requests.queries.ts'
 import type { NewRequest, RequestView } from './requests.schemas.ts'
-import { afterDeadlock } from './after-deadlock.ts'
+import { afterDeadlock } from '../platform/after-deadlock.ts'
 
 /** Who requests for an outlet and answers what it is asked. */
 export const REQUESTING_DUTIES: readonly Duty[] = ['outlet-clerk', 'keeper']

@@ -5,7 +5,7 @@ import { releaseReservations, shrinkReservation } from '../ledger/reserve.ts'
 import { run, statement } from '../platform/database.ts'
 import { decimal, thousandths } from '../platform/decimal.ts'
 import { withdrawTransfer } from '../transfers/withdraw-transfer.ts'
-import { Overtaken } from './after-deadlock.ts'
+import { Overtaken } from '../platform/after-deadlock.ts'
 
 export interface LiveAllocation {
   line: number

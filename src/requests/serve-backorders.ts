@@ -8,7 +8,7 @@
 import type { Context } from '../identity/actor.ts'
 import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
-import { afterDeadlock } from './after-deadlock.ts'
+import { afterDeadlock } from '../platform/after-deadlock.ts'
 import { warehousesById } from './locked-request.ts'
 import { planLines } from './plan-lines.ts'
 

@@ -113,7 +113,21 @@ const SQL_ONLY: Record<string, string> = {
   webhook_attempt: WEBHOOKS
 }
 /** Views that lists and jobs read; they hold nothing. */
-const SQL_ONLY_VIEWS = ['recalled_lot', 'duty_holder', 'loaner_fleet', 'loaner_movement', 'old_part_outstanding', 'old_part_position', 'on_order', 'reorder_position', 'request_line_position', 'transfer_flow', 'transfer_hold', 'transfer_in_transit', 'transfer_line_position']
+const SQL_ONLY_VIEWS = [
+  'recalled_lot',
+  'duty_holder',
+  'loaner_fleet',
+  'loaner_movement',
+  'old_part_outstanding',
+  'old_part_position',
+  'on_order',
+  'reorder_position',
+  'request_line_position',
+  'transfer_flow',
+  'transfer_hold',
+  'transfer_in_transit',
+  'transfer_line_position'
+]
 /** Whole schemas that belong to somebody else. */
 const FOREIGN_SCHEMAS = { bullmq: 'made and migrated by BullMQ' }
 
