@@ -263,9 +263,9 @@ const BEFORE: Record<string, () => Promise<{ path?: string; token?: string } | v
   reserveLoaner: () => ofUnit('/reservation'),
   sendLoanerToRepair: () => ofUnit('/repair'),
   reportLoanerRepaired: async () => {
-    const { path, token } = await ofUnit()
+    const { path, token: lender } = await ofUnit()
     await keeper.post(`${path}/repair`, { reason: 'x' })
-    return { path: `${path}/repair-return`, token }
+    return { path: `${path}/repair-return`, token: lender }
   },
   retireLoaner: () => ofUnit('/retirement'),
   transferLoaner: () => ofUnit('/transfer'),
@@ -278,16 +278,16 @@ const BEFORE: Record<string, () => Promise<{ path?: string; token?: string } | v
   extendLoan: () => ofLoan('/extension'),
   returnLoaner: () => ofLoan('/return'),
   forgetCustomer: async () => {
-    const { path, token } = await ofLoan('')
+    const { path, token: lender } = await ofLoan('')
     const { body } = await keeper.post(`${path}/return`, { outcome: 'usable', condition: 'x' })
     await hq.signAndPost(body.inSlip)
-    return { path: `${path}/forget-customer`, token }
+    return { path: `${path}/forget-customer`, token: lender }
   },
   reportRepairReady: () => ofLoan('/repair-ready'),
   answerNotice: async () => {
-    const { path, token } = await ofLoan('')
+    const { path, token: lender } = await ofLoan('')
     await keeper.post(`${path}/repair-ready`)
-    return { path: `${path}/notice-answer`, token }
+    return { path: `${path}/notice-answer`, token: lender }
   },
   setLoanerModel: async () => ({ path: `/v1/loaner-models/${(await h.make.part()).number}` }),
   setLoanerTarget: async () => ({ path: '/v1/loaner-targets/WM-8' }),
