@@ -14,6 +14,7 @@ import {
   Quantity,
   ref,
   SignedQuantity,
+  text,
   UnitCost,
   WarehouseCode
 } from '../platform/schemas.ts'
@@ -52,15 +53,6 @@ export const CountNumber = Type.String({
   examples: ['HQ-CNT-202611-00001']
 })
 export const CountParams = Type.Object({ number: CountNumber })
-
-const text = (maxLength: number, description: string, example?: string) =>
-  Type.String({
-    minLength: 1,
-    maxLength,
-    pattern: '\\S',
-    description,
-    ...(example !== undefined && { examples: [example] })
-  })
 export const LineNumber = Type.Integer({
   minimum: 1,
   maximum: 2_147_483_647,

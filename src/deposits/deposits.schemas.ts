@@ -10,6 +10,7 @@ import {
   oneOf,
   pageOf,
   ref,
+  text,
   WarehouseCode
 } from '../platform/schemas.ts'
 import { RegionCode } from '../warehouses/warehouses.schemas.ts'
@@ -22,8 +23,6 @@ const amount = (description: string, example: string) =>
     description: `${description}; more than zero, a decimal string with at most two places`,
     examples: [example]
   })
-const text = (maxLength: number, description: string, example: string) =>
-  Type.String({ minLength: 1, maxLength, pattern: '\\S', description, examples: [example] })
 const LowLimit = Type.String({
   pattern: '^(0|[1-9][0-9]{0,11})([.][0-9]{1,2})?$',
   description: 'Free deposit below this raises an alert (押金下限)',

@@ -10,6 +10,7 @@ import {
   pageOf,
   PartNumber,
   ref,
+  text,
   UnitCost,
   WarehouseCode
 } from '../platform/schemas.ts'
@@ -46,15 +47,6 @@ export const OUTCOMES = ['usable', 'needs-repair', 'beyond-repair'] as const
 export type Outcome = (typeof OUTCOMES)[number]
 
 export const NOTICE_ANSWERS = ['will-collect', 'needs-longer', 'declines'] as const
-
-const text = (maxLength: number, description: string, example?: string) =>
-  Type.String({
-    minLength: 1,
-    maxLength,
-    pattern: '\\S',
-    description,
-    ...(example !== undefined && { examples: [example] })
-  })
 
 /** No slashes and no blanks: a serial number stands in paths and on labels. */
 export const SerialNumber = Type.String({

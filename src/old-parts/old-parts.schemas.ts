@@ -13,6 +13,7 @@ import {
   PositiveQuantity,
   Quantity,
   ref,
+  text,
   UnitCost,
   WarehouseCode
 } from '../platform/schemas.ts'
@@ -33,9 +34,6 @@ export type OldPartState = (typeof OLD_PART_STATES)[number]
 /** How an old part came back; one of another part, or with another serial, is not taken in. */
 export const GRADES = ['repairable', 'scrap', 'incomplete', 'wrong-part'] as const
 export type Grade = (typeof GRADES)[number]
-
-const text = (maxLength: number, description: string) =>
-  Type.String({ minLength: 1, maxLength, pattern: '\\S', description })
 
 const Serial = Type.String({
   minLength: 1,

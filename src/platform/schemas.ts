@@ -55,6 +55,16 @@ export const SignedQuantity = Type.String({
   examples: ['-2', '5']
 })
 
+/** What somebody writes: something at least, and not blanks alone. */
+export const text = (maxLength: number, description: string, example?: string) =>
+  Type.String({
+    minLength: 1,
+    maxLength,
+    pattern: '\\S',
+    description,
+    ...(example !== undefined && { examples: [example] })
+  })
+
 export const Money = Type.String({
   pattern: '^-?(0|[1-9][0-9]{0,15})([.][0-9]{1,2})?$',
   description: 'Amount in the business currency, a decimal string with at most two places',

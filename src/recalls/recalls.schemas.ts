@@ -14,6 +14,7 @@ import {
   PartNumber,
   Quantity,
   ref,
+  text,
   WarehouseCode
 } from '../platform/schemas.ts'
 import { PURPOSES, SLIP_KINDS } from '../slips/slip-kinds.ts'
@@ -28,15 +29,6 @@ export type EndingState = (typeof ENDING_STATES)[number]
 
 /** A recall names at most so many parts and lots: more is a mistake, or wants two recalls. */
 export const MOST_LINES = 2000
-
-const words = (description: string, maxLength = 1000, example?: string) =>
-  Type.String({
-    minLength: 1,
-    maxLength,
-    pattern: '\\S',
-    description,
-    ...(example !== undefined && { examples: [example] })
-  })
 
 export const RecallNumber = Type.String({
   pattern: '^[A-Z0-9][A-Z0-9-]*-RCL-[0-9]{6}-[0-9]{5,}$',
@@ -78,7 +70,7 @@ const Scope = named(
       receivedTo: Type.Optional(
         Type.String({ ...Day, description: 'Only goods first received on this day or before' })
       ),
-      supplier: Type.Optional(words('Only goods that first came in from this supplier', 40))
+      supplier: Type.Optional(text(40, 'Only goods that first came in from this supplier'))
     },
     {
       ...closed,
@@ -92,8 +84,8 @@ export const CreateRecallBody = named(
   'NewRecall',
   Type.Object(
     {
-      title: words('What it is about, in a line', 200),
-      reason: words('What is wrong with the goods, and what is to be done with them'),
+      title: text(200, 'What it is about, in a line'),
+      reason: text(1000, 'What is wrong with the goods, and what is to be done with them'),
       scopes: Type.Array(ref(Scope), { minItems: 1, maxItems: 200 }),
       dryRun: Type.Optional(
         Type.Boolean({ default: false, description: 'true only says what it would come to; nothing is blocked' })
@@ -382,7 +374,7 @@ export const RecallAnswerBody = named(
     {
       found: Type.String({ ...Quantity, description: 'How much of it was found: on the shelf, in vans, at customers' }),
       returned: Type.String({ ...Quantity, description: 'How much of it was sent or brought back' }),
-      note: Type.Optional(words('What became of the rest'))
+      note: Type.Optional(text(1000, 'What became of the rest'))
     },
     { ...closed, examples: [{ found: '2', returned: '2', note: '其余一件已装机，约用户上门更换' }] }
   )
@@ -400,9 +392,9 @@ export const RecallReturnBody = named(
           '`supplier` (退供应商), `scrap` (报废), or the code of the warehouse they are sent to, as a rule head office',
         examples: ['supplier']
       }),
-      supplier: Type.Optional(words('Supplier they go back to; the one they came from unless given', 40)),
-      carrier: Type.Optional(words('Who carries them', 200)),
-      note: Type.Optional(words('Remark (备注)'))
+      supplier: Type.Optional(text(40, 'Supplier they go back to; the one they came from unless given')),
+      carrier: Type.Optional(text(200, 'Who carries them')),
+      note: Type.Optional(text(1000, 'Remark (备注)'))
     },
     { ...closed, examples: [{ warehouse: 'HQ', to: 'supplier' }] }
   )
@@ -435,7 +427,7 @@ export const LiftRecallBody = named(
           description: 'The lines that are lifted; all that are not lifted yet unless given'
         })
       ),
-      reason: words('Why the goods may be used again')
+      reason: text(1000, 'Why the goods may be used again')
     },
     { ...closed, examples: [{ reason: '复检合格' }] }
   )
@@ -448,7 +440,7 @@ export const SignRecallBody = named(
     {
       duty: oneOf(DUTIES, 'The duty that is signed for'),
       decision: oneOf(['approve', 'refuse'], 'A refusal needs a comment; what was proposed is dropped'),
-      comment: Type.Optional(words('Reason of a refusal, or a remark')),
+      comment: Type.Optional(text(1000, 'Reason of a refusal, or a remark')),
       contentHash: Type.Optional(
         Type.String({
           pattern: '^[0-9a-f]{64}$',

@@ -10,6 +10,7 @@ import {
   pageOf,
   PartNumber,
   Quantity,
+  text,
   WarehouseCode
 } from '../platform/schemas.ts'
 import { URGENCIES } from './backorder.ts'
@@ -118,9 +119,6 @@ const backorderFilter = {
 const BackorderFilter = Type.Object(backorderFilter)
 export type BackorderFilter = Static<typeof BackorderFilter>
 export const BackorderQuery = Type.Object({ ...backorderFilter, ...limitAndCursor })
-
-const text = (maxLength: number, description: string) =>
-  Type.String({ minLength: 1, maxLength, pattern: '\\S', description })
 
 export const AnswerBody = named(
   'BackorderAnswer',

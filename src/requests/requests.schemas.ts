@@ -14,6 +14,7 @@ import {
   PositiveQuantity,
   Quantity,
   ref,
+  text,
   UnitCost,
   WarehouseCode
 } from '../platform/schemas.ts'
@@ -30,15 +31,6 @@ export const ALLOCATION_STATES = ['reserved', 'on-its-way', 'ready', 'issued', '
 
 /** A request has at most this many lines, as a slip has. */
 export const MAX_LINES = 500
-
-const text = (maxLength: number, description: string, example?: string) =>
-  Type.String({
-    minLength: 1,
-    maxLength,
-    pattern: '\\S',
-    description,
-    ...(example !== undefined && { examples: [example] })
-  })
 
 export const REQUEST_NUMBER = '^[A-Z0-9][A-Z0-9-]*-REQ-[0-9]{6}-[0-9]{5,}$'
 export const RequestNumber = Type.String({

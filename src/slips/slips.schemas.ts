@@ -15,19 +15,11 @@ import {
   Quantity,
   ref,
   SignedQuantity,
+  text,
   UnitCost,
   WarehouseCode
 } from '../platform/schemas.ts'
 import { PURPOSES, SLIP_KINDS, SLIP_STATES } from './slip-kinds.ts'
-
-const text = (maxLength: number, description: string, example?: string) =>
-  Type.String({
-    minLength: 1,
-    maxLength,
-    pattern: '\\S',
-    description,
-    ...(example !== undefined && { examples: [example] })
-  })
 
 /** A slip has at most this many lines; a longer delivery is split. */
 export const MAX_LINES = 500

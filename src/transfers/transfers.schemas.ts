@@ -13,6 +13,7 @@ import {
   PositiveQuantity,
   Quantity,
   ref,
+  text,
   WarehouseCode
 } from '../platform/schemas.ts'
 import { SLIP_KINDS, SLIP_STATES } from '../slips/slip-kinds.ts'
@@ -42,15 +43,6 @@ export type TransportLeg = (typeof TRANSPORT_LEGS)[number]
 
 /** As many as a slip has. */
 export const MAX_TRANSFER_LINES = 500
-
-const text = (maxLength: number, description: string, example?: string) =>
-  Type.String({
-    minLength: 1,
-    maxLength,
-    pattern: '\\S',
-    description,
-    ...(example !== undefined && { examples: [example] })
-  })
 
 export const TransferNumber = Type.String({
   pattern: '^[A-Z0-9][A-Z0-9-]*-TRF-[0-9]{6}-[0-9]{5,}$',
