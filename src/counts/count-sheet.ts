@@ -1,10 +1,10 @@
-import { createHash } from 'node:crypto'
 import { IsolationLevel } from '@mikro-orm/core'
 import { html as markup } from 'ghtml'
 import { DUTY_NAMES, type Context } from '../identity/actor.ts'
 import { instant } from '../platform/clock.ts'
 import { within } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
+import { FACTS_AND_TABLE, fact, PAGE_END, pageTop, PAPER_FONTS, paperPolicy } from '../platform/printed-page.ts'
 import { COUNT_KIND_NAMES, loadCount, type Count } from './count.ts'
 import { countLines, type CountSheetLine } from './counts.queries.ts'
 import type { CountLineState, CountState, VarianceCause } from './counts.schemas.ts'
@@ -56,19 +56,12 @@ ${SHEET_COPIES.map(
   ({ zh, en, page }) =>
     `@page ${page} { @bottom-left { content: "${zh} ${en}"; font-size: 8pt } @bottom-right { content: "第 " counter(page) " 页 / 共 " counter(pages) " 页 · page " counter(page) " / " counter(pages); font-size: 8pt } }\n.${page} { page: ${page} }`
 ).join('\n')}
-body { font: 9pt/1.3 "Noto Sans CJK SC", "Source Han Sans SC", "Microsoft YaHei", "PingFang SC", sans-serif; margin: 0; color: #000 }
+body { font: 9pt/1.3 ${PAPER_FONTS}; margin: 0; color: #000 }
 section { break-after: page }
 section:last-child { break-after: auto }
 h1 { font-size: 15pt; text-align: center; margin: 0 0 2mm }
 h1 small { display: block; font-size: 9pt; font-weight: normal }
-dl { display: flex; flex-wrap: wrap; gap: 1mm 8mm; margin: 0 0 2mm }
-dl div { display: flex; gap: 2mm }
-dt { color: #444 } dd { margin: 0; font-weight: bold }
-table { border-collapse: collapse; width: 100% }
-thead { display: table-header-group }
-tr { break-inside: avoid }
-th, td { border: 0.3mm solid #000; padding: 0.6mm 1mm; text-align: left; vertical-align: top; overflow-wrap: anywhere }
-th { font-size: 8pt; background: #eee; text-align: center }
+${FACTS_AND_TABLE}
 small { display: block; font-weight: normal }
 th.title { text-align: left; background: none; border: 0 }
 .n { text-align: right; white-space: nowrap }
@@ -78,11 +71,7 @@ th.title { text-align: left; background: none; border: 0 }
 @media screen { body { margin: 8mm } section { margin-bottom: 16mm } }
 `
 
-/**
- * What a browser may do with the page: show it with this style, and nothing else. Everything that was written by people is
- * escaped; should something slip through, it would not run.
- */
-export const SHEET_POLICY = `default-src 'none'; style-src 'sha256-${createHash('sha256').update(STYLE).digest('base64')}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`
+export const SHEET_POLICY = paperPolicy(STYLE)
 
 const HEADINGS = [
   ['行号', 'line'],
@@ -101,8 +90,6 @@ const HEADINGS = [
   ['原因', 'cause']
 ] as const
 
-// The tag escapes every expression except where the text before it ends in an exclamation mark. It goes by a name of its own,
-// because formatters lay out what is tagged `html`, and here every blank is sent three times per line.
 const COLUMN_HEADS = markup`!${HEADINGS.map(([zh, en]) => markup`<th>${zh}<small>${en}</small></th>`)}`
 
 const row = ({ figures, ...line }: SheetLine): string =>
@@ -112,9 +99,6 @@ const row = ({ figures, ...line }: SheetLine): string =>
       : markup`<td class="n">${figures.expected}<td class="n">${figures.counted}<td class="n">${figures.card}<td class="n">${figures.variance}<td>${figures.cause}`
   }</tr>
 `
-
-const fact = (zh: string, en: string, value: string | null): string =>
-  value === null ? '' : markup`<div><dt>${zh} ${en}</dt><dd>${value}</dd></div>`
 
 const signatureLine = (title: string, who: string | null, more: string | null = null): string =>
   markup`<div>${title}<p>${who}!${more === null ? '' : markup`<small>${more}</small>`}</p></div>`
@@ -130,15 +114,7 @@ export async function* sheetPages(
   head: SheetHead,
   lines: () => AsyncIterable<SheetLine>
 ): AsyncGenerator<string, void, undefined> {
-  yield markup`<!doctype html>
-<html lang="zh-CN">
-<head>
-<meta charset="utf-8">
-<title>盘点表 ${head.number}</title>
-<style>!${STYLE}</style>
-</head>
-<body>
-`
+  yield pageTop(`盘点表 ${head.number}`, STYLE)
   for (const { zh, en, page } of SHEET_COPIES) {
     yield markup`<section class="${page}">
 <h1>盘点表 — ${zh}<small>Count sheet — ${en}</small></h1>
@@ -182,7 +158,7 @@ export async function* sheetPages(
 </section>
 `
   }
-  yield '</body>\n</html>\n'
+  yield PAGE_END
 }
 
 const STATES: Record<CountState, string> = {

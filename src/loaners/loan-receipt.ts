@@ -1,12 +1,12 @@
-import { createHash } from 'node:crypto'
 import { html as markup } from 'ghtml'
 import type { Context } from '../identity/actor.ts'
 import { run, statement } from '../platform/database.ts'
+import { PAGE_END, pageTop, PAPER_FONTS, paperPolicy } from '../platform/printed-page.ts'
 import { loadLoan } from './loan.ts'
 
 const STYLE = `
 @page { size: A5 landscape; margin: 10mm }
-body { font: 10pt/1.4 "Noto Sans CJK SC", "Source Han Sans SC", "Microsoft YaHei", "PingFang SC", sans-serif; margin: 0; color: #000 }
+body { font: 10pt/1.4 ${PAPER_FONTS}; margin: 0; color: #000 }
 section { break-after: page }
 section:last-child { break-after: auto }
 h1 { font-size: 15pt; text-align: center; margin: 0 0 3mm }
@@ -20,8 +20,7 @@ ol { margin: 2mm 0 0; padding-left: 6mm; font-size: 9pt }
 @media screen { body { margin: 8mm } section { margin-bottom: 16mm } }
 `
 
-/** What a browser may do with the page: show it with this style, and nothing else. */
-export const RECEIPT_POLICY = `default-src 'none'; style-src 'sha256-${createHash('sha256').update(STYLE).digest('base64')}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`
+export const RECEIPT_POLICY = paperPolicy(STYLE)
 
 const COPIES = [
   ['客户联', 'customer copy'],
@@ -87,15 +86,5 @@ export async function printLoanReceipt(ctx: Context, { number }: { number: strin
 </section>
 `
   ).join('')
-  return markup`<!doctype html>
-<html lang="zh-CN">
-<head>
-<meta charset="utf-8">
-<title>借用单 ${loan.number}</title>
-<style>!${STYLE}</style>
-</head>
-<body>
-!${pages}</body>
-</html>
-`
+  return pageTop(`借用单 ${loan.number}`, STYLE) + pages + PAGE_END
 }

@@ -1,31 +1,23 @@
-import { createHash } from 'node:crypto'
 import { html as markup } from 'ghtml'
 import type { Context } from '../identity/actor.ts'
 import { run, statement } from '../platform/database.ts'
+import { FACTS_AND_TABLE, fact, PAGE_END, pageTop, PAPER_FONTS, paperPolicy } from '../platform/printed-page.ts'
 import { loadTransfer, readTransfer } from './transfers.queries.ts'
 import type { TransferState, TransferView } from './transfers.schemas.ts'
 
 const STYLE = `
 @page { size: A4; margin: 12mm 10mm 16mm }
-body { font: 9pt/1.3 "Noto Sans CJK SC", "Source Han Sans SC", "Microsoft YaHei", "PingFang SC", sans-serif; margin: 0; color: #000 }
+body { font: 9pt/1.3 ${PAPER_FONTS}; margin: 0; color: #000 }
 h1 { font-size: 15pt; text-align: center; margin: 0 0 2mm }
 small { display: block; font-size: 8pt; font-weight: normal }
-dl { display: flex; flex-wrap: wrap; gap: 1mm 8mm; margin: 0 0 2mm }
-dl div { display: flex; gap: 2mm }
-dt { color: #444 } dd { margin: 0; font-weight: bold }
-table { border-collapse: collapse; width: 100% }
-thead { display: table-header-group }
-tr { break-inside: avoid }
-th, td { border: 0.3mm solid #000; padding: 0.6mm 1mm; text-align: left; vertical-align: top; overflow-wrap: anywhere }
-th { font-size: 8pt; background: #eee; text-align: center }
+${FACTS_AND_TABLE}
 .n { text-align: right; white-space: nowrap }
 .signatures { break-inside: avoid; display: grid; grid-template-columns: repeat(3, 1fr); gap: 6mm; margin-top: 6mm }
 .signatures p { margin: 0; border-bottom: 0.3mm solid #000; min-height: 14mm }
 @media screen { body { margin: 8mm } }
 `
 
-/** What a browser may do with the page: show it with this style, and nothing else. */
-export const NOTE_POLICY = `default-src 'none'; style-src 'sha256-${createHash('sha256').update(STYLE).digest('base64')}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`
+export const NOTE_POLICY = paperPolicy(STYLE)
 
 const HEADINGS = [
   ['行号', 'line'],
@@ -53,10 +45,6 @@ const OWNERSHIP = { own: '自有 own', consigned: '寄存 consigned' } as const
 const CONDITION = { qualified: '合格 qualified', nonconforming: '不合格 nonconforming' } as const
 const CARRIAGE = { road: '公路 road', express: '快递 express', air: '空运 air' } as const
 
-// The tag escapes every expression except where the text before it ends in an exclamation mark.
-const fact = (zh: string, en: string, value: string | null): string =>
-  value === null ? '' : markup`<div><dt>${zh} ${en}</dt><dd>${value}</dd></div>`
-
 const row = (line: TransferView['lines'][number]): string =>
   markup`<tr><td class="n">${line.line}<td>${line.part}<td>${line.nameZh ?? line.name}<td>${line.unit}<td>${OWNERSHIP[line.ownership]}<td>${CONDITION[line.condition]}<td class="n">${line.quantity}<td class="n">${line.sent}<td class="n">${line.received}<td class="n">${line.damaged}<td class="n">${line.missing}</tr>
 `
@@ -77,15 +65,7 @@ export async function printTransferNote(ctx: Context, { number }: { number: stri
   const names = new Map((await run(ctx, NAMES, [codes])).map(({ code, name }) => [code, name]))
   const nameOf = (code: string | null) => (code === null ? null : (names.get(code) ?? code))
   const slips = transfer.slips.filter(({ state }) => state !== 'cancelled').map(({ number: slip }) => slip)
-  return markup`<!doctype html>
-<html lang="zh-CN">
-<head>
-<meta charset="utf-8">
-<title>调拨单 ${transfer.number}</title>
-<style>!${STYLE}</style>
-</head>
-<body>
-<h1>调拨单<small>Transfer note</small></h1>
+  return markup`!${pageTop(`调拨单 ${transfer.number}`, STYLE)}<h1>调拨单<small>Transfer note</small></h1>
 <dl>
 !${fact('单号', 'number', transfer.number)}
 !${fact('调出仓库', 'from', nameOf(transfer.from))}
@@ -108,7 +88,5 @@ export async function printTransferNote(ctx: Context, { number }: { number: stri
 <div>承运人 carried by<p></p></div>
 <div>收货人 received by<p></p></div>
 </div>
-</body>
-</html>
-`
+!${PAGE_END}`
 }
