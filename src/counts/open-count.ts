@@ -10,6 +10,7 @@ import { requireLikelyDay } from '../slips/draft-slip.ts'
 import { warehouseByCode, type Warehouse } from '../warehouses/directory.ts'
 import { countersOf, viewOfCount } from './count.ts'
 import type { CountKind, CountView, OpenCount } from './counts.schemas.ts'
+import { documentNumber } from '../signing/document-number.ts'
 
 export const OPENING_DUTIES: readonly Duty[] = ['keeper', 'department-head', 'finance-supervisor', 'stock-controller']
 
@@ -29,7 +30,7 @@ with numbered as (
   returning last
 ), created as (
   insert into stock_count (warehouse_id, number, kind, state, period, scope, position, opened_at, opened_by, duties, note, follows_count_id)
-  select $1, $3 || '-CNT-' || to_char($2::date, 'YYYYMM') || '-' || lpad(last::text, greatest(5, length(last::text)), '0'),
+  select $1, ${documentNumber('$3', "'CNT'", '$2')},
          $4, 'counting', $5::date, $6::jsonb, 0, $7::timestamptz, $8, ${dutiesFor(`'count'`)}, $9, $10
     from numbered
   returning id, number

@@ -6,6 +6,7 @@ import { writeSlip } from '../slips/create-slip.ts'
 import { loanerBySerial, lockLoaner, moveBy, noteEvent, noteOnUnit, requireLoanerState, unitLine } from './loaner.ts'
 import { readLoan } from './loan.ts'
 import type { LendLoaner, LoanView } from './loaners.schemas.ts'
+import { documentNumber } from '../signing/document-number.ts'
 
 // The row of the counter is held until the commit, so that numbers have no gap.
 const CREATE = statement<{ id: string; number: string }>(`
@@ -17,7 +18,7 @@ with numbered as (
 )
 insert into loan (warehouse_id, number, unit_warehouse_id, unit_id, repair_order, receipt_number, customer_name, customer_contact, due_on,
                   out_slip_id, condition_out, grade_out, accessories_out, drawn_up_by, drawn_up_at)
-select $1, $3 || '-LON-' || to_char($2::date, 'YYYYMM') || '-' || lpad(last::text, greatest(5, length(last::text)), '0'),
+select $1, ${documentNumber('$3', "'LON'", '$2')},
        $4, $5, $6, $7, $8, $9, $10::date, $11, $12, $13, $14, $15, $16
   from numbered
 returning id::text as id, number`)

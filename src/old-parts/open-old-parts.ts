@@ -11,6 +11,7 @@
 // A second run opens nothing: a line has one old part, by a unique key, and whoever opens waits for others who do.
 import type { Context } from '../identity/actor.ts'
 import { run, statement } from '../platform/database.ts'
+import { documentNumber } from '../signing/document-number.ts'
 
 /** A document by its key. */
 export interface DocumentKey {
@@ -73,7 +74,7 @@ with due as materialized (
     from owing join numbered using (warehouse_id)
 ), opened as (
   insert into old_part (warehouse_id, number, centre_id, part_id, quantity, unit_value, serialised, issued_by, slip_id, line_no, reference, opened_at, due_on)
-  select p.warehouse_id, w.code || '-OLP-' || to_char($3::date, 'YYYYMM') || '-' || lpad(p.place::text, greatest(5, length(p.place::text)), '0'),
+  select p.warehouse_id, ${documentNumber('w.code', "'OLP'", '$3', 'p.place')},
          case when p.warehouse_id <> p.issued_by then p.issued_by
               when p.kind in ('regional-centre', 'head-office') then p.warehouse_id
               else coalesce(centre_of(p.warehouse_id), p.warehouse_id) end,

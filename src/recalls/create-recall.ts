@@ -11,13 +11,14 @@ import { loadRecall, recallHash, RECALLING_DUTIES, recallView } from './recall.t
 import type { CreateRecall, RecallPreview, RecallView } from './recalls.schemas.ts'
 import { startRecall } from './start-recall.ts'
 import type { Static } from 'typebox'
+import { documentNumber } from '../signing/document-number.ts'
 
 // The row of the counter is held until the commit, as for every document, so that numbers have no gap.
 const NUMBER = statement<{ number: string }>(`
 insert into document_number as n (warehouse_id, series, period, last)
 values ($1, 'RCL', date_trunc('month', $3::date::timestamp)::date, 1)
 on conflict (warehouse_id, series, period) do update set last = n.last + 1
-returning $2 || '-RCL-' || to_char($3::date, 'YYYYMM') || '-' || lpad(last::text, greatest(5, length(last::text)), '0') as number`)
+returning ${documentNumber('$2', "'RCL'", '$3')} as number`)
 
 const CREATE = statement<never>(`
 with created as (

@@ -7,6 +7,7 @@ import { requireHeadOffice } from '../warehouses/head-office.ts'
 import { gatherLines, setSupplierBudgets } from './plan-lines.ts'
 import { PLANNING_DUTIES, readPurchasePlan } from './purchase-plan.ts'
 import type { CreatePlan, PlanView } from './purchase-plans.schemas.ts'
+import { documentNumber } from '../signing/document-number.ts'
 
 // The row of the counter is held until the commit, as for every document, so that numbers have no gap.
 const CREATE = statement<{ id: string; number: string }>(`
@@ -17,7 +18,7 @@ with numbered as (
   returning last
 ), created as (
   insert into purchase_plan (warehouse_id, number, period, state, budget, note, duties, preparers, prepared_at)
-  select $1, $2 || '-PLN-' || to_char($3::date, 'YYYYMM') || '-' || lpad(last::text, greatest(5, length(last::text)), '0'),
+  select $1, ${documentNumber('$2', "'PLN'", '$3')},
          $4::date, 'draft', $5::numeric, $6, ${dutiesFor(`'purchase-plan'`)}, array[$7::int], $8::timestamptz
     from numbered
   returning id, number

@@ -25,6 +25,7 @@ import {
   type Terms
 } from './network-search.ts'
 import { replacedParts } from './supersession.ts'
+import { documentNumber } from '../signing/document-number.ts'
 
 /** A part in a warehouse. */
 export interface Position {
@@ -199,7 +200,7 @@ with proposed as (
   returning warehouse_id, last
 )
 insert into reorder_proposal (warehouse_id, number, kind, short_part_id, part_id, quantity, from_warehouse_id, supplier_id, proposed_at, available, on_order, reorder_point, order_up_to, evidence)
-select p.warehouse_id, w.code || '-PRO-' || to_char($2::date, 'YYYYMM') || '-' || lpad(p.running::text, greatest(5, length(p.running::text)), '0'),
+select p.warehouse_id, ${documentNumber('w.code', "'PRO'", '$2', 'p.running')},
        p.kind, p.short_part_id, p.part_id, p.quantity, p.from_warehouse_id, p.supplier_id, $1::timestamptz, p.available, p.on_order, p.reorder_point, p.order_up_to, p.evidence
   from (select p.*, n.last - count(*) over (partition by p.warehouse_id) + row_number() over (partition by p.warehouse_id order by p.place) as running
           from proposed p join numbered n using (warehouse_id)) p

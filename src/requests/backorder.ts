@@ -9,6 +9,7 @@ import { calendarOf } from '../platform/working-days.ts'
 import type { Warehouse } from '../warehouses/directory.ts'
 import { settleClocks, startClocks } from './clock.ts'
 import { promiseOf, type Prospects, type PromiseBasis } from './promise.ts'
+import { documentNumber } from '../signing/document-number.ts'
 
 export const URGENCIES = ['normal', 'emergency'] as const
 export type Urgency = (typeof URGENCIES)[number]
@@ -76,7 +77,7 @@ with short as (
 ), created as (
   insert into backorder (warehouse_id, number, request_id, line_no, centre_id, part_id, urgency, quantity, waiting, registered_at, queued_at,
                          promised_on, promise_basis, promise_document, answer_due_at)
-  select $1, $9 || '-BKO-' || to_char($14::date, 'YYYYMM') || '-' || lpad(place::text, greatest(5, length(place::text)), '0'), $2, line_no, $10, part_id, $11,
+  select $1, ${documentNumber('$9', "'BKO'", '$14', 'place')}, $2, line_no, $10, part_id, $11,
          quantity, quantity, $12, $13, promised_on, basis, document, $15
     from fresh order by line_no
   returning id, number, line_no, waiting, promised_on, promise_basis, promise_document

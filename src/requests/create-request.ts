@@ -17,6 +17,7 @@ import { planLines } from './plan-lines.ts'
 import { viewOfRequest } from './requests.queries.ts'
 import type { NewRequest, RequestView } from './requests.schemas.ts'
 import { afterDeadlock } from '../platform/after-deadlock.ts'
+import { documentNumber } from '../signing/document-number.ts'
 
 /** Who requests for an outlet and answers what it is asked. */
 export const REQUESTING_DUTIES: readonly Duty[] = ['outlet-clerk', 'keeper']
@@ -47,7 +48,7 @@ with numbered as (
 ), created as (
   insert into request (warehouse_id, number, centre_id, urgency, carriage, need_by, repair_order, contact, note, accepts_partial, accepts_substitutes,
                        value, requested_by, requested_at)
-  select $1, $3 || '-REQ-' || to_char($2::date, 'YYYYMM') || '-' || lpad(last::text, greatest(5, length(last::text)), '0'), $4, $5, $6, $7::date, $8, $9, $10, $11, $12,
+  select $1, ${documentNumber('$3', "'REQ'", '$2')}, $4, $5, $6, $7::date, $8, $9, $10, $11, $12,
          (select coalesce(sum(round(quantity * unit_price, 2)), 0) from priced), $13, $22::timestamptz
     from numbered
   returning id, number, value

@@ -8,6 +8,7 @@ import { draftSlip, type RoomLine, type SlipDraft } from './draft-slip.ts'
 import { SLIP_KIND_RULES, type SlipKind } from './slip-kinds.ts'
 import { loadSlip, slipView, type Slip, type SlipLine } from './slip.ts'
 import type { AmendSlip, CreateSlip, SlipView } from './slips.schemas.ts'
+import { documentNumber } from '../signing/document-number.ts'
 
 /** What a draft says, who says it and when, in the order in which both statements that write it take it. */
 export const draftParameters = (draft: SlipDraft, { personId, at }: { personId: number; at: string }): unknown[] => [
@@ -111,7 +112,7 @@ with numbered as (
 ), created as (
   insert into slip (warehouse_id, number, kind, purpose, state, occurred_on, reference, counterparty, supplier_id, delivery_note,
                     packages_expected, packages_received, note, reason, source_slip_id, duties, preparers, prepared_at, submitted_at)
-  select $1, $4 || '-' || $2 || '-' || to_char($3::date, 'YYYYMM') || '-' || lpad(last::text, greatest(5, length(last::text)), '0'),
+  select $1, ${documentNumber('$4', '$2', '$3')},
          $5, $6, $7, $3::date, $8, $9, $10, $11, $12, $13, $14, $15, $16,
          ${dutiesForSlip('$5', '$16::bigint')},
          array[$17::int], $18::timestamptz, case when $7 = 'draft' then null else $18::timestamptz end

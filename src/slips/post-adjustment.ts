@@ -6,6 +6,7 @@ import type { Warehouse } from '../warehouses/directory.ts'
 import { LINE_COLUMNS, lineParameters, linesFrom } from './create-slip.ts'
 import { SLIP_KIND_RULES } from './slip-kinds.ts'
 import type { SlipLine } from './slip.ts'
+import { documentNumber } from '../signing/document-number.ts'
 
 // Born posted: what it does was signed on the document it adjusts for. The row of the counter is held until the commit, as
 // for every slip, so that numbers have no gap.
@@ -18,7 +19,7 @@ with numbered as (
 ), created as (
   insert into slip (warehouse_id, number, kind, state, occurred_on, reference, reason, signed_as, duties, preparers,
                     prepared_at, submitted_at, approved_at, posted_by, posted_at)
-  select $1, $4 || '-' || $2 || '-' || to_char($3::date, 'YYYYMM') || '-' || lpad(last::text, greatest(5, length(last::text)), '0'),
+  select $1, ${documentNumber('$4', '$2', '$3')},
          'adjustment', 'posted', $3::date, $5::text, $6, $7, $8, $9, $10::timestamptz, $11::timestamptz, $10::timestamptz, $12::int, $10::timestamptz
     from numbered
   returning id, number

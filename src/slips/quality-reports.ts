@@ -21,6 +21,7 @@ import { warehouseByCode, type Warehouse } from '../warehouses/directory.ts'
 import { instant } from '../platform/clock.ts'
 import { loadSlip, type Difference, type Slip } from './slip.ts'
 import { DIFFERENCE_ASPECTS, RESPONSIBLE_PARTIES, SlipNumber } from './slips.schemas.ts'
+import { documentNumber } from '../signing/document-number.ts'
 
 /** A slip as a whole differs in its packages (件数); its lines in the rest. */
 const Aspect = oneOf([...DIFFERENCE_ASPECTS, 'packages'] as const, 'what differs; packages is said of a whole delivery')
@@ -92,7 +93,7 @@ with counted as (
   returning last
 )
 insert into quality_report (warehouse_id, number, slip_id, line_no, part_id, aspects, expected_quantity, received_quantity, faulty_quantity, responsible_party, description, opened_on, opened_at, opened_by)
-select $1, $13 || '-QR-' || to_char($3::date, 'YYYYMM') || '-' || lpad((last - cardinality($4::int[]) + place)::text, greatest(5, length((last - cardinality($4::int[]) + place)::text)), '0'),
+select $1, ${documentNumber('$13', "'QR'", '$3', 'last - cardinality($4::int[]) + place')},
        $2, line_no, part_id, array(select jsonb_array_elements_text(aspects)), expected, received, faulty, party, description, $3, $11, $12
   from counted, unnest($4::int[], $5::int[], $6::jsonb[], $7::numeric[], $8::numeric[], $9::numeric[], $10::text[], $14::text[])
        with ordinality as found (line_no, part_id, aspects, expected, received, faulty, party, description, place)

@@ -14,6 +14,7 @@ import { requireOpen, warehouseByCode, type Warehouse } from '../warehouses/dire
 import { requireDutyAtEither } from './transfer-rights.ts'
 import { readTransfer } from './transfers.queries.ts'
 import type { Carriage, NewTransfer, TransferView } from './transfers.schemas.ts'
+import { documentNumber } from '../signing/document-number.ts'
 
 export interface TransferLine {
   partId: number
@@ -52,7 +53,7 @@ with numbered as (
   returning last
 ), created as (
   insert into transfer (warehouse_id, number, to_warehouse_id, direct_to_warehouse_id, carriage, reference, because, ordered_at, ordered_by)
-  select $1, $3 || '-TRF-' || to_char($2::date, 'YYYYMM') || '-' || lpad(last::text, greatest(5, length(last::text)), '0'),
+  select $1, ${documentNumber('$3', "'TRF'", '$2')},
          $4, $5, $6, $7, $8, $9::timestamptz, $10
     from numbered
   returning id, number

@@ -1,0 +1,7 @@
+/**
+ * The number of a document as SQL: warehouse, series, month of its day, running number, as in `HQ-OUT-202611-00017`. The running number
+ * comes from a row of `document_number`, which is held until the commit, so numbers have no gaps.
+ * @param warehouse the code, @param series the series, @param day the day, @param running the running number, all as SQL
+ */
+export const documentNumber = (warehouse: string, series: string, day: string, running = 'last'): string =>
+  `${warehouse} || '-' || ${series} || '-' || to_char(${day}::date, 'YYYYMM') || '-' || lpad((${running})::text, greatest(5, length((${running})::text)), '0')`
