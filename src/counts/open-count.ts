@@ -10,7 +10,7 @@ import { requireLikelyDay } from '../slips/draft-slip.ts'
 import { warehouseByCode, type Warehouse } from '../warehouses/directory.ts'
 import { countersOf, viewOfCount } from './count.ts'
 import type { CountKind, CountView, OpenCount } from './counts.schemas.ts'
-import { documentNumber } from '../signing/document-number.ts'
+import { documentNumber, nextNumber } from '../signing/document-number.ts'
 
 export const OPENING_DUTIES: readonly Duty[] = ['keeper', 'department-head', 'finance-supervisor', 'stock-controller']
 
@@ -23,11 +23,7 @@ export const POSITION = '(select case when is_called then last_value else 0 end 
 
 // The row of the counter is held until the commit: counts of a warehouse are opened one after the other.
 const CREATE = statement<{ id: string; number: string }>(`
-with numbered as (
-  insert into document_number (warehouse_id, series, period, last)
-  values ($1, 'CNT', date_trunc('month', $2::date::timestamp)::date, 1)
-  on conflict (warehouse_id, series, period) do update set last = document_number.last + 1
-  returning last
+with numbered as (${nextNumber("'CNT'", '$2')}
 ), created as (
   insert into stock_count (warehouse_id, number, kind, state, period, scope, position, opened_at, opened_by, duties, note, follows_count_id)
   select $1, ${documentNumber('$3', "'CNT'", '$2')},

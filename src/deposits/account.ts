@@ -4,6 +4,7 @@
 // by the free deposit is decided by one after the other. An account is the last thing that is locked before stock is.
 import type { Context } from '../identity/actor.ts'
 import { run, statement } from '../platform/database.ts'
+import { cents, money } from './cents.ts'
 
 /** An account whose row is locked until the transaction ends. */
 export interface LockedAccount {
@@ -66,10 +67,48 @@ const ENTERED = statement<{ amount: string }>(`
 select amount::text as amount from deposit_entry where warehouse_id = $1 and kind = $2 and reference = $3 and because = $4`)
 
 /** What was entered for a document for a reason already, with sign; undefined if nothing was. */
-export const enteredAlready = async (
+const enteredAlready = async (
   ctx: Context,
   { outletId, kind, reference, because }: { outletId: number; kind: EntryKind; reference: string; because: string }
 ): Promise<string | undefined> => (await run(ctx, ENTERED, [outletId, kind, reference, because]))[0]?.amount
+
+/** What an entry that follows from a document did. */
+export interface Charged {
+  /** False: the outlet has no deposit account. */
+  account: boolean
+  /** What was entered, now or by an earlier call for the same reason. */
+  amount: string
+}
+
+/** What follows from a document, and for what reason. */
+export interface Charge {
+  outletId: number
+  reference: string
+  amount: string
+  /** What happened, `issued by HQ-OUT-202611-00007`. */
+  because: string
+}
+
+/**
+ * Enters what follows from a document, once: a second call for the same document and reason changes nothing.
+ * @param howMuch in cents, asked under the lock of the account; nothing is entered unless it is more than zero
+ */
+export async function enterOnce(
+  ctx: Context,
+  kind: 'capture' | 'return' | 'compensation',
+  { outletId, reference, because }: Omit<Charge, 'amount'>,
+  howMuch: () => bigint | Promise<bigint>
+): Promise<Charged> {
+  const sign = kind === 'return' ? 1n : -1n
+  const account = await lockAccount(ctx, outletId)
+  if (account === undefined) return { account: false, amount: '0.00' }
+  const entered = await enteredAlready(ctx, { outletId, kind, reference, because })
+  if (entered !== undefined) return { account: true, amount: money(sign * cents(entered)) }
+  const amount = await howMuch()
+  if (amount <= 0n) return { account: true, amount: '0.00' }
+  await enter(ctx, { outletId, kind, amount: money(sign * amount), reference, because })
+  return { account: true, amount: money(amount) }
+}
 
 const HELD = statement<{ amount: string }>(
   `select amount::text as amount from deposit_hold where warehouse_id = $1 and reference = $2`

@@ -1,10 +1,11 @@
+import { noteEvent } from '../signing/document-history.ts'
 import { requireDuty, type Context } from '../identity/actor.ts'
 import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
 import { Refusal } from '../platform/errors.ts'
 import { keepersLimit, requireDueDay } from './lend-loaner.ts'
 import { loadLoan, lockLoan, readLoan, requireOut } from './loan.ts'
-import { noteEvent, noteOnUnit, requireLoanerState } from './loaner.ts'
+import { noteOnUnit, requireLoanerState } from './loaner.ts'
 import type { LoanView } from './loaners.schemas.ts'
 
 const EXTEND = statement<never>(`

@@ -1,9 +1,9 @@
+import { noteEvent } from '../signing/document-history.ts'
 import { requireDuty, type Context } from '../identity/actor.ts'
 import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
 import { Refusal } from '../platform/errors.ts'
 import { loadLoan, lockLoan, readLoan } from './loan.ts'
-import { noteEvent } from './loaner.ts'
 import type { LoanView } from './loaners.schemas.ts'
 
 const FORGET = statement<never>(`

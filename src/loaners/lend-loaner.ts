@@ -1,20 +1,17 @@
+import { noteEvent } from '../signing/document-history.ts'
 import { requireDuty, type Context } from '../identity/actor.ts'
 import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
 import { Refusal } from '../platform/errors.ts'
 import { writeSlip } from '../slips/create-slip.ts'
-import { loanerBySerial, lockLoaner, moveBy, noteEvent, noteOnUnit, requireLoanerState, unitLine } from './loaner.ts'
+import { loanerBySerial, lockLoaner, moveBy, noteOnUnit, requireLoanerState, unitLine } from './loaner.ts'
 import { readLoan } from './loan.ts'
 import type { LendLoaner, LoanView } from './loaners.schemas.ts'
-import { documentNumber } from '../signing/document-number.ts'
+import { documentNumber, nextNumber } from '../signing/document-number.ts'
 
 // The row of the counter is held until the commit, so that numbers have no gap.
 const CREATE = statement<{ id: string; number: string }>(`
-with numbered as (
-  insert into document_number (warehouse_id, series, period, last)
-  values ($1, 'LON', date_trunc('month', $2::date::timestamp)::date, 1)
-  on conflict (warehouse_id, series, period) do update set last = document_number.last + 1
-  returning last
+with numbered as (${nextNumber("'LON'", '$2')}
 )
 insert into loan (warehouse_id, number, unit_warehouse_id, unit_id, repair_order, receipt_number, customer_name, customer_contact, due_on,
                   out_slip_id, condition_out, grade_out, accessories_out, drawn_up_by, drawn_up_at)

@@ -4,6 +4,7 @@
 // the transaction in which it takes effect. So `lot_id`, `loan_id` and `moving_to` of a unit always say what the ledger says.
 //
 // Lock order: balances (by reserving or releasing) before units, units before loans; posting takes them in the same order.
+import { noteEvent } from '../signing/document-history.ts'
 import { maySee, type Context } from '../identity/actor.ts'
 import { instant } from '../platform/clock.ts'
 import { run, statement } from '../platform/database.ts'
@@ -231,28 +232,7 @@ export const moveBy = async (
   await run(ctx, MOVE, [warehouseId, slipId, unit.homeId, unit.id, purpose, loanId, otherWarehouseId])
 }
 
-const NOTE = statement<never>(`
-insert into document_event (warehouse_id, document_id, occurred_at, person_id, event, details)
-values ($1, $2, $3, $4, $5, $6::jsonb)`)
-
-/** Notes an event in the history of a document of this room. Nothing about customers goes in here: histories are never erased. */
-export const noteEvent = async (
-  ctx: Context,
-  { warehouseId, id }: { warehouseId: number; id: string },
-  event: string,
-  details: Record<string, unknown> | null = null
-): Promise<void> => {
-  await run(ctx, NOTE, [
-    warehouseId,
-    id,
-    ctx.clock.now().toString(),
-    ctx.actor.personId,
-    event,
-    details === null ? null : JSON.stringify(details)
-  ])
-}
-
-/** The history of a unit lies where it was registered. */
+/** The history of a unit lies where it was registered. Nothing about customers goes in there: histories are never erased. */
 export const noteOnUnit = (
   ctx: Context,
   { homeId, id }: Pick<Loaner, 'homeId' | 'id'>,

@@ -1,3 +1,4 @@
+import { noteEvent } from '../signing/document-history.ts'
 // The ready notice (R-LOAN-3): when the repair is reported ready, the customer is told at once, and again every LOANER_NOTICE_DAYS days, up to
 // LOANER_NOTICE_REPEATS times; after as many days more without an answer it is escalated. It stops when the customer answered or the unit is
 // back. Telling is done by other systems: each notice is an event, which names the loan and never the customer.
@@ -9,7 +10,6 @@ import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
 import { Refusal } from '../platform/errors.ts'
 import { loadLoan, lockLoan, readLoan, requireOut } from './loan.ts'
-import { noteEvent } from './loaner.ts'
 import type { LoanView } from './loaners.schemas.ts'
 
 /** Writes notices `told (warehouse_id, id, number, notices, escalated)` into the histories and the outbox; `at` and `by` are parameters. */

@@ -1,3 +1,4 @@
+import { noteEvent } from '../signing/document-history.ts'
 import { requireDuty, type Context } from '../identity/actor.ts'
 import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
@@ -5,7 +6,7 @@ import { Refusal } from '../platform/errors.ts'
 import { writeSlip } from '../slips/create-slip.ts'
 import { loadLoan, lockLoan, readLoan, requireOut } from './loan.ts'
 import { requireAccessories } from './lend-loaner.ts'
-import { moveBy, noteEvent, noteOnUnit, requireLoanerState, unitLine } from './loaner.ts'
+import { moveBy, noteOnUnit, requireLoanerState, unitLine } from './loaner.ts'
 import type { LoanView, ReturnLoaner } from './loaners.schemas.ts'
 
 const RETURN = statement<never>(`

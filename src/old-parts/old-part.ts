@@ -1,4 +1,5 @@
 // An old part: who may see it, who decides on it, its row locked for writing, its history.
+import { noteEvent } from '../signing/document-history.ts'
 import {
   maySee,
   DUTY_NAMES,
@@ -97,14 +98,10 @@ export async function lockOldParts(ctx: Context, outletId: number, ids: readonly
   return run(ctx, POSITIONS, [outletId, ids])
 }
 
-const NOTE = statement<never>(`
-insert into document_event (warehouse_id, document_id, occurred_at, person_id, event, details) values ($1, $2, $3, $4, $5, $6)`)
-
 /** Writes a line of the history of an old part, which is published by itself. */
 export const noteOldPart = (
   ctx: Context,
   { outletId, id }: { outletId: number; id: string },
   event: string,
   details: Record<string, unknown>
-): Promise<never[]> =>
-  run(ctx, NOTE, [outletId, id, ctx.clock.now().toString(), ctx.actor.personId, event, JSON.stringify(details)])
+): Promise<void> => noteEvent(ctx, { warehouseId: outletId, id }, event, details)

@@ -1,3 +1,4 @@
+import { noteEvent } from '../signing/document-history.ts'
 import { requireDutyEverywhere, type Context } from '../identity/actor.ts'
 import { narrowScopes, unblockStock } from '../ledger/block.ts'
 import { afterDeadlock } from '../platform/after-deadlock.ts'
@@ -203,9 +204,6 @@ update recall r
           select 1 from recall_line where warehouse_id = $1 and recall_id = $2 and lifted_at is null and line_no <> all ($4::int[])) as is_lifted) whole
  where r.warehouse_id = $1 and r.id = $2
 returning r.state`)
-const NOTE = statement<never>(`
-insert into document_event (warehouse_id, document_id, occurred_at, person_id, event, details) values ($1, $2, $3, $4, $5, $6)`)
-
 /** Frees the goods of the lines: what no other recall blocks is available again from this moment. */
 async function lift(ctx: Context, { recall, office }: Of, { lines, reason }: RecallEnding): Promise<void> {
   const at = ctx.clock.now().toString()
@@ -213,14 +211,11 @@ async function lift(ctx: Context, { recall, office }: Of, { lines, reason }: Rec
   await unblockStock(ctx, { recallId: recall.id, scopes: lifted.map(({ line }) => line) })
   const [settled] = await run(ctx, LIFT, [office.id, recall.id, at, lines, reason])
   if (settled === undefined) throw new Error(`recall ${recall.number} was locked a moment ago`)
-  await run(ctx, NOTE, [
-    office.id,
-    recall.id,
-    at,
-    ctx.actor.personId,
-    'lifted',
-    JSON.stringify({ lines: lifted.map(({ line }) => line), reason, state: settled.state })
-  ])
+  await noteEvent(ctx, { warehouseId: office.id, id: recall.id }, 'lifted', {
+    lines: lifted.map(({ line }) => line),
+    reason,
+    state: settled.state
+  })
   await publish(ctx, [recallEvent('recall.lifted', { recall, office }, lifted)])
 }
 
@@ -239,6 +234,6 @@ async function close(ctx: Context, { recall, office }: Of, { reason }: RecallEnd
   const until = ctx.clock.today()
   await narrowScopes(ctx, { recallId: recall.id, receivedTo: until })
   await run(ctx, CLOSE, [office.id, recall.id, until, at, reason])
-  await run(ctx, NOTE, [office.id, recall.id, at, ctx.actor.personId, 'closed', JSON.stringify({ reason, until })])
+  await noteEvent(ctx, { warehouseId: office.id, id: recall.id }, 'closed', { reason, until })
   await publish(ctx, [recallEvent('recall.closed', { recall, office }, recall.lines)])
 }

@@ -7,15 +7,11 @@ import { requireHeadOffice } from '../warehouses/head-office.ts'
 import { gatherLines, setSupplierBudgets } from './plan-lines.ts'
 import { PLANNING_DUTIES, readPurchasePlan } from './purchase-plan.ts'
 import type { CreatePlan, PlanView } from './purchase-plans.schemas.ts'
-import { documentNumber } from '../signing/document-number.ts'
+import { documentNumber, nextNumber } from '../signing/document-number.ts'
 
 // The row of the counter is held until the commit, as for every document, so that numbers have no gap.
 const CREATE = statement<{ id: string; number: string }>(`
-with numbered as (
-  insert into document_number (warehouse_id, series, period, last)
-  values ($1, 'PLN', date_trunc('month', $3::date::timestamp)::date, 1)
-  on conflict (warehouse_id, series, period) do update set last = document_number.last + 1
-  returning last
+with numbered as (${nextNumber("'PLN'", '$3')}
 ), created as (
   insert into purchase_plan (warehouse_id, number, period, state, budget, note, duties, preparers, prepared_at)
   select $1, ${documentNumber('$2', "'PLN'", '$3')},

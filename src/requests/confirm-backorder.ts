@@ -1,3 +1,4 @@
+import { noteEvent } from '../signing/document-history.ts'
 import { requireDuty, type Context } from '../identity/actor.ts'
 import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
@@ -24,9 +25,6 @@ const CONFIRM = statement<never>(`
 update request_allocation
    set confirmed_at = $5
  where warehouse_id = $1 and request_id = $2 and line_no = $3 and backorder_id = $4 and state in ('reserved', 'ready') and needs_confirmation and confirmed_at is null`)
-
-const NOTE = statement<never>(`
-insert into document_event (warehouse_id, document_id, occurred_at, person_id, event, details) values ($1, $2, $3, $4, $5, $6::jsonb)`)
 
 /**
  * The outlet says whether goods that came for a backorder are still needed (R-REQ-3). If they are, they move: transfers are opened for
@@ -106,7 +104,7 @@ async function note(
   { line, number }: LockedBackorder,
   { event, details }: { event: 'confirmed' | 'declined'; details: Record<string, unknown> }
 ): Promise<void> {
-  await run(ctx, NOTE, [outlet.id, id, ctx.clock.now().toString(), ctx.actor.personId, event, JSON.stringify(details)])
+  await noteEvent(ctx, { warehouseId: outlet.id, id }, event, details)
   await noteOnRequest(ctx, { outletId: outlet.id, requestId }, [
     { event: `backorder-${event}`, details: { line, backorder: number, ...details } }
   ])

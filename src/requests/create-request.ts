@@ -17,7 +17,7 @@ import { planLines } from './plan-lines.ts'
 import { viewOfRequest } from './requests.queries.ts'
 import type { NewRequest, RequestView } from './requests.schemas.ts'
 import { afterDeadlock } from '../platform/after-deadlock.ts'
-import { documentNumber } from '../signing/document-number.ts'
+import { documentNumber, nextNumber } from '../signing/document-number.ts'
 
 /** Who requests for an outlet and answers what it is asked. */
 export const REQUESTING_DUTIES: readonly Duty[] = ['outlet-clerk', 'keeper']
@@ -35,11 +35,7 @@ interface Line {
 
 // The row of the counter is held until the commit: requests of one outlet are written one after the other.
 const CREATE = statement<{ id: string; number: string; value: string }>(`
-with numbered as (
-  insert into document_number (warehouse_id, series, period, last)
-  values ($1, 'REQ', date_trunc('month', $2::date::timestamp)::date, 1)
-  on conflict (warehouse_id, series, period) do update set last = document_number.last + 1
-  returning last
+with numbered as (${nextNumber("'REQ'", '$2')}
 ), priced as (
   select l.*, coalesce(part.list_price, part.standard_cost, 0) as unit_price
     from unnest($14::int[], $15::int[], $16::numeric[], $17::text[], $18::numeric[], $19::text[], $20::boolean[], $21::int[])

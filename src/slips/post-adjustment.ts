@@ -6,16 +6,12 @@ import type { Warehouse } from '../warehouses/directory.ts'
 import { LINE_COLUMNS, lineParameters, linesFrom } from './create-slip.ts'
 import { SLIP_KIND_RULES } from './slip-kinds.ts'
 import type { SlipLine } from './slip.ts'
-import { documentNumber } from '../signing/document-number.ts'
+import { documentNumber, nextNumber } from '../signing/document-number.ts'
 
 // Born posted: what it does was signed on the document it adjusts for. The row of the counter is held until the commit, as
 // for every slip, so that numbers have no gap.
 const CREATE = statement<{ id: string; number: string }>(`
-with numbered as (
-  insert into document_number (warehouse_id, series, period, last)
-  values ($1, $2, date_trunc('month', $3::date::timestamp)::date, 1)
-  on conflict (warehouse_id, series, period) do update set last = document_number.last + 1
-  returning last
+with numbered as (${nextNumber('$2', '$3')}
 ), created as (
   insert into slip (warehouse_id, number, kind, state, occurred_on, reference, reason, signed_as, duties, preparers,
                     prepared_at, submitted_at, approved_at, posted_by, posted_at)

@@ -14,7 +14,7 @@ import { requireOpen, warehouseByCode, type Warehouse } from '../warehouses/dire
 import { requireDutyAtEither } from './transfer-rights.ts'
 import { readTransfer } from './transfers.queries.ts'
 import type { Carriage, NewTransfer, TransferView } from './transfers.schemas.ts'
-import { documentNumber } from '../signing/document-number.ts'
+import { documentNumber, nextNumber } from '../signing/document-number.ts'
 
 export interface TransferLine {
   partId: number
@@ -46,11 +46,7 @@ export interface Opening {
 }
 
 const OPEN = statement<{ id: string; number: string }>(`
-with numbered as (
-  insert into document_number (warehouse_id, series, period, last)
-  values ($1, 'TRF', date_trunc('month', $2::date::timestamp)::date, 1)
-  on conflict (warehouse_id, series, period) do update set last = document_number.last + 1
-  returning last
+with numbered as (${nextNumber("'TRF'", '$2')}
 ), created as (
   insert into transfer (warehouse_id, number, to_warehouse_id, direct_to_warehouse_id, carriage, reference, because, ordered_at, ordered_by)
   select $1, ${documentNumber('$3', "'TRF'", '$2')},
