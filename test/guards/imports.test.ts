@@ -24,6 +24,7 @@ const LEVELS: Record<string, number> = {
   valuation: 6,
   replenishment: 6,
   handovers: 6,
+  purchasing: 7,
   alerts: 7,
   webhooks: 7,
   sample: 8,

@@ -5,7 +5,7 @@ import { requireMatch } from '../platform/etag.ts'
 import { Refusal } from '../platform/errors.ts'
 import { othersAwaited, requireSigner, requireSubmittedContent, signingRefusal } from '../signing/sign.ts'
 import { lockPlan, planHash, readPurchasePlan } from './purchase-plan.ts'
-import { SOLE } from './propose-reorders.ts'
+import { SOLE } from '../replenishment/propose-reorders.ts'
 import type { PlanState, PlanView, SignPlan } from './purchase-plans.schemas.ts'
 
 const SIGN = statement<never>(`

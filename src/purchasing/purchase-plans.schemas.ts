@@ -18,7 +18,7 @@ import {
   WarehouseCode
 } from '../platform/schemas.ts'
 import { SignatureView, SigningDuty, SlipEvent } from '../slips/slips.schemas.ts'
-import { ProposalNumber } from './proposals.schemas.ts'
+import { ProposalNumber } from '../replenishment/proposals.schemas.ts'
 
 export const PLAN_STATES = ['draft', 'awaiting-signatures', 'approved', 'cancelled'] as const
 export type PlanState = (typeof PLAN_STATES)[number]

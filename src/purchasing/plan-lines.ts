@@ -3,7 +3,7 @@ import type { Context } from '../identity/actor.ts'
 import { run, statement } from '../platform/database.ts'
 import { normalQuantity, thousandths } from '../platform/decimal.ts'
 import { NAMED_OFFENDERS, Refusal } from '../platform/errors.ts'
-import { SOLE } from './propose-reorders.ts'
+import { SOLE } from '../replenishment/propose-reorders.ts'
 import type { AmendPlan } from './purchase-plans.schemas.ts'
 
 interface PlanKey {

@@ -3,7 +3,7 @@ import type { Duty } from '../../src/identity/actor.ts'
 import { callerFor, type Caller } from '../support/counter.ts'
 import { cells, download, sheetsOf } from '../support/downloads.ts'
 import { DEFAULT_TIME, openHarness, type Harness } from '../support/harness.ts'
-import { gist, openShelf, propose, type Shelf } from './shortage.ts'
+import { gist, openShelf, propose, type Shelf } from '../replenishment/shortage.ts'
 
 let h: Harness
 let planner: Caller
