@@ -4,6 +4,7 @@ import { recordAudit } from './audit.ts'
 import { identityChanged } from './directory.ts'
 import { dutyView, instant } from './identity.queries.ts'
 import type { DutyView } from './identity.schemas.ts'
+import { throughLeavingGate } from './leaving-gate.ts'
 import { lockPerson } from './lock-person.ts'
 import { requirePerson } from './require-person.ts'
 import { inTransaction } from '../platform/context.ts'
@@ -21,7 +22,7 @@ const END = statement<never>(`update duty_assignment set ended_by = $2, ended_at
 
 /**
  * Ends a duty: `validTo` is its last day; left away, it ends at once, and `endedAt` says when. A duty is only ever shortened. For administrators everywhere.
- * @throws Refusal 404, 403 `PersonRequired`, 409 `DutyEnded`, `LastAdministrator`, 422 `EndInThePast`, `EndOnlyEarlier`, `EndBeforeStart`
+ * @throws Refusal 404, 403 `PersonRequired`, 409 `DutyEnded`, `LastAdministrator`, or what the leaving gate says (R-ORG-3, R-TOOL-3), 422 `EndInThePast`, `EndOnlyEarlier`, `EndBeforeStart`
  */
 export async function endDuty(
   ctx: Context,
@@ -34,9 +35,9 @@ export async function endDuty(
     const [held] = await run(ctx.em, HELD, [id, person.id])
     if (held === undefined) throw notFound(`duty of ${username}`, String(id))
     requireEndable(ctx, held, validTo, 'DutyEnded')
-    if (validTo !== undefined) await run(ctx.em, SHORTEN, [id, validTo])
+    if (validTo !== undefined) await throughLeavingGate(() => run(ctx.em, SHORTEN, [id, validTo]))
     else {
-      await run(ctx.em, END, [id, ctx.actor.personId, ctx.clock.now().toString()])
+      await throughLeavingGate(() => run(ctx.em, END, [id, ctx.actor.personId, ctx.clock.now().toString()]))
       if (held.duty === 'administrator') await requireAnotherAdministrator(ctx)
     }
     const view = await dutyView(ctx, id)

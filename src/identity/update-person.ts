@@ -4,6 +4,7 @@ import { recordAudit } from './audit.ts'
 import { identityChanged } from './directory.ts'
 import { personView } from './identity.queries.ts'
 import type { PersonView } from './identity.schemas.ts'
+import { throughLeavingGate } from './leaving-gate.ts'
 import { endSessions } from './refresh-tokens.ts'
 import { requirePerson } from './require-person.ts'
 import { inTransaction } from '../platform/context.ts'
@@ -27,7 +28,7 @@ returning id`)
 /**
  * Changes name, language, e-mail address, or whether the person may act at all. An inactive person is refused from the next
  * request on, with every token and key. For administrators everywhere, in person.
- * @throws Refusal 403 `PersonRequired`, 409 `LastAdministrator`
+ * @throws Refusal 403 `PersonRequired`, 409 `LastAdministrator`, or what the leaving gate says (R-ORG-3, R-TOOL-3)
  */
 export async function updatePerson(
   ctx: Context,
@@ -36,14 +37,16 @@ export async function updatePerson(
   requireDutyEverywhere(ctx, 'administrator')
   requirePerson(ctx)
   return inTransaction(ctx, async (ctx) => {
-    const [person] = await run(ctx.em, UPDATE, [
-      username,
-      name?.trim() ?? null,
-      language ?? null,
-      email !== undefined,
-      email ?? null,
-      active ?? null
-    ])
+    const [person] = await throughLeavingGate(() =>
+      run(ctx.em, UPDATE, [
+        username,
+        name?.trim() ?? null,
+        language ?? null,
+        email !== undefined,
+        email ?? null,
+        active ?? null
+      ])
+    )
     if (person === undefined) throw notFound('person', username)
     if (active === false) {
       await requireAnotherAdministrator(ctx)

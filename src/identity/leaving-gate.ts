@@ -1,0 +1,28 @@
+import { Refusal } from '../platform/errors.ts'
+
+/** What the detail of a BC040 says: the code of the refusal, and what is open. */
+interface Gate {
+  code: string
+  open: Record<string, unknown>[]
+}
+
+/**
+ * Translates what the database raises (SQLSTATE BC040) when somebody is to leave a post and something is still in their hands (R-ORG-3,
+ * R-TOOL-3). The rooms above raise it by triggers on `duty_assignment` and `person`, because this room knows nothing of them: the message
+ * is for people, the detail says the code and what is open. Any other error is handed back as it is.
+ */
+export function leavingRefusal(error: unknown): unknown {
+  const { code, detail, message } = (error ?? {}) as { code?: unknown; detail?: string; message?: string }
+  if (code !== 'BC040') return error
+  const { code: refusal, open } = JSON.parse(detail ?? '{}') as Gate
+  return new Refusal(refusal, 409, message ?? '', { extra: { open } })
+}
+
+/** Does `work`; if the gate is shut, with the refusal that says why. */
+export async function throughLeavingGate<Result>(work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work()
+  } catch (error) {
+    throw leavingRefusal(error)
+  }
+}
