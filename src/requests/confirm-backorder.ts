@@ -12,7 +12,7 @@ import { cancelLines } from './cancel-request.ts'
 import { settleClocks } from './clock.ts'
 import { REQUESTING_DUTIES } from './create-request.ts'
 import { noteOnRequest, type LockedRequest } from './locked-request.ts'
-import { moveAllocations } from './plan-lines.ts'
+import { moveAllocations } from './move-allocations.ts'
 
 // What the requester was asked about, in the part of the line.
 const ASKED = statement<{ quantity: string }>(`

@@ -28,7 +28,8 @@ import {
   type LockedRequest,
   type RequestEvent
 } from './locked-request.ts'
-import { expiriesFrom, planLines } from './plan-lines.ts'
+import { expiriesFrom } from './move-allocations.ts'
+import { planLines } from './plan-lines.ts'
 
 /** What settling changed. */
 export interface Settled {
