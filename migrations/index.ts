@@ -23,6 +23,7 @@ import { Recalls } from './0021-recalls.ts'
 import { NetworkAlerts } from './0022-network-alerts.ts'
 import { Loaners } from './0023-loaners.ts'
 import { CarrierClaims } from './0024-carrier-claims.ts'
+import { Tools } from './0025-tools.ts'
 
 /** Every migration in the order it is applied. Append only. */
 export const migrations: MigrationObject[] = [
@@ -49,5 +50,6 @@ export const migrations: MigrationObject[] = [
   { name: '0021-recalls', class: Recalls },
   { name: '0022-network-alerts', class: NetworkAlerts },
   { name: '0023-loaners', class: Loaners },
-  { name: '0024-carrier-claims', class: CarrierClaims }
+  { name: '0024-carrier-claims', class: CarrierClaims },
+  { name: '0025-tools', class: Tools }
 ]

@@ -20,6 +20,7 @@ const REQUESTED = 'allocated, displaced and issued by single statements on many 
 const OLD_PARTS = 'opened, settled and added up by single statements on many slip lines at once'
 const IN_TRANSIT = 'follows slips of two warehouses through single statements and a trigger'
 const LOANERS = 'moved, lent and counted by single statements, together with the slips that move them'
+const TOOLS = 'issued, returned and listed by single statements on all tools of a document at once'
 const PLATFORM = 'the platform writes it by prepared statements and knows no entities'
 
 /** Tables that SQL alone writes and reads, and why. Every other table has an entity that equals it. */
@@ -109,6 +110,15 @@ const SQL_ONLY: Record<string, string> = {
   loan: LOANERS,
   loaner_reservation: LOANERS,
   loaner_target: SETTING,
+  tool: TOOLS,
+  tool_policy: SETTING,
+  tool_document: TOOLS,
+  tool_document_line: TOOLS,
+  tool_signature: TOOLS,
+  tool_kit: TOOLS,
+  tool_kit_tool: TOOLS,
+  tool_calibration: TOOLS,
+  custody_entry: TOOLS,
   installed_base: SETTING,
   webhook_attempt: WEBHOOKS
 }
