@@ -28,6 +28,7 @@ import { requestJob } from '../platform/job-runs.ts'
 import { computeReorderLevels } from '../replenishment/reorder.jobs.ts'
 import { createRegion } from '../warehouses/create-region.ts'
 import { importWarehouses } from '../warehouses/import-warehouses.ts'
+import { leaveTheShelf } from './leave-the-shelf.ts'
 import { endedMonths, endMonths } from './month-ends.ts'
 import { serveOutlets } from './serve-outlets.ts'
 import { daysAgo, OPENED_DAYS_AGO, playSomeWeeks, type StockRow } from './some-weeks.ts'
@@ -98,6 +99,7 @@ async function loadCompany(system: Context, password: string): Promise<boolean> 
     await loadCatalogue(ctx)
     await playSomeWeeks(ctx, await csvRows<StockRow>('stock'))
     await serveOutlets(ctx)
+    await leaveTheShelf(ctx)
     const state = { passwordHash, monthsDue: endedMonths(ctx), loadedAt: ctx.clock.now().toString() }
     await run(ctx.em, NOTE, [JSON.stringify(state)])
     return true
