@@ -24,6 +24,7 @@ import { NetworkAlerts } from './0022-network-alerts.ts'
 import { Loaners } from './0023-loaners.ts'
 import { CarrierClaims } from './0024-carrier-claims.ts'
 import { Tools } from './0025-tools.ts'
+import { ToolLosses } from './0026-tool-losses.ts'
 
 /** Every migration in the order it is applied. Append only. */
 export const migrations: MigrationObject[] = [
@@ -51,5 +52,6 @@ export const migrations: MigrationObject[] = [
   { name: '0022-network-alerts', class: NetworkAlerts },
   { name: '0023-loaners', class: Loaners },
   { name: '0024-carrier-claims', class: CarrierClaims },
-  { name: '0025-tools', class: Tools }
+  { name: '0025-tools', class: Tools },
+  { name: '0026-tool-losses', class: ToolLosses }
 ]

@@ -119,11 +119,17 @@ const SQL_ONLY: Record<string, string> = {
   tool_kit_tool: TOOLS,
   tool_calibration: TOOLS,
   custody_entry: TOOLS,
+  tool_loss: TOOLS,
+  tool_compensation: TOOLS,
+  custody_round: TOOLS,
+  custody_round_line: TOOLS,
+  custody_round_tool: TOOLS,
   installed_base: SETTING,
   webhook_attempt: WEBHOOKS
 }
 /** Views that lists and jobs read; they hold nothing. */
 const SQL_ONLY_VIEWS = [
+  'custody_round_position',
   'recalled_lot',
   'duty_holder',
   'loaner_fleet',
@@ -153,6 +159,7 @@ async function withOrm<Result>(known: typeof entities, work: (orm: MikroORM) => 
     entities: known,
     schemaGenerator: {
       ignoreRoutines: true,
+      ignoreTriggers: true,
       skipTables: Object.keys(SQL_ONLY),
       skipViews: SQL_ONLY_VIEWS,
       ignoreSchema: Object.keys(FOREIGN_SCHEMAS)
