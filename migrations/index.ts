@@ -25,6 +25,7 @@ import { Loaners } from './0023-loaners.ts'
 import { CarrierClaims } from './0024-carrier-claims.ts'
 import { Tools } from './0025-tools.ts'
 import { ToolLosses } from './0026-tool-losses.ts'
+import { Handovers } from './0027-handovers.ts'
 
 /** Every migration in the order it is applied. Append only. */
 export const migrations: MigrationObject[] = [
@@ -53,5 +54,6 @@ export const migrations: MigrationObject[] = [
   { name: '0023-loaners', class: Loaners },
   { name: '0024-carrier-claims', class: CarrierClaims },
   { name: '0025-tools', class: Tools },
-  { name: '0026-tool-losses', class: ToolLosses }
+  { name: '0026-tool-losses', class: ToolLosses },
+  { name: '0027-handovers', class: Handovers }
 ]
