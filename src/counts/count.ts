@@ -11,6 +11,7 @@ import { requireMatch } from '../platform/etag.ts'
 import { notFound, Refusal } from '../platform/errors.ts'
 import { longContentHash } from '../signing/content-hash.ts'
 import { dutiesAwaited, type Signature } from '../signing/sign.ts'
+import { signaturesOf, signatureView } from '../signing/signatures.ts'
 import { readSignedContentBy } from '../slips/slip-package.ts'
 import { warehouseByCode, type Warehouse } from '../warehouses/directory.ts'
 import type {
@@ -171,11 +172,7 @@ export const COUNT_COLUMNS = `
   c.id, c.number, c.kind, c.state, c.version, c.period::text as period, c.scope, c.position::text as position,
   c.opened_at as "openedAt", opener.username as "openedBy", c.opened_by as "openedById", c.note, progress.progress,
   c.submitted_at as "submittedAt", submitter.username as "submittedBy", c.submitted_by as "submittedById", c.content_hash as "contentHash", c.duties,
-  coalesce((select json_agg(json_build_object(
-            'duty', g.duty, 'personId', g.person_id, 'username', signer.username, 'onBehalfOf', absent.username, 'onBehalfOfId', g.on_behalf_of, 'decision', g.decision,
-            'comment', g.comment, 'contentHash', g.content_hash, 'signedAt', g.signed_at) order by g.id)
-     from signature g join person signer on signer.id = g.person_id left join person absent on absent.id = g.on_behalf_of
-    where g.warehouse_id = c.warehouse_id and g.document_id = c.id and g.voided_at is null), '[]') as signatures,
+  ${signaturesOf('c.warehouse_id', 'c.id')} as signatures,
   c.refusal, c.approved_at as "approvedAt", c.cancelled_at as "cancelledAt", c.cancelled_because as "cancelledBecause",
   (select s.number from slip s where s.warehouse_id = c.warehouse_id and s.id = c.adjustment_slip_id) as "adjustmentSlip",
   (select json_build_object('number', s.number, 'state', s.state) from slip s
@@ -292,17 +289,7 @@ export const countView = (count: Count, warehouse: { code: string }): CountView 
   submittedBy: count.submittedBy,
   contentHash: count.contentHash,
   duties: count.duties,
-  signatures: count.signatures.map(
-    ({ duty, username, onBehalfOf, decision, comment, contentHash: signedHash, signedAt }) => ({
-      duty,
-      signedBy: username,
-      onBehalfOf,
-      decision,
-      comment,
-      contentHash: signedHash,
-      signedAt: instant(signedAt)
-    })
-  ),
+  signatures: count.signatures.map(signatureView),
   awaiting: count.state === 'awaiting-signatures' ? dutiesAwaited(count) : [],
   refusal: count.refusal === null ? null : { ...count.refusal, at: instant(count.refusal.at) },
   approvedAt: instantOrNull(count.approvedAt),

@@ -3,7 +3,8 @@ import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
 import { requireMatch } from '../platform/etag.ts'
 import { Refusal } from '../platform/errors.ts'
-import { othersAwaited, requireSigner, requireSubmittedContent, signingRefusal } from '../signing/sign.ts'
+import { othersAwaited, requireSigner, requireSubmittedContent } from '../signing/sign.ts'
+import { giveSignature } from '../signing/signatures.ts'
 import { adjustStock } from './adjust-stock.ts'
 import { countHash, loadCount, lockCount, viewOfCount } from './count.ts'
 import type { CountState, CountView } from './counts.schemas.ts'
@@ -30,27 +31,14 @@ select id from (
  where id is not null
  order by id = $3::int, id`)
 
-const SIGN = statement<{ version: number }>(`
-with signed as (
-  update stock_count
-     set version = version + 1, state = $3::text,
-         approved_at = case when $3::text = 'approved' then $4::timestamptz end,
-         submitted_at = case when $8::text = 'refuse' then null else submitted_at end,
-         content_hash = case when $8::text = 'refuse' then null else content_hash end,
-         refusal = case when $8::text = 'refuse' then jsonb_build_object('by', $11::text, 'duty', $5::text, 'reason', $9::text, 'at', $4::timestamptz) end
-   where warehouse_id = $1 and id = $2
-  returning version
-), given as (
-  insert into signature (warehouse_id, document_id, duty, person_id, on_behalf_of, decision, comment, content_hash, signed_at, voided_at)
-  select $1, $2, $5::text, $6::int, $7::int, $8::text, $9::text, $10::text, $4::timestamptz, case when $8::text = 'refuse' then $4::timestamptz end from signed
-), voided as (
-  update signature set voided_at = $4::timestamptz where warehouse_id = $1 and document_id = $2 and voided_at is null and $8::text = 'refuse'
-), noted as (
-  insert into document_event (warehouse_id, document_id, occurred_at, person_id, event, details)
-  select $1, $2, $4::timestamptz, $6::int, case when $8::text = 'refuse' then 'refused' when $3::text = 'approved' then 'approved' else 'signed' end,
-         jsonb_strip_nulls(jsonb_build_object('duty', $5::text, 'comment', $9::text, 'contentHash', $10::text, 'onBehalfOf', (select username from person where id = $7::int))) from signed
-)
-select version from signed`)
+const SIGN = statement<never>(`
+update stock_count
+   set version = version + 1, state = $3::text,
+       approved_at = case when $3::text = 'approved' then $4::timestamptz end,
+       submitted_at = case when $5::text = 'refuse' then null else submitted_at end,
+       content_hash = case when $5::text = 'refuse' then null else content_hash end,
+       refusal = case when $5::text = 'refuse' then jsonb_build_object('by', $6::text, 'duty', $7::text, 'reason', $8::text, 'at', $4::timestamptz) end
+ where warehouse_id = $1 and id = $2`)
 
 /**
  * Signs a count: finance supervised it (监盘), the department answers for it, head office approves last and so adjusts the ledger
@@ -86,16 +74,17 @@ export function signCount(
       count.id,
       state,
       inner.clock.now().toString(),
-      duty,
-      signer.personId,
-      signer.onBehalfOf,
       decision,
-      comment ?? null,
-      hash,
-      inner.actor.username
-    ]).catch((error: unknown) => {
-      throw signingRefusal(error, number)
-    })
+      inner.actor.username,
+      duty,
+      comment ?? null
+    ])
+    const event = decision === 'refuse' ? 'refused' : state === 'approved' ? 'approved' : 'signed'
+    await giveSignature(
+      inner,
+      { warehouseId: warehouse.id, id: count.id, number },
+      { ...given, ...signer, hash, event }
+    )
     if (state === 'approved') {
       await adjustStock(inner, warehouse, count, {
         id: count.id,

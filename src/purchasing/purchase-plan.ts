@@ -5,6 +5,7 @@ import { requireMatch } from '../platform/etag.ts'
 import { notFound, Refusal } from '../platform/errors.ts'
 import { longContentHash } from '../signing/content-hash.ts'
 import { dutiesAwaited, type Signature } from '../signing/sign.ts'
+import { signaturesOf, signatureView } from '../signing/signatures.ts'
 import { warehouseByCode, type Warehouse } from '../warehouses/directory.ts'
 import type { PlanState, PlanView } from './purchase-plans.schemas.ts'
 
@@ -76,11 +77,7 @@ select p.id::text as id, p.number, p.period::text as period, p.state, p.version,
        p.duties, p.preparers, preparer.username as "preparedBy", p.prepared_at as "preparedAt", p.submitted_at as "submittedAt", p.content_hash as "contentHash", p.refusal,
        p.approved_at as "approvedAt", p.cancelled_at as "cancelledAt", p.cancelled_because as "cancelledBecause",
        t.lines, t.amount::text as amount, t.without_supplier as "withoutSupplier", t.without_price as "withoutPrice", ${IS_OVER} as "isOver",
-       coalesce((select json_agg(json_build_object(
-                 'duty', g.duty, 'personId', g.person_id, 'username', signer.username, 'onBehalfOf', absent.username, 'onBehalfOfId', g.on_behalf_of, 'decision', g.decision,
-                 'comment', g.comment, 'contentHash', g.content_hash, 'signedAt', g.signed_at) order by g.id)
-          from signature g join person signer on signer.id = g.person_id left join person absent on absent.id = g.on_behalf_of
-         where g.warehouse_id = p.warehouse_id and g.document_id = p.id and g.voided_at is null), '[]') as signatures,
+       ${signaturesOf('p.warehouse_id', 'p.id')} as signatures,
        coalesce((select json_agg(json_build_object(
                  'supplier', s.code, 'lines', s.lines, 'quantity', trim_scale(s.quantity)::text, 'amount', s.amount::text, 'budget', s.budget::text,
                  'isOver', coalesce(s.amount > s.budget, false)) order by s.code nulls last)
@@ -159,15 +156,7 @@ export const planView = (plan: Plan, warehouse: { code: string }): PlanView => (
   submittedAt: instantOrNull(plan.submittedAt),
   contentHash: plan.contentHash,
   duties: plan.duties,
-  signatures: plan.signatures.map(({ duty, username, onBehalfOf, decision, comment, contentHash, signedAt }) => ({
-    duty,
-    signedBy: username,
-    onBehalfOf,
-    decision,
-    comment,
-    contentHash,
-    signedAt: instant(signedAt)
-  })),
+  signatures: plan.signatures.map(signatureView),
   awaiting: plan.state === 'awaiting-signatures' ? dutiesAwaited(plan) : [],
   refusal: plan.refusal === null ? null : { ...plan.refusal, at: instant(plan.refusal.at) },
   approvedAt: instantOrNull(plan.approvedAt),

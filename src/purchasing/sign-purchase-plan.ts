@@ -3,31 +3,21 @@ import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
 import { requireMatch } from '../platform/etag.ts'
 import { Refusal } from '../platform/errors.ts'
-import { othersAwaited, requireSigner, requireSubmittedContent, signingRefusal } from '../signing/sign.ts'
+import { othersAwaited, requireSigner, requireSubmittedContent } from '../signing/sign.ts'
+import { giveSignature } from '../signing/signatures.ts'
 import { lockPlan, planHash, readPurchasePlan } from './purchase-plan.ts'
 import { SOLE } from '../replenishment/propose-reorders.ts'
 import type { PlanState, PlanView, SignPlan } from './purchase-plans.schemas.ts'
 
 const SIGN = statement<never>(`
-with signed as (
-  update purchase_plan
-     set version = version + 1, state = $3::text,
-         approved_at = case when $3::text = 'approved' then $4::timestamptz end,
-         submitted_at = case when $8::text = 'refuse' then null else submitted_at end,
-         content_hash = case when $8::text = 'refuse' then null else content_hash end,
-         over_budget_because = case when $8::text = 'refuse' then null else over_budget_because end,
-         refusal = case when $8::text = 'refuse' then jsonb_build_object('by', $11::text, 'duty', $5::text, 'reason', $9::text, 'at', $4::timestamptz) end
-   where warehouse_id = $1 and id = $2
-  returning version
-), given as (
-  insert into signature (warehouse_id, document_id, duty, person_id, on_behalf_of, decision, comment, content_hash, signed_at, voided_at)
-  select $1, $2, $5::text, $6::int, $7::int, $8::text, $9::text, $10::text, $4::timestamptz, case when $8::text = 'refuse' then $4::timestamptz end from signed
-), voided as (
-  update signature set voided_at = $4::timestamptz where warehouse_id = $1 and document_id = $2 and voided_at is null and $8::text = 'refuse'
-)
-insert into document_event (warehouse_id, document_id, occurred_at, person_id, event, details)
-select $1, $2, $4::timestamptz, $6::int, case when $8::text = 'refuse' then 'refused' when $3::text = 'approved' then 'approved' else 'signed' end,
-       jsonb_strip_nulls(jsonb_build_object('duty', $5::text, 'comment', $9::text, 'contentHash', $10::text, 'onBehalfOf', (select username from person where id = $7::int))) from signed`)
+update purchase_plan
+   set version = version + 1, state = $3::text,
+       approved_at = case when $3::text = 'approved' then $4::timestamptz end,
+       submitted_at = case when $5::text = 'refuse' then null else submitted_at end,
+       content_hash = case when $5::text = 'refuse' then null else content_hash end,
+       over_budget_because = case when $5::text = 'refuse' then null else over_budget_because end,
+       refusal = case when $5::text = 'refuse' then jsonb_build_object('by', $6::text, 'duty', $7::text, 'reason', $8::text, 'at', $4::timestamptz) end
+ where warehouse_id = $1 and id = $2`)
 
 // Every line is on its way to its warehouse from now on, whatever their number: one statement. Expected by the lead time of its level,
 // else of the part.
@@ -80,21 +70,9 @@ export function signPurchasePlan(
     requireSubmittedContent(plan, given, hash)
     const state: PlanState = decision === 'refuse' ? 'draft' : others.length === 0 ? 'approved' : 'awaiting-signatures'
     const at = inner.clock.now().toString()
-    await run(inner, SIGN, [
-      warehouse.id,
-      plan.id,
-      state,
-      at,
-      duty,
-      signer.personId,
-      signer.onBehalfOf,
-      decision,
-      comment ?? null,
-      hash,
-      inner.actor.username
-    ]).catch((error: unknown) => {
-      throw signingRefusal(error, number)
-    })
+    await run(inner, SIGN, [warehouse.id, plan.id, state, at, decision, inner.actor.username, duty, comment ?? null])
+    const event = decision === 'refuse' ? 'refused' : state === 'approved' ? 'approved' : 'signed'
+    await giveSignature(inner, { warehouseId: warehouse.id, id: plan.id, number }, { ...given, ...signer, hash, event })
     if (state === 'approved') {
       await run(inner, SOLE, [])
       await run(inner, EXPECT, [

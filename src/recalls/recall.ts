@@ -5,6 +5,7 @@ import { requireMatch } from '../platform/etag.ts'
 import { notFound, Refusal } from '../platform/errors.ts'
 import { contentHash } from '../signing/content-hash.ts'
 import { dutiesAwaited, type Signature } from '../signing/sign.ts'
+import { signaturesOf, signatureView } from '../signing/signatures.ts'
 import { warehouseByCode, type Warehouse } from '../warehouses/directory.ts'
 import { recallProgress } from './recall-progress.ts'
 import type { EndingKind, EndingState, RecallReach, RecallState, RecallView } from './recalls.schemas.ts'
@@ -74,16 +75,9 @@ export interface Recall {
   endings: RecallEnding[]
 }
 
-const SIGNATURES = (document: string): string => `
-       coalesce((select json_agg(json_build_object(
-                 'duty', g.duty, 'personId', g.person_id, 'username', signer.username, 'onBehalfOf', absent.username, 'onBehalfOfId', g.on_behalf_of, 'decision', g.decision,
-                 'comment', g.comment, 'contentHash', g.content_hash, 'signedAt', g.signed_at) order by g.id)
-          from signature g join person signer on signer.id = g.person_id left join person absent on absent.id = g.on_behalf_of
-         where g.warehouse_id = r.warehouse_id and g.document_id = ${document} and g.voided_at is null), '[]')`
-
 const RECALL = statement<Recall>(`
 select r.id::text as id, r.number, r.title, r.reason, r.state, r.version, r.opened_by as "openedById", r.opened_for as "openedForId", opener.username as "openedBy", r.opened_at as "openedAt",
-       r.started_at as "startedAt", r.ended_at as "endedAt", r.ended_because as "endedBecause", r.reach, r.content_hash as "contentHash", ${SIGNATURES('r.id')} as signatures,
+       r.started_at as "startedAt", r.ended_at as "endedAt", r.ended_because as "endedBecause", r.reach, r.content_hash as "contentHash", ${signaturesOf('r.warehouse_id', 'r.id')} as signatures,
        (select json_agg(json_build_object(
                  'line', l.line_no, 'partId', l.part_id, 'part', part.number, 'name', part.name, 'nameZh', part.name_zh, 'receivedFrom', l.received_from, 'receivedTo', l.received_to,
                  'supplier', supplier.code, 'supplierId', l.supplier_id, 'originWarehouseId', l.origin_warehouse_id, 'originLotId', l.origin_lot_id::text,
@@ -96,7 +90,7 @@ select r.id::text as id, r.number, r.title, r.reason, r.state, r.version, r.open
        coalesce((select json_agg(json_build_object(
                  'id', e.id::text, 'kind', e.kind, 'state', e.state, 'lines', e.lines, 'reason', e.reason, 'duties', e.duties, 'proposedById', e.proposed_by, 'proposedForId', e.proposed_for,
                  'proposedBy', proposer.username, 'proposedAt', e.proposed_at, 'contentHash', e.content_hash, 'refusal', e.refusal, 'settledAt', e.settled_at,
-                 'signatures', ${SIGNATURES('e.id')}) order by e.ending_no)
+                 'signatures', ${signaturesOf('e.warehouse_id', 'e.id')}) order by e.ending_no)
           from recall_ending e join person proposer on proposer.id = e.proposed_by
          where e.warehouse_id = r.warehouse_id and e.recall_id = r.id), '[]') as endings
   from recall r join person opener on opener.id = r.opened_by
@@ -189,16 +183,6 @@ export const endingHash = (
     duties: ending.duties,
     proposedBy: ending.proposedBy
   })
-
-const signatureView = ({ duty, username, onBehalfOf, decision, comment, contentHash: hash, signedAt }: Signature) => ({
-  duty,
-  signedBy: username,
-  onBehalfOf,
-  decision,
-  comment,
-  contentHash: hash,
-  signedAt: instant(signedAt)
-})
 
 /** One recall as it is now; what concerns the whole network is left away for whoever does not follow it there. */
 export async function recallView(ctx: Context, recall: Recall, office: Warehouse): Promise<RecallView> {

@@ -7,7 +7,8 @@ import { run, statement } from '../platform/database.ts'
 import { publish } from '../platform/outbox.ts'
 import { requireMatch } from '../platform/etag.ts'
 import { Refusal } from '../platform/errors.ts'
-import { othersAwaited, requireSigner, requireSubmittedContent, signingRefusal } from '../signing/sign.ts'
+import { othersAwaited, requireSigner, requireSubmittedContent, type Decision } from '../signing/sign.ts'
+import { giveSignature } from '../signing/signatures.ts'
 import type { Warehouse } from '../warehouses/directory.ts'
 import { requireNothingLeft } from './propose-ending.ts'
 import {
@@ -22,15 +23,6 @@ import {
 } from './recall.ts'
 import type { EndingState, RecallState, RecallView, SignRecall } from './recalls.schemas.ts'
 import { recallEvent, startRecall } from './start-recall.ts'
-
-const GIVE = statement<never>(`
-with given as (
-  insert into signature (warehouse_id, document_id, duty, person_id, on_behalf_of, decision, comment, content_hash, signed_at, voided_at)
-  values ($1, $3, $4::text, $5::int, $6::int, $7::text, $8::text, $9::text, $10::timestamptz, case when $7::text = 'refuse' then $10::timestamptz end)
-)
-insert into document_event (warehouse_id, document_id, occurred_at, person_id, event, details)
-values ($1, $2, $10, $5, case when $7::text = 'refuse' then 'refused' else 'signed' end,
-        jsonb_strip_nulls(jsonb_build_object('of', $11::text, 'duty', $4::text, 'comment', $8::text, 'contentHash', $9::text, 'onBehalfOf', (select username from person where id = $6::int))))`)
 
 type Signing = SignRecall & { number: string; ifMatch?: string | undefined }
 
@@ -53,7 +45,6 @@ export function signRecall(ctx: Context, { number, ifMatch, ...given }: Signing)
   )
 }
 
-type Decision = Pick<SignRecall, 'duty' | 'decision' | 'comment' | 'contentHash'>
 interface Of {
   recall: Recall
   office: Warehouse
@@ -91,7 +82,11 @@ async function signOpening(ctx: Context, { recall, office }: Of, given: Decision
   if (given.decision === 'refuse') requireReason(given)
   const hash = recallHash(recall, office)
   requireSubmittedContent({ ...document, contentHash: recall.contentHash }, given, hash)
-  await give(ctx, { recall, office }, recall.id, { ...given, ...signer, hash, of: 'recall' })
+  await giveSignature(
+    ctx,
+    { ...paper(recall, office), of: 'recall' },
+    { ...given, ...signer, hash, event: eventOf(given) }
+  )
   await run(ctx, SETTLE_OPENING, [
     office.id,
     recall.id,
@@ -108,8 +103,6 @@ with settled as (
      set state = $4::text, settled_at = case when $4::text <> 'awaiting-signatures' then $5::timestamptz end,
          refusal = case when $4::text = 'refused' then jsonb_build_object('by', $6::text, 'duty', $7::text, 'reason', $8::text, 'at', $5::timestamptz) end
    where warehouse_id = $1 and id = $3
-), voided as (
-  update signature set voided_at = $5 where warehouse_id = $1 and document_id = $3 and voided_at is null and $4::text = 'refused'
 )
 update recall set version = version + 1 where warehouse_id = $1 and id = $2`)
 
@@ -133,7 +126,11 @@ async function signEnding(
   requireSubmittedContent({ ...document, contentHash: ending.contentHash }, given, hash)
   const state: EndingState =
     given.decision === 'refuse' ? 'refused' : others.length === 0 ? 'in-effect' : 'awaiting-signatures'
-  await give(ctx, { recall, office }, ending.id, { ...given, ...signer, hash, of: ending.kind })
+  await giveSignature(
+    ctx,
+    { ...paper(recall, office), signedId: ending.id, of: ending.kind },
+    { ...given, ...signer, hash, event: eventOf(given) }
+  )
   await run(ctx, SETTLE_ENDING, [
     office.id,
     recall.id,
@@ -149,6 +146,9 @@ async function signEnding(
   else await close(ctx, { recall, office }, ending)
 }
 
+const paper = ({ id, number }: Recall, office: Warehouse) => ({ warehouseId: office.id, id, number })
+const eventOf = ({ decision }: Decision) => (decision === 'refuse' ? ('refused' as const) : ('signed' as const))
+
 const preparers = (by: number, onBehalfOf: number | null): number[] => [
   by,
   ...(onBehalfOf === null ? [] : [onBehalfOf])
@@ -158,37 +158,6 @@ function requireReason({ comment }: Decision): void {
   if (comment !== undefined) return
   throw new Refusal('ReasonMissing', 422, 'a refusal says why; whoever opened the recall has to know', {
     errors: [{ pointer: '/comment', detail: 'is missing' }]
-  })
-}
-
-async function give(
-  ctx: Context,
-  { recall, office }: Of,
-  documentId: string,
-  {
-    duty,
-    decision,
-    comment,
-    personId,
-    onBehalfOf,
-    hash,
-    of
-  }: Decision & { personId: number; onBehalfOf: number | null; hash: string; of: string }
-): Promise<void> {
-  await run(ctx, GIVE, [
-    office.id,
-    recall.id,
-    documentId,
-    duty,
-    personId,
-    onBehalfOf,
-    decision,
-    comment ?? null,
-    hash,
-    ctx.clock.now().toString(),
-    of
-  ]).catch((error: unknown) => {
-    throw signingRefusal(error, recall.number)
   })
 }
 

@@ -104,7 +104,8 @@ export function signingRefusal(error: unknown, number: string): unknown {
   }
 }
 
-interface Decision {
+/** What somebody says who signs. */
+export interface Decision {
   duty: Duty
   decision: 'approve' | 'refuse'
   comment?: string | undefined

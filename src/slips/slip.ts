@@ -5,6 +5,7 @@ import { run, statement } from '../platform/database.ts'
 import { notFound, Refusal } from '../platform/errors.ts'
 import { contentHash } from '../signing/content-hash.ts'
 import { dutiesAwaited, type Signature } from '../signing/sign.ts'
+import { signaturesOf, signatureView } from '../signing/signatures.ts'
 import { warehouseByCode, type Warehouse } from '../warehouses/directory.ts'
 import { SLIP_KIND_RULES, type Purpose, type SlipKind, type SlipState } from './slip-kinds.ts'
 import type { SlipView } from './slips.schemas.ts'
@@ -122,11 +123,7 @@ select s.id, s.number, s.kind, s.purpose, s.state, s.version, s.occurred_on as "
                  'expectedReceipt', case when l.expected_receipt_id is not null then ${EXPECTED_RECEIPT_NAME} end) order by l.line_no)
           from slip_line l join part on part.id = l.part_id
          where l.warehouse_id = s.warehouse_id and l.slip_id = s.id) as lines,
-       coalesce((select json_agg(json_build_object(
-                 'duty', g.duty, 'personId', g.person_id, 'username', signer.username, 'onBehalfOf', absent.username, 'onBehalfOfId', g.on_behalf_of, 'decision', g.decision,
-                 'comment', g.comment, 'contentHash', g.content_hash, 'signedAt', g.signed_at) order by g.id)
-          from signature g join person signer on signer.id = g.person_id left join person absent on absent.id = g.on_behalf_of
-         where g.warehouse_id = s.warehouse_id and g.document_id = coalesce(s.signed_as, s.id) and g.voided_at is null), '[]') as signatures,
+       ${signaturesOf('s.warehouse_id', 'coalesce(s.signed_as, s.id)')} as signatures,
        '{}'::text[] as "qualityReports", null as reversal, '{}'::text[] as returns
   from slip s
   join person preparer on preparer.id = s.preparers[cardinality(s.preparers)]
@@ -284,17 +281,7 @@ export function slipView(
       }))
     })),
     duties: slip.duties,
-    signatures: slip.signatures.map(
-      ({ duty, username, onBehalfOf, decision, comment, contentHash: signedHash, signedAt }) => ({
-        duty,
-        signedBy: username,
-        onBehalfOf,
-        decision,
-        comment,
-        contentHash: signedHash,
-        signedAt: instant(signedAt)
-      })
-    ),
+    signatures: slip.signatures.map(signatureView),
     awaiting:
       slip.state === 'awaiting-signatures'
         ? dutiesAwaited(slip)
