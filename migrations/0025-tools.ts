@@ -81,9 +81,9 @@ create table tool_kit (
   -- Who it was issued to as a whole; nobody while it is on the shelf.
   holder_id int references person (id),
   version int not null default 1,
-  constraint tool_kit_pkey primary key (warehouse_id, id),
-  constraint tool_kit_code_unique unique (warehouse_id, code)
+  constraint tool_kit_pkey primary key (warehouse_id, id)
 );
+create unique index tool_kit_code_unique on tool_kit (warehouse_id, upper(code));
 
 -- What moves tools once everybody has signed who must: issue and hand-over by giver and taker, a return by the keeper who takes, a transfer
 -- by the keepers of both warehouses. warehouse_id is the owner of the tools.
@@ -153,7 +153,7 @@ create table tool_signature (
 );
 `
 
-// Whoever writes an entry says where the tool is taken from; the trigger holds the tool, and refuses (BC041) an entry that begins elsewhere
+// Whoever writes an entry says where the tool is taken from; the trigger holds the tool, and refuses (BC043) an entry that begins elsewhere
 // than the last one ended. So a tool is in exactly one place at every position of its journal. It also gives the position.
 const JOURNAL = `
 create table custody_entry (
@@ -189,7 +189,7 @@ begin
   select * into v_tool from tool where id = new.tool_id for no key update;
   if v_tool.moves > 0 and (v_tool.state, v_tool.warehouse_id, v_tool.holder_id) is distinct from (new.from_place, new.from_warehouse_id, new.from_person_id)
      or v_tool.moves = 0 and new.from_place is not null then
-    raise exception 'tool % is not where its entry begins', v_tool.serial using errcode = 'BC041';
+    raise exception 'tool % is not where its entry begins', v_tool.serial using errcode = 'BC043';
   end if;
   new.seq := v_tool.moves + 1;
   update tool set moves = new.seq, state = new.to_place, holder_id = new.to_person_id, warehouse_id = new.warehouse_id, version = version + 1 where id = new.tool_id;
