@@ -1,0 +1,206 @@
+// A report of loss or damage (R-TOOL-2, R-TOOL-4) as it is kept and shown. Whoever changes one holds its row first, then the tool.
+import type { Context, Duty } from '../identity/actor.ts'
+import { instant, instantOrNull } from '../platform/clock.ts'
+import { run, statement } from '../platform/database.ts'
+import { requireMatch } from '../platform/etag.ts'
+import { notFound, Refusal } from '../platform/errors.ts'
+import { contentHash } from '../signing/content-hash.ts'
+import { dutiesAwaited, type Signature } from '../signing/sign.ts'
+import { signatureView, signaturesOf } from '../signing/signatures.ts'
+import { warehouseByCode, type Warehouse } from '../warehouses/directory.ts'
+import type { ToolPolicy } from './tool-depreciation.ts'
+import type { LossKind, LossOutcome, LossState, LossSummary, LossView } from './tool-losses.schemas.ts'
+import { isOwn, readsRegister } from './tool-rights.ts'
+
+/** Who approves a loss: two different people, neither who reported it nor the technician. */
+export const LOSS_DUTIES = ['department-head', 'finance-supervisor'] as const satisfies Duty[]
+
+export interface Loss {
+  id: string
+  number: string
+  warehouse: string
+  toolId: string
+  serial: string
+  name: string
+  nameZh: string | null
+  fixedAsset: boolean
+  holderId: number | null
+  technicianId: number | null
+  technician: string | null
+  kind: LossKind
+  occurredOn: string
+  cause: string
+  normalWear: boolean
+  reasonReport: string | null
+  outcome: LossOutcome
+  value: string
+  method: ToolPolicy['method']
+  lifeMonths: number
+  residualValue: string
+  monthsUsed: number
+  netValue: string
+  accumulated: string
+  compensation: string
+  compensationReason: string | null
+  state: LossState
+  reportedById: number
+  reportedBy: string
+  reportedAt: string
+  decidedOn: string | null
+  reason: string | null
+  endedAt: string | null
+  booked: LossView['booked']
+  signatures: Signature[]
+  version: number
+}
+
+/** Columns of a list of losses, from `LOSS_FROM`. */
+export const LOSS_SUMMARY = `
+  l.id::text as id, l.number, w.code as warehouse, t.serial, t.name, t.name_zh as "nameZh", technician.username as technician, l.kind, l.occurred_on::text as "occurredOn",
+  l.outcome, l.normal_wear as "normalWear", l.net_value::text as "netValue", l.compensation::text as compensation, l.state, reporter.username as "reportedBy",
+  l.reported_at as "reportedAt", l.decided_on::text as "decidedOn"`
+
+/** Losses `l` with tool, place and people. */
+export const LOSS_FROM = `
+  tool_loss l
+  join tool t on t.id = l.tool_id
+  join warehouse w on w.id = l.warehouse_id
+  join person reporter on reporter.id = l.reported_by
+  left join person technician on technician.id = l.technician_id`
+
+const LOSS = statement<Loss>(`
+select ${LOSS_SUMMARY}, l.tool_id::text as "toolId", t.fixed_asset as "fixedAsset", t.holder_id as "holderId", l.technician_id as "technicianId", l.cause,
+       l.reason_report as "reasonReport", l.value::text as value, l.method, l.life_months as "lifeMonths", l.residual_value::text as "residualValue",
+       l.months_used as "monthsUsed", (l.value - l.net_value)::text as accumulated, l.compensation_reason as "compensationReason", l.reported_by as "reportedById",
+       l.reason, l.ended_at as "endedAt", l.version,
+       coalesce((select json_agg(json_build_object('line', c.line_no, 'amount', c.amount::text, 'bookedOn', c.booked_on) order by c.line_no)
+                   from tool_compensation c where c.warehouse_id = l.warehouse_id and c.loss_id = l.id), '[]') as booked,
+       ${signaturesOf('l.warehouse_id', 'l.id')} as signatures
+  from ${LOSS_FROM}
+ where l.warehouse_id = $1 and l.number = $2`)
+
+const LOCK = statement<never>('select 1 from tool_loss where warehouse_id = $1 and number = $2 for no key update')
+
+/**
+ * A report the actor may see: who reads the register of its warehouse, and the technician it is about.
+ * @throws Refusal 404
+ */
+export async function loadLoss(ctx: Context, number: string): Promise<{ loss: Loss; warehouse: Warehouse }> {
+  const warehouse = await warehouseByCode(ctx, number.replace(/-TLR-\d{6}-\d+$/, '')).catch((error: unknown) => {
+    throw error instanceof Refusal && error.status === 404 ? notFound('loss report', number) : error
+  })
+  const [loss] = await run(ctx, LOSS, [warehouse.id, number])
+  if (loss === undefined || !(readsRegister(ctx, warehouse) || isOwn(ctx, loss.technicianId)))
+    throw notFound('loss report', number)
+  return { loss, warehouse }
+}
+
+/**
+ * The report as it is now, held until the commit.
+ * @throws Refusal 404, 412
+ */
+export async function lockLoss(
+  ctx: Context,
+  number: string,
+  ifMatch?: string
+): Promise<{ loss: Loss; warehouse: Warehouse }> {
+  const { warehouse } = await loadLoss(ctx, number)
+  await run(ctx, LOCK, [warehouse.id, number])
+  const { loss } = await loadLoss(ctx, number)
+  requireMatch(ifMatch, loss.version)
+  return { loss, warehouse }
+}
+
+const IN_WORDS: Record<LossState, string> = {
+  reported: 'awaits its signatures',
+  approved: 'is approved, and the tool is being repaired',
+  ended: 'has ended',
+  refused: 'was refused',
+  found: 'has ended, the tool was found'
+}
+
+/** @throws Refusal 409 `LossNotOpen` */
+export function requireReported({ number, state, decidedOn }: Loss): void {
+  if (state === 'reported') return
+  throw new Refusal(
+    'LossNotOpen',
+    409,
+    `${number} ${IN_WORDS[state]}${decidedOn === null ? '' : ` (decided on ${decidedOn})`}; this is done before it is decided, so report what happened since anew`,
+    { extra: { state } }
+  )
+}
+
+/** What signatures bind to (R-SIG-2): what happened to which tool, what it was worth by which steps, and what is compensated. */
+export const lossHash = (loss: Loss): string =>
+  contentHash({
+    document: loss.number,
+    serial: loss.serial,
+    technician: loss.technician,
+    kind: loss.kind,
+    occurredOn: loss.occurredOn,
+    cause: loss.cause,
+    normalWear: loss.normalWear,
+    reasonReport: loss.reasonReport,
+    outcome: loss.outcome,
+    worth: worthOf(loss),
+    compensation: loss.compensation,
+    compensationReason: loss.compensationReason,
+    reportedBy: loss.reportedBy
+  })
+
+const worthOf = ({ value, method, lifeMonths, residualValue, monthsUsed, accumulated, netValue }: Loss) => ({
+  value,
+  method,
+  lifeMonths,
+  residualValue,
+  monthsUsed,
+  accumulated,
+  netValue
+})
+
+export const lossSummary = (loss: LossSummary): LossSummary => ({
+  number: loss.number,
+  warehouse: loss.warehouse,
+  serial: loss.serial,
+  name: loss.name,
+  nameZh: loss.nameZh,
+  technician: loss.technician,
+  kind: loss.kind,
+  occurredOn: loss.occurredOn,
+  outcome: loss.outcome,
+  normalWear: loss.normalWear,
+  netValue: loss.netValue,
+  compensation: loss.compensation,
+  state: loss.state,
+  reportedBy: loss.reportedBy,
+  reportedAt: instant(loss.reportedAt),
+  decidedOn: loss.decidedOn
+})
+
+const lossView = (loss: Loss): LossView => ({
+  ...lossSummary(loss),
+  fixedAsset: loss.fixedAsset,
+  cause: loss.cause,
+  reasonReport: loss.reasonReport,
+  worth: worthOf(loss),
+  compensationReason: loss.compensationReason,
+  reason: loss.reason,
+  endedAt: instantOrNull(loss.endedAt),
+  takenIn: loss.holderId === null || loss.holderId !== loss.technicianId,
+  booked: loss.booked,
+  contentHash: lossHash(loss),
+  duties: [...LOSS_DUTIES],
+  signatures: loss.signatures.map(signatureView),
+  awaiting: loss.state === 'reported' ? dutiesAwaited({ duties: LOSS_DUTIES, signatures: loss.signatures }) : [],
+  version: loss.version
+})
+
+/** One report. */
+export const readToolLoss = async (ctx: Context, { number }: { number: string }): Promise<LossView> =>
+  lossView((await loadLoss(ctx, number)).loss)
+
+const LET_GO = statement<never>('update tool set loss_id = $2, version = version + 1 where id = $1')
+
+/** Says that a report holds a tool, or that none does any more. */
+export const holdForLoss = (ctx: Context, toolId: string, lossId: string | null): Promise<unknown> =>
+  run(ctx, LET_GO, [toolId, lossId])
