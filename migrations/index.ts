@@ -26,6 +26,8 @@ import { CarrierClaims } from './0024-carrier-claims.ts'
 import { Tools } from './0025-tools.ts'
 import { ToolLosses } from './0026-tool-losses.ts'
 import { Handovers } from './0027-handovers.ts'
+import { HandoverAlerts } from './0028-handover-alerts.ts'
+import { LoanerMends } from './0029-loaner-mends.ts'
 
 /** Every migration in the order it is applied. Append only. */
 export const migrations: MigrationObject[] = [
@@ -55,5 +57,7 @@ export const migrations: MigrationObject[] = [
   { name: '0024-carrier-claims', class: CarrierClaims },
   { name: '0025-tools', class: Tools },
   { name: '0026-tool-losses', class: ToolLosses },
-  { name: '0027-handovers', class: Handovers }
+  { name: '0027-handovers', class: Handovers },
+  { name: '0028-handover-alerts', class: HandoverAlerts },
+  { name: '0029-loaner-mends', class: LoanerMends }
 ]
