@@ -1,7 +1,7 @@
 // Where tools are: the custody journal. A tool is where its last entry ended; the trigger `custody_entry_moves_tool` (migration 0025) keeps
 // that in the row of the tool and refuses an entry that begins elsewhere.
 //
-// Lock order: the person who takes, the document, the tools in the order of their ids.
+// Lock order: the person who takes, the document, its kit, the tools in the order of their ids, the number of a new document.
 import type { Context } from '../identity/actor.ts'
 import { run, statement } from '../platform/database.ts'
 import { Refusal } from '../platform/errors.ts'

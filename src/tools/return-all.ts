@@ -1,0 +1,88 @@
+import { covers, grantsToday, requireDuty, type Context } from '../identity/actor.ts'
+import { inTransaction } from '../platform/context.ts'
+import { run, statement } from '../platform/database.ts'
+import { Refusal } from '../platform/errors.ts'
+import { warehouseByCode } from '../warehouses/directory.ts'
+import { requireCustodySight } from './custody-statement.ts'
+import { lockTools } from './custody.ts'
+import { writeToolDocument } from './tool-document.ts'
+import { personCalled } from './technician.ts'
+import type { ReturnedAll, ToolDocumentView } from './tools.schemas.ts'
+
+const HELD = statement<{ id: string; warehouseId: number; code: string; regionId: number }>(`
+select t.id::text as id, w.id as "warehouseId", w.code, w.region_id as "regionId"
+  from tool t join warehouse w on w.id = t.warehouse_id
+ where t.holder_id = $1 and ($2::text is null or w.code = $2) order by t.id`)
+
+/**
+ * Draws up the return of everything a technician has in custody (R-TOOL-3): one document for each warehouse whose register the tools stand in,
+ * for one document has one keeper who answers. A keeper draws up those of the warehouses they keep, the technician all of their own. What is
+ * reported lost or damaged, or stands on another open document, is left out and named: it is settled there.
+ * @throws Refusal 409 `NothingToReturn`, 403 `DutyRequired`, 404
+ */
+export async function returnAll(
+  ctx: Context,
+  { username, warehouse: code, note }: { username: string; warehouse?: string | undefined; note?: string | undefined }
+): Promise<ReturnedAll> {
+  const person = await requireCustodySight(ctx, username)
+  const isOwn = person.id === ctx.actor.personId
+  const giver = await personCalled(ctx, username, '{username}')
+  if (code !== undefined) {
+    const warehouse = await warehouseByCode(ctx, code)
+    requireDuty(ctx, isOwn ? ['technician', 'keeper'] : 'keeper', warehouse)
+  }
+  return inTransaction(ctx, async (inner) => {
+    const inHand = await run(inner, HELD, [person.id, code ?? null])
+    const keeps = grantsToday(inner).filter(({ duty }) => duty === 'keeper')
+    const mine = inHand.filter(
+      ({ warehouseId: id, code: place, regionId }) =>
+        isOwn || keeps.some((grant) => covers(grant, { id, code: place, regionId }))
+    )
+    for (const { warehouseId: id, code: place, regionId } of mine.length === 0 ? inHand.slice(0, 1) : mine)
+      requireDuty(inner, isOwn ? ['technician', 'keeper'] : 'keeper', { id, code: place, regionId })
+    const held = (
+      await lockTools(
+        inner,
+        mine.map(({ id }) => id)
+      )
+    ).filter(({ holderId }) => holderId === person.id)
+    const left = held.filter(({ lossId, openDocument }) => lossId !== null || openDocument !== null)
+    const free = held.filter((tool) => !left.includes(tool))
+    const codes = new Map(mine.map(({ warehouseId, code: place }) => [warehouseId, place]))
+    const codeOf = (warehouseId: number): string => codes.get(warehouseId) ?? ''
+    const leftOut = left.map(({ serial, warehouseId, lossId, openDocument }) => ({
+      serial,
+      warehouse: codeOf(warehouseId),
+      because: lossId === null ? ('on-open-document' as const) : ('loss-reported' as const),
+      document: openDocument
+    }))
+    if (free.length === 0)
+      throw new Refusal(
+        'NothingToReturn',
+        409,
+        leftOut.length === 0
+          ? `${username} has nothing in custody${code === undefined ? '' : ` of ${code}`}`
+          : `everything ${username} has in custody is reported lost or damaged, or stands on an open document: ${leftOut
+              .slice(0, 5)
+              .map(({ serial }) => serial)
+              .join(', ')}`,
+        { extra: { leftOut } }
+      )
+    const documents: ToolDocumentView[] = []
+    for (const [warehouseId, tools] of [...Map.groupBy(free, (tool) => tool.warehouseId)].toSorted(
+      ([a], [b]) => a - b
+    )) {
+      const warehouse = await warehouseByCode(inner, codeOf(warehouseId))
+      documents.push(
+        await writeToolDocument(inner, warehouse, {
+          kind: 'return',
+          giver,
+          note,
+          lines: tools.map(({ id }) => ({ id, condition: null })),
+          isGiven: isOwn && !inner.actor.isMachine
+        })
+      )
+    }
+    return { documents, leftOut }
+  })
+}

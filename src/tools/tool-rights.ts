@@ -1,0 +1,51 @@
+import { covers, grantsToday, maySee, type Context, type Duty, type WarehouseRef } from '../identity/actor.ts'
+
+/** Who reads the register of a warehouse as a whole. A technician sees what is in their own custody, and the documents they are part of. */
+const READERS: readonly Duty[] = [
+  'keeper',
+  'department-head',
+  'operations-supervisor',
+  'finance-supervisor',
+  'stock-controller',
+  'hq-finance',
+  'administrator'
+]
+
+/** Whose custody counts as one's own: a key has it only with the duty technician. */
+const ownCustody = (ctx: Context): number =>
+  ctx.actor.isMachine && !grantsToday(ctx).some(({ duty }) => duty === 'technician') ? -1 : ctx.actor.personId
+
+/** Whether the actor reads the register of a warehouse. */
+export const readsRegister = (ctx: Context, warehouse: WarehouseRef): boolean =>
+  grantsToday(ctx).some((grant) => READERS.includes(grant.duty) && covers(grant, warehouse))
+
+/** Whether something in somebody's custody is in the actor's own. */
+export const isOwn = (ctx: Context, personId: number | null): boolean =>
+  personId !== null && personId === ownCustody(ctx)
+
+/** Whether the actor may know a tool: by the register it stands in, or because it is in their custody. */
+export const seesTool = (ctx: Context, warehouse: WarehouseRef, holderId: number | null): boolean =>
+  readsRegister(ctx, warehouse) || isOwn(ctx, holderId)
+
+/**
+ * What of the register the actor sees, as four SQL parameters: everywhere, warehouses, regions, own person.
+ */
+export function registerSight(
+  ctx: Context
+): [everywhere: boolean, warehouses: number[], regions: number[], own: number] {
+  const grants = grantsToday(ctx).filter(({ duty }) => READERS.includes(duty))
+  return [
+    grants.some(({ warehouseId, regionId }) => warehouseId === null && regionId === null),
+    grants.flatMap(({ warehouseId }) => warehouseId ?? []),
+    grants.flatMap(({ regionId }) => regionId ?? []),
+    ownCustody(ctx)
+  ]
+}
+
+/** The same as a condition over a warehouse; the parameters begin at `$first`. */
+export const inRegisterSight = (warehouse: string, first: number): string =>
+  `($${first}::boolean or ${warehouse}.id = any ($${first + 1}::int[]) or ${warehouse}.region_id = any ($${first + 2}::int[]))`
+
+/** The code of a warehouse if the actor may see it, for refusals that would otherwise give it away. */
+export const codeIfSeen = (ctx: Context, warehouse: WarehouseRef): string | null =>
+  maySee(ctx, warehouse) ? warehouse.code : null
