@@ -28,6 +28,8 @@ import { boardRoutes } from './operations/board.routes.ts'
 import { calendarRoutes } from './operations/calendar.routes.ts'
 import { jobRoutes } from './operations/jobs.routes.ts'
 import { backorderRoutes } from './requests/backorders.routes.ts'
+import { toolImportRoutes, toolReadRoutes } from './tools/tools-reads.routes.ts'
+import { toolRoutes } from './tools/tools.routes.ts'
 import { transferRoutes } from './transfers/transfers.routes.ts'
 import { expectedReceiptRoutes } from './slips/expected-receipts.routes.ts'
 import { recallRoutes } from './recalls/recalls.routes.ts'
@@ -57,6 +59,7 @@ const tags = [
   { name: 'counts', description: 'Counting the stock (盘点)' },
   { name: 'recalls', description: 'Recalls: blocked everywhere at once, found, sent back, freed (召回)' },
   { name: 'loaners', description: 'Loaner units and their loans (备用机)' },
+  { name: 'tools', description: 'Technicians’ tools: register, custody, calibration, losses (检测维修工具)' },
   { name: 'transfers', description: 'Goods from warehouse to warehouse, in transit, settled (调拨)' },
   { name: 'quality', description: 'Quality reports (质量反馈表)' },
   { name: 'deposits', description: 'Deposits of outlets, waivers (网点押金)' },
@@ -129,6 +132,9 @@ export async function buildApp(runtime: Runtime, { logger }: { logger: FastifyBa
   await app.register(loanerReadRoutes, { prefix: '/v1' })
   await app.register(loanerRoutes, { prefix: '/v1' })
   await app.register(loanerImportRoutes, { prefix: '/v1' })
+  await app.register(toolReadRoutes, { prefix: '/v1' })
+  await app.register(toolRoutes, { prefix: '/v1' })
+  await app.register(toolImportRoutes, { prefix: '/v1' })
   await app.register(proposalRoutes, { prefix: '/v1' })
   await app.register(purchasePlanRoutes, { prefix: '/v1' })
   await app.register(closingRoutes, { prefix: '/v1' })
