@@ -20,6 +20,7 @@ import { countRoutes } from './counts/counts.routes.ts'
 import { countImportRoutes, countReadRoutes } from './counts/counts-reads.routes.ts'
 import { depositRoutes } from './deposits/deposits.routes.ts'
 import type { Runtime } from './platform/context.ts'
+import { handoverRoutes } from './handovers/handovers.routes.ts'
 import { ledgerRoutes } from './ledger/ledger.routes.ts'
 import { loanerImportRoutes, loanerReadRoutes } from './loaners/loaners-reads.routes.ts'
 import { loanerRoutes } from './loaners/loaners.routes.ts'
@@ -30,6 +31,8 @@ import { jobRoutes } from './operations/jobs.routes.ts'
 import { backorderRoutes } from './requests/backorders.routes.ts'
 import { toolImportRoutes, toolReadRoutes } from './tools/tools-reads.routes.ts'
 import { toolRoutes } from './tools/tools.routes.ts'
+import { custodyRoundRoutes } from './tools/custody-rounds.routes.ts'
+import { toolLossRoutes } from './tools/tool-losses.routes.ts'
 import { transferRoutes } from './transfers/transfers.routes.ts'
 import { expectedReceiptRoutes } from './slips/expected-receipts.routes.ts'
 import { recallRoutes } from './recalls/recalls.routes.ts'
@@ -61,6 +64,7 @@ const tags = [
   { name: 'loaners', description: 'Loaner units and their loans (备用机)' },
   { name: 'tools', description: 'Technicians’ tools: register, custody, calibration, losses (检测维修工具)' },
   { name: 'transfers', description: 'Goods from warehouse to warehouse, in transit, settled (调拨)' },
+  { name: 'handovers', description: 'Warehouses handed over from keeper to keeper (工作移交)' },
   { name: 'quality', description: 'Quality reports (质量反馈表)' },
   { name: 'deposits', description: 'Deposits of outlets, waivers (网点押金)' },
   { name: 'old-parts', description: 'Old parts that are due back: returns, write-offs, refurbishment (旧件)' },
@@ -132,6 +136,9 @@ export async function buildApp(runtime: Runtime, { logger }: { logger: FastifyBa
   await app.register(loanerReadRoutes, { prefix: '/v1' })
   await app.register(loanerRoutes, { prefix: '/v1' })
   await app.register(loanerImportRoutes, { prefix: '/v1' })
+  await app.register(toolLossRoutes, { prefix: '/v1' })
+  await app.register(custodyRoundRoutes, { prefix: '/v1' })
+  await app.register(handoverRoutes, { prefix: '/v1' })
   await app.register(toolReadRoutes, { prefix: '/v1' })
   await app.register(toolRoutes, { prefix: '/v1' })
   await app.register(toolImportRoutes, { prefix: '/v1' })

@@ -138,6 +138,9 @@ function refusalOf(error: FastifyError | Refusal, request: FastifyRequest): Refu
         'others worked on the same rows at the same moment; nothing was changed, send the request again',
         { retryAfterSeconds: 1 }
       )
+    // SQLSTATE of our own: whoever writes lost the duty for it a moment ago, which the cached duties did not know yet. The message is for people.
+    case 'BC041':
+      return new Refusal('DutyHandedOver', 403, error.message)
     // SQLSTATE: the statement was cancelled, which is what STATEMENT_TIMEOUT_SECONDS does.
     case '57014':
       return new Refusal(

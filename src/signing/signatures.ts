@@ -59,7 +59,14 @@ export async function giveSignature(
     onBehalfOf,
     hash,
     event
-  }: Decision & { personId: number; onBehalfOf: number | null; hash: string; event: 'signed' | 'approved' | 'refused' }
+  }: Omit<Decision, 'duty'> & {
+    /** A duty, or what else somebody signs as: the keepers who hand over sign as the people they are. */
+    duty: string
+    personId: number
+    onBehalfOf: number | null
+    hash: string
+    event: 'signed' | 'approved' | 'refused'
+  }
 ): Promise<void> {
   await run(ctx, GIVE, [
     warehouseId,
