@@ -3,6 +3,7 @@ import {
   sweepAlertsNightly,
   turnOfDay,
   watchBackorders,
+  watchKeepers,
   watchLateSignatures
 } from './alerts/alerts.jobs.ts'
 import { followEvents } from './alerts/follow-events.ts'
@@ -52,6 +53,7 @@ export const jobs: Job[] = [
   turnOfDay,
   watchLateSignatures,
   watchBackorders,
+  watchKeepers,
   escalateUnacknowledged,
   sweepAlertsNightly
 ]

@@ -22,7 +22,9 @@ export const ALERT_KINDS = [
   'loaner-due-soon',
   'loaner-overdue',
   'loaner-notice-unanswered',
-  'loaner-fleet-short'
+  'loaner-fleet-short',
+  'handover-open',
+  'keeper-missing'
 ] as const
 export type AlertKind = (typeof ALERT_KINDS)[number]
 
@@ -47,7 +49,9 @@ export const ALERT_KIND_NAMES: Record<AlertKind, string> = {
   'loaner-due-soon': '备用机即将到期',
   'loaner-overdue': '备用机逾期未还',
   'loaner-notice-unanswered': '取机通知无人答复',
-  'loaner-fleet-short': '备用机配备不足'
+  'loaner-fleet-short': '备用机配备不足',
+  'handover-open': '工作移交未完成',
+  'keeper-missing': '仓库无在岗仓管员'
 }
 
 export const ALERT_STATES = ['open', 'acknowledged', 'resolved'] as const
@@ -144,6 +148,26 @@ export interface AlertDetails {
     target: number
     units: number
     shortfall: number
+  }
+  'handover-open': {
+    handover: string
+    state: 'draft' | 'awaiting-signatures'
+    outgoing: string
+    incoming: string
+    drawnUpOn: string
+  }
+  'keeper-missing': {
+    /** The first day on which nobody is keeper. */
+    from: string
+    /** Whether that day has come. */
+    isMissing: boolean
+    /** Who is or was keeper last, and until which day; null if that was not to end and the person is inactive. */
+    keeper: string
+    until: string | null
+    /** A handover that is under way. */
+    handover: string | null
+    /** Who is told because nobody holds the duties that are told first. */
+    toldInstead: Duty | null
   }
 }
 

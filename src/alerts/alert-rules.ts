@@ -5,6 +5,7 @@ import { HAS_REPORTED, monthEndCount, reportsOf, REPORT_DUE_DAY } from '../count
 import { heldBefore } from '../ledger/open-months.ts'
 import type { AlertKind } from './alert-kinds.ts'
 import { decimal, NAMED_PART, utc, type AlertRule } from './alert-rule.ts'
+import { handoverRules } from './handover-rules.ts'
 import { loanerRules } from './loaner-rules.ts'
 import { networkRules } from './network-rules.ts'
 
@@ -150,5 +151,6 @@ export const ALERT_RULES: Record<AlertKind, AlertRule> = {
   'statement-due': statementDue,
   'ledger-fault': ledgerFault,
   ...networkRules,
-  ...loanerRules
+  ...loanerRules,
+  ...handoverRules
 }

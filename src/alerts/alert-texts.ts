@@ -320,6 +320,49 @@ const TEXTS: { [Kind in AlertKind]: Text<Kind> } = {
       en: 'Acquire what the fleet report proposes, or have units transferred from a region that has more than it needs'
     }),
     links: ({ region }) => [`/v1/loaners/fleet?region=${q(region)}`]
+  },
+  'handover-open': {
+    name: { zh: ALERT_KIND_NAMES['handover-open'], en: 'Handover not completed' },
+    title: ({ handover, outgoing, incoming, drawnUpOn, state }) => ({
+      zh: `工作移交单 ${handover}(${outgoing} → ${incoming})自 ${drawnUpOn} 起未完成,${state === 'draft' ? '尚未提交' : '待签字'}`,
+      en: `Handover ${handover} from ${outgoing} to ${incoming} was drawn up on ${drawnUpOn} and ${state === 'draft' ? 'is still a draft' : 'awaits signatures'}`
+    }),
+    whatToDo: ({ state }) => ({
+      zh:
+        state === 'draft'
+          ? '核对余额、未结单据和钥匙后提交;不再移交的,取消'
+          : '请未签字的双方及监交人签字;余额已变动较多的,刷新清单后重新签字',
+      en:
+        state === 'draft'
+          ? 'Check balances, open papers and keys and submit it; if the post does not change hands, cancel it'
+          : 'Have those sign who have not; if much has moved since, take the snapshot anew and sign again'
+    }),
+    links: ({ handover }) => [`/v1/handovers/${q(handover)}`, `/v1/handovers/${q(handover)}/form`]
+  },
+  'keeper-missing': {
+    name: { zh: ALERT_KIND_NAMES['keeper-missing'], en: 'Warehouse without a keeper' },
+    title: ({ from, isMissing, keeper, until }, { warehouse }) => ({
+      zh: isMissing
+        ? `${warehouse} 仓库有库存但无在岗仓管员(末任 ${keeper}${until === null ? '' : `,至 ${until}`})`
+        : `${warehouse} 仓库自 ${from} 起无仓管员(现任 ${keeper}${until === null ? '' : `,至 ${until}`})`,
+      en: isMissing
+        ? `Goods lie in ${warehouse} and nobody is keeper of it (the last was ${keeper}${until === null ? '' : `, until ${until}`})`
+        : `From ${from} on nobody is keeper of ${warehouse}, where goods lie (now ${keeper}${until === null ? '' : `, until ${until}`})`
+    }),
+    whatToDo: ({ handover }) => ({
+      zh:
+        handover === null
+          ? '办理工作移交给接任仓管员(原任不在岗的由负责人代为发起);暂缓的,延长其任期'
+          : `尽快完成工作移交 ${handover},或延长其任期`,
+      en:
+        handover === null
+          ? 'Have the warehouse handed over to another keeper (where the last one is gone, the department head draws it up), or give the duty for longer'
+          : `Have handover ${handover} completed, or give the duty for longer`
+    }),
+    links: ({ handover }, { warehouse }) => [
+      `/v1/warehouses/${warehouse}/keepers`,
+      ...(handover === null ? [] : [`/v1/handovers/${q(handover)}`])
+    ]
   }
 }
 

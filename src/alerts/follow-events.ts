@@ -72,6 +72,10 @@ const LOANS = [
   'notice-escalated',
   'notice-answered'
 ].map((event) => `document.${event}`)
+/** A handover is further, or was called off. */
+const HANDOVERS = ['drawn-up', 'amended', 'submitted', 'refused', 'handed-over', 'cancelled'].map(
+  (event) => `document.${event}`
+)
 const RECALLS = ['recall.started', 'recall.lifted', 'recall.closed']
 
 /** Something is on order or no longer, or a level was set: the parts of a warehouse. */
@@ -107,6 +111,12 @@ const LENT = statement<{ warehouseId: number; id: string }>(`
 select l.warehouse_id as "warehouseId", l.id::text as id
   from (select distinct warehouse_id, id from unnest($1::int[], $2::bigint[]) as e (warehouse_id, id)) d
   join loan l on l.warehouse_id = d.warehouse_id and l.id = d.id`)
+
+// Slips and others have events of the same names; they are no handovers and drop out here.
+const HANDED = statement<{ warehouseId: number; id: string }>(`
+select h.warehouse_id as "warehouseId", h.id::text as id
+  from (select distinct warehouse_id, id from unnest($1::int[], $2::bigint[]) as e (warehouse_id, id)) d
+  join handover h on h.warehouse_id = d.warehouse_id and h.id = d.id`)
 
 // By what each rule is asked: clocks and answers are the centre's, reservations and old parts the outlet's, a transfer is of both ends.
 const NETWORK = statement<{ kind: AlertKind; warehouseId: number; id: string }>(`
@@ -150,7 +160,7 @@ export const followEvents = defineConsumer({
     ...COUNTS,
     // Some of them are those of slips and counts, too.
     ...new Set(
-      [...REQUESTS, ...TRANSFERS, ...OLD_PARTS, ...LOANS].filter(
+      [...REQUESTS, ...TRANSFERS, ...OLD_PARTS, ...LOANS, ...HANDOVERS].filter(
         (event) => ![...MOVES, ...SETTLES, ...COUNTS].includes(event)
       )
     ),
@@ -188,6 +198,15 @@ export const followEvents = defineConsumer({
       ctx,
       ['loaner-due-soon', 'loaner-overdue', 'loaner-notice-unanswered'],
       lent.length === 0 ? [] : await run(ctx, LENT, arraysOf(lent))
+    )
+
+    const handedIn = documentsOf(of(HANDOVERS))
+    const handed = handedIn.length === 0 ? [] : await run(ctx, HANDED, arraysOf(handedIn))
+    await reconcileThese(ctx, ['handover-open'], handed)
+    await reconcileThese(
+      ctx,
+      ['keeper-missing'],
+      handed.map(({ warehouseId }) => ({ warehouseId }))
     )
 
     const whole = new Set<AlertKind>()

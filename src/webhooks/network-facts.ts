@@ -1,4 +1,4 @@
-// What is told of requests, backorders, transfers, deposits, old parts and recalls, and to which warehouses besides the one it happened in.
+// What is told of requests, backorders, transfers, deposits, old parts, recalls and handovers, and to which warehouses besides the one it happened in.
 import type { Context } from '../identity/actor.ts'
 import { run, statement, type Statement } from '../platform/database.ts'
 import type { OutboxEvent } from '../platform/outbox.ts'
@@ -70,12 +70,25 @@ select e.outbox_id::text as "outboxId", array(select c.warehouse_id from recall_
        json_build_object('recall', r.number, 'title', r.title) as facts
   from ${EVENTS} join recall r on r.warehouse_id = e.warehouse_id and r.id = e.document_id`)
 
+// Who signed last is who did it; what moved up to the position is still the outgoing keeper's.
+const HANDOVERS = statement<Fact>(`
+select e.outbox_id::text as "outboxId", '{}'::int[] as also,
+       json_build_object('handover', h.number, 'warehouse', w.code, 'outgoing', outgoing.username, 'incoming', incoming.username, 'because', h.because,
+         'isAbsent', h.absent_because is not null, 'cutOffAt', to_char(h.cut_off_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), 'by', person.username) as facts
+  from ${EVENTS}
+  join handover h on h.warehouse_id = e.warehouse_id and h.id = e.document_id
+  join warehouse w on w.id = h.warehouse_id
+  join person outgoing on outgoing.id = h.outgoing_id
+  join person incoming on incoming.id = h.incoming_id
+  ${BY}`)
+
 const FACTS: Record<NetworkDocument, Statement<Fact>> = {
   request: REQUESTS,
   backorder: BACKORDERS,
   transfer: TRANSFERS,
   oldPart: OLD_PARTS,
   deposit: DEPOSITS,
+  handover: HANDOVERS,
   recall: RECALLS
 }
 const DOCUMENTS = Object.keys(FACTS) as NetworkDocument[]

@@ -232,6 +232,21 @@ export const WEBHOOK_EVENTS = {
     summary: 'A recall was lifted, in part or whole, or closed (召回解除、关闭)',
     data: { recall: 'HQ-RCL-202611-00001', title: '压缩机漏电', parts: ['CH-0234'], how: 'lifted' }
   },
+  'handover.completed': {
+    summary: 'A warehouse was handed over: from the cut-off on the incoming keeper answers for it (工作移交完成)',
+    data: {
+      handover: 'HQ-HOV-202611-00001',
+      warehouse: 'HQ',
+      outgoing: 'keeper@hq',
+      incoming: 'technician@hq',
+      because: '调任网点主管',
+      isAbsent: false,
+      cutOffAt: '2026-11-20T02:00:00Z',
+      position: '1042',
+      contentHash: 'c0ffee…',
+      by: 'finance-supervisor@hq'
+    }
+  },
   ping: {
     summary: 'Somebody tries an endpoint; it is sent whatever events the endpoint wants (测试)',
     data: { webhook: '3', by: 'admin' }
@@ -362,6 +377,7 @@ export const OF_NETWORK = {
     'document.write-off-approved': 'old-part.written-off'
   },
   deposit: { 'deposit.changed': 'deposit.changed' },
+  handover: { 'document.handed-over': 'handover.completed' },
   recall: { 'recall.started': 'recall.started', 'recall.lifted': 'recall.ended', 'recall.closed': 'recall.ended' }
 } as const satisfies Record<string, Record<string, WebhookEventType>>
 export type NetworkDocument = keyof typeof OF_NETWORK

@@ -119,7 +119,22 @@ const EXAMPLES: { [Kind in AlertKind]: AlertDetails[Kind] } = {
     readyAt: '2026-11-20T02:00:00Z',
     notices: 4
   },
-  'loaner-fleet-short': { region: 'SZ', family: 'WM-8', installed: 120000, target: 480, units: 470, shortfall: 10 }
+  'loaner-fleet-short': { region: 'SZ', family: 'WM-8', installed: 120000, target: 480, units: 470, shortfall: 10 },
+  'handover-open': {
+    handover: 'HQ-HOV-202611-00001',
+    state: 'awaiting-signatures',
+    outgoing: 'keeper@hq',
+    incoming: 'technician@hq',
+    drawnUpOn: '2026-11-16'
+  },
+  'keeper-missing': {
+    from: '2026-11-23',
+    isMissing: false,
+    keeper: 'keeper@hq',
+    until: '2026-11-22',
+    handover: null,
+    toldInstead: null
+  }
 }
 const PLACE = { warehouse: 'HQ', timeZone: 'Asia/Shanghai' }
 const text = <Kind extends AlertKind>(

@@ -209,7 +209,7 @@ test('whatever is told of the network is described, and every description is tol
   const told = Object.values(OF_NETWORK).flatMap((types) => Object.values(types))
   expect(told.filter((type) => !(type in WEBHOOK_EVENTS))).toEqual([])
   const described = Object.keys(WEBHOOK_EVENTS).filter((type) =>
-    /^(request|backorder|transfer|deposit|old-part|recall)[.]/.test(type)
+    /^(request|backorder|transfer|deposit|old-part|recall|handover)[.]/.test(type)
   )
   expect(described.filter((type) => !(told as string[]).includes(type))).toEqual([])
 })
