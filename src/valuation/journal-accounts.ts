@@ -29,7 +29,10 @@ export const JOURNAL_ROLE_NAMES = {
   'count-loss': '盘亏',
   'loaner-goods': '替补商品',
   'opening-balance': '期初',
-  refurbishment: '旧件翻新成本'
+  refurbishment: '旧件翻新成本',
+  'employee-claims': '应收员工赔偿',
+  'tool-disposal': '工具清理',
+  'tool-repair': '工具修理'
 } as const
 export type JournalRole = keyof typeof JOURNAL_ROLE_NAMES
 export const JOURNAL_ROLES = Object.keys(JOURNAL_ROLE_NAMES) as JournalRole[]

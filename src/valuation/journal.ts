@@ -7,6 +7,9 @@
 // day the claim is settled: to what the carrier owes, or to the loss of the giver who never sent it. If the slip that found it missing is
 // reversed afterwards, that is taken back on the day of the posting: the month of the paper may be closed at the giver. A claim that is
 // withdrawn books nothing, the goods are in transit again; damaged goods arrived, and are in the books of the receiver.
+//
+// What a technician compensates for a tool is claimed on the day it is decided, against the disposal of the tool or its repair; a tool that is
+// found takes that back on the day it is found (R-TOOL-2). Tools themselves are no stock: their value is in no other entry.
 import type { Context } from '../identity/actor.ts'
 import { run, statement, type Statement } from '../platform/database.ts'
 import { chargesOf, firstDay, stateOf, type BookedMonth, type BookedMonths } from './depreciation.ts'
@@ -14,7 +17,7 @@ import { accountsOf, type JournalRole } from './journal-accounts.ts'
 
 /** A line of a journal entry; exactly one of debit and credit is not 0.00. */
 export interface JournalLine {
-  /** `depreciation`, `transfer-claim`, or the kind of slip whose movements of the month are booked together. */
+  /** `depreciation`, `transfer-claim`, `tool-compensation`, or the kind of slip whose movements of the month are booked together. */
   entry: string
   role: JournalRole
   account: string
@@ -73,6 +76,11 @@ settled as (
   select warehouse_id, 'transfer-claim', 1, case responsible when 'carrier' then 'carrier-claims' else 'count-loss' end, value from missing
   union all
   select warehouse_id, 'transfer-claim', 2, 'goods-in-transit', -value from missing
+  union all
+  select c.warehouse_id, 'tool-compensation', side.place, case side.place when 1 then 'employee-claims' else c.credited end, case side.place when 1 then c.amount else -c.amount end
+    from tool_compensation c
+   cross join (values (1), (2)) as side (place)
+   where c.warehouse_id = any ($1::int[]) and c.booked_on >= $2::date and c.booked_on < ($2::date + interval '1 month')::date
   union all
   select warehouse_id, 'depreciation', place, role, case place when 1 then charge else -charge end
     from unnest($1::int[], $3::numeric[]) as charged (warehouse_id, charge)

@@ -232,7 +232,7 @@ export const StockReportPage = statementPage(StockReportRowView, StockReportTota
 const journalLine = {
   entry: Type.String({
     description:
-      '`depreciation`, `transfer-claim` (settled claims for goods that left and never arrived), or the kind of slip whose movements are booked together'
+      '`depreciation`, `transfer-claim` (settled claims for goods that left and never arrived), `tool-compensation` (what technicians compensate for tools), or the kind of slip whose movements are booked together'
   }),
   role: oneOf(JOURNAL_ROLES, 'What the account is for'),
   account: Type.String({ description: 'Account of the general ledger (科目编码)' }),
