@@ -35,9 +35,9 @@ export async function endDuty(
     const [held] = await run(ctx.em, HELD, [id, person.id])
     if (held === undefined) throw notFound(`duty of ${username}`, String(id))
     requireEndable(ctx, held, validTo, 'DutyEnded')
-    if (validTo !== undefined) await throughLeavingGate(() => run(ctx.em, SHORTEN, [id, validTo]))
+    if (validTo !== undefined) await throughLeavingGate(ctx, () => run(ctx.em, SHORTEN, [id, validTo]))
     else {
-      await throughLeavingGate(() => run(ctx.em, END, [id, ctx.actor.personId, ctx.clock.now().toString()]))
+      await throughLeavingGate(ctx, () => run(ctx.em, END, [id, ctx.actor.personId, ctx.clock.now().toString()]))
       if (held.duty === 'administrator') await requireAnotherAdministrator(ctx)
     }
     const view = await dutyView(ctx, id)

@@ -1,3 +1,5 @@
+import type { Context } from './actor.ts'
+import { run, statement } from '../platform/database.ts'
 import { Refusal } from '../platform/errors.ts'
 
 /** What the detail of a BC040 says: the code of the refusal, and what is open. */
@@ -18,9 +20,13 @@ export function leavingRefusal(error: unknown): unknown {
   return new Refusal(refusal, 409, message ?? '', { extra: { open } })
 }
 
-/** Does `work`; if the gate is shut, with the refusal that says why. */
-export async function throughLeavingGate<Result>(work: () => Promise<Result>): Promise<Result> {
+// Duties are held by days of the business calendar, which the session of the database does not know.
+const SAY_TODAY = statement<never>(`select set_config('bincard.today', $1, true)`)
+
+/** Does `work` within its transaction, in which the gate knows which day it is; if the gate is shut, with the refusal that says why. */
+export async function throughLeavingGate<Result>(ctx: Context, work: () => Promise<Result>): Promise<Result> {
   try {
+    await run(ctx.em, SAY_TODAY, [ctx.clock.today()])
     return await work()
   } catch (error) {
     throw leavingRefusal(error)

@@ -37,7 +37,7 @@ export async function updatePerson(
   requireDutyEverywhere(ctx, 'administrator')
   requirePerson(ctx)
   return inTransaction(ctx, async (ctx) => {
-    const [person] = await throughLeavingGate(() =>
+    const [person] = await throughLeavingGate(ctx, () =>
       run(ctx.em, UPDATE, [
         username,
         name?.trim() ?? null,

@@ -1,4 +1,4 @@
-import { openCounting, type Counting } from '../counts/counting.ts'
+import { openCounting, type Counting } from '../support/counting.ts'
 import { callerFor, type Caller } from '../support/counter.ts'
 import type { Harness } from '../support/harness.ts'
 
