@@ -7,6 +7,7 @@
 //   received, the supplier of the receipt by which they came into the company, the lot by which they did. None of them changes when goods are
 //   moved, split or come back (view `recalled_lot`). Goods of which no supplier is known are of no supplier.
 // - A lot is blocked while some recall blocks it (`lot_block`); `balance.blocked` is what its blocked lots hold.
+// - A promise of a loaner unit is of its own lot: it is broken if that is blocked.
 // - Of a balance that is too small then, reservations are broken whole, newest first, until the others fit.
 // How it holds against postings: the balances of the parts are locked in the order of their keys, and looked at afterwards. A posting that
 // holds one comes before, and its lots are seen here; one that waits for it sees the scopes, and blocks what it brings in itself. A balance
@@ -74,19 +75,27 @@ with blocked as (
   update lot l set blocked = true
     from lot_block k
    where k.recall_id = $1 and l.warehouse_id = k.warehouse_id and l.id = k.lot_id and not l.blocked
-  returning l.warehouse_id, l.part_id, l.ownership, l.condition, l.on_hand
+  returning l.warehouse_id, l.id, l.part_id, l.ownership, l.condition, l.on_hand
 ), less as materialized (
   select b.warehouse_id, b.part_id, b.ownership, b.condition, t.quantity, b.reserved + b.blocked + t.quantity - b.on_hand as excess
     from (select warehouse_id, part_id, ownership, condition, sum(on_hand) as quantity from blocked group by 1, 2, 3, 4) t
     join balance b using (warehouse_id, part_id, ownership, condition)
+), of_unit as materialized (
+  select b.warehouse_id, kept.id
+    from blocked b
+   cross join lateral (select * from loaner_unit u where u.held_by = b.warehouse_id and u.lot_id = b.id offset 0) u
+   cross join lateral (select r.reservation_id as id from loaner_reservation r where r.unit_warehouse_id = u.warehouse_id and r.unit_id = u.id and r.ended_at is null
+                        union all
+                       select u.repair_reservation_id where u.repair_reservation_id is not null) kept
 ), broken as (
   update reservation r set released_at = $2, broken_by = $1
-    from (select p.warehouse_id, p.id, less.excess, p.quantity - p.consumed as open,
-                 sum(p.quantity - p.consumed) over (partition by p.warehouse_id, p.part_id, p.ownership, p.condition order by p.id desc) as upto
+    from (select p.warehouse_id, p.id, less.excess, p.quantity - p.consumed as open, of_unit.id is not null as is_of_unit,
+                 sum(p.quantity - p.consumed) over (partition by p.warehouse_id, p.part_id, p.ownership, p.condition order by of_unit.id is null, p.id desc) as upto
             from less
             join reservation p using (warehouse_id, part_id, ownership, condition)
-           where less.excess > 0 and p.released_at is null and p.quantity > p.consumed) newest
-   where newest.upto - newest.open < newest.excess and r.warehouse_id = newest.warehouse_id and r.id = newest.id
+            left join of_unit on of_unit.warehouse_id = p.warehouse_id and of_unit.id = p.id
+           where (less.excess > 0 or of_unit.id is not null) and p.released_at is null and p.quantity > p.consumed) newest
+   where (newest.is_of_unit or newest.upto - newest.open < newest.excess) and r.warehouse_id = newest.warehouse_id and r.id = newest.id
   returning r.warehouse_id, r.id, r.part_id, r.ownership, r.condition, r.reserved_for, r.quantity - r.consumed as quantity
 ), held as (
   update balance b set blocked = b.blocked + t.quantity, reserved = b.reserved - t.broken

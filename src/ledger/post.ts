@@ -264,6 +264,12 @@ export function postingRefusal(error: unknown, { entries, source }: Pick<Posting
         409,
         `${(error as Error).message}; cancel the slip and look where the unit is: GET /v1/loaners/{serial}`
       )
+    case 'BC032':
+      return new Refusal(
+        'LoanerModel',
+        409,
+        `${(error as Error).message}; cancel the slip and register the units: POST /v1/warehouses/{warehouse}/loaners`
+      )
     default:
       return error
   }

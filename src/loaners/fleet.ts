@@ -183,6 +183,7 @@ select region.code as region, f.family, f.installed::int as installed, f.counted
        (select part.number from part
           left join loaner_unit u on u.part_id = part.id and u.in_service_on is not null
          where part.loaner_family = f.family and part.active
+           and not exists (select 1 from supersession s where s.part_id = part.id and not s.both_ways and s.valid_from <= $6::date and (s.valid_to is null or s.valid_to >= $6::date))
          group by part.id, part.number order by max(u.in_service_on) desc nulls last, part.id desc limit 1) as newest
   from loaner_fleet f join region on region.id = f.region_id
  where ${SEEN_REGION('f.region_id', 1)} and ($4::text is null or region.code = $4) and ($5::text is null or f.family = $5)
@@ -190,13 +191,14 @@ select region.code as region, f.family, f.installed::int as installed, f.counted
 
 /**
  * The fleet against its target, by region and family (R-LOAN-2): installed base × target per mille, rounded up, less the units that are in
- * service, out, in repair or on their way; what is missing is proposed of the model that came into use last.
+ * service, out, in repair or on their way; what is missing is proposed of the model that came into use last and is
+ * still bought and not superseded. What a count found missing is not there.
  */
 export async function readLoanerFleet(
   ctx: Context,
   { region, family }: { region?: string | undefined; family?: string | undefined }
 ): Promise<{ items: LoanerFleetLine[] }> {
-  const lines = await run(ctx, FLEET, [...sightValues(ctx), region ?? null, family ?? null])
+  const lines = await run(ctx, FLEET, [...sightValues(ctx), region ?? null, family ?? null, ctx.clock.today()])
   return {
     items: lines.map(({ newest, ...line }) => ({
       ...line,
@@ -217,7 +219,7 @@ with owned as (
          count(*) filter (where l.due_on < $2::date and coalesce(l.returned_on, $2::date + 1) > $2::date) as overdue
     from owned o
     join loan l on l.unit_warehouse_id = o.warehouse_id and l.unit_id = o.id
-   where l.state in ('out', 'returned') and l.lent_on <= $2::date and coalesce(l.returned_on, $2::date + 1) > $1::date
+   where l.state in ('out', 'returned') and l.lent_on <= $2::date and (coalesce(l.returned_on, $2::date + 1) > $1::date or l.lent_on >= $1::date)
    group by o.part_id
 )
 select part.number as model, part.name, part.loaner_family as family, count(*)::int as units, coalesce(max(used.loans), 0)::int as loans, sum(o.days)::int as "daysOwned",

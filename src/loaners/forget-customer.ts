@@ -9,9 +9,14 @@ import type { LoanView } from './loaners.schemas.ts'
 const FORGET = statement<never>(`
 update loan set customer_name = null, customer_contact = null, customer_forgotten_at = $3, version = version + 1 where warehouse_id = $1 and id = $2`)
 
+// Answers that are kept to be given again (R-ERR-2) hold the loan as it was.
+const FORGET_ANSWERS = statement<never>(`
+update idempotency_key set body = (body::jsonb || jsonb_build_object('customer', null, 'customerForgottenAt', $2::text))::text
+ where body like '%"number":"' || $1 || '"%' and body::jsonb ? 'customer'`)
+
 /**
- * Erases who the customer was, once the unit is back. The receipt number stays; name and contact stand nowhere else. A second time
- * changes nothing.
+ * Erases who the customer was, once the unit is back. The receipt number stays; name and contact are erased from stored answers, too, and
+ * stand nowhere else. A second time changes nothing.
  * @throws Refusal 409 `LoanStillOut`, 403, 404
  */
 export async function forgetCustomer(ctx: Context, { number }: { number: string }): Promise<LoanView> {
@@ -28,6 +33,7 @@ export async function forgetCustomer(ctx: Context, { number }: { number: string 
     }
     if (loan.customerForgottenAt === null) {
       await run(inner, FORGET, [warehouse.id, loan.id, inner.clock.now().toString()])
+      await run(inner, FORGET_ANSWERS, [loan.number, inner.clock.now().toString()])
       await noteEvent(inner, { warehouseId: warehouse.id, id: loan.id }, 'customer-forgotten')
     }
     return readLoan(inner, { number })

@@ -7,6 +7,7 @@ import { writeSlip } from '../slips/create-slip.ts'
 import { loanerBySerial, lockLoaner, moveBy, noteOnUnit, requireLoanerState, unitLine } from './loaner.ts'
 import { readLoan } from './loan.ts'
 import type { LendLoaner, LoanView } from './loaners.schemas.ts'
+import { endLapsedReservation } from './reserve-loaner.ts'
 import { documentNumber, nextNumber } from '../signing/document-number.ts'
 
 // The row of the counter is held until the commit, so that numbers have no gap.
@@ -57,6 +58,7 @@ export async function lendLoaner(
     )
   }
   return inTransaction(ctx, async (inner) => {
+    await endLapsedReservation(inner, found)
     const unit = await lockLoaner(inner, found)
     if (unit.state === 'reserved' && unit.reservation?.repairOrder !== repairOrder) {
       throw new Refusal(

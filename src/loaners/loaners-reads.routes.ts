@@ -92,7 +92,7 @@ export const loanerReadRoutes: FastifyPluginAsyncTypebox = async (app) => {
         tags,
         summary: 'Loaner units (备用机台账)',
         description:
-          'Units that belong to warehouses you see, those registered last first. CSV by `Accept: text/csv`, all of them.',
+          'Units that belong to warehouses you see, or are on their way there, those registered last first. CSV by `Accept: text/csv`, all of them.',
         produces: csvToo,
         querystring: Type.Object(
           {

@@ -18,6 +18,12 @@ export interface LoanerFilter {
   cursor?: string | undefined
 }
 
+/** A unit belongs to such warehouses, or is on its way there. They are looked up once, so that both are found by an index. */
+const isAt = (warehouses: string): string => {
+  const ids = `array(select id from warehouse where ${warehouses})`
+  return `(u.held_by = any (${ids}) or u.moving_to = any (${ids}))`
+}
+
 function loanersOf(
   ctx: Context,
   { warehouse, model, family, state, dueBefore }: LoanerFilter,
@@ -30,8 +36,8 @@ function loanersOf(
   const conditions = [
     ...(everywhere
       ? []
-      : [`(held.id = any (${value(warehouseIds)}::int[]) or held.region_id = any (${value(regionIds)}::int[]))`]),
-    ...(warehouse === undefined ? [] : [`held.code = ${value(warehouse)}`]),
+      : [isAt(`id = any (${value(warehouseIds)}::int[]) or region_id = any (${value(regionIds)}::int[])`)]),
+    ...(warehouse === undefined ? [] : [isAt(`code = ${value(warehouse)}`)]),
     ...(model === undefined ? [] : [`part.number = ${value(model)}`]),
     ...(family === undefined ? [] : [`part.loaner_family = ${value(family)}`]),
     ...(state === undefined ? [`u.state <> 'withdrawn'`] : [`(${LOANER_STATE}) = ${value(state)}`]),
@@ -42,7 +48,7 @@ function loanersOf(
   return { text, values }
 }
 
-/** Units one sees, those registered last first. */
+/** Units one sees, also those that are on their way there, those registered last first. */
 export async function listLoaners(
   ctx: Context,
   { limit = 50, cursor, ...filter }: LoanerFilter

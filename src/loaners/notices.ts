@@ -1,9 +1,9 @@
 import { noteEvent } from '../signing/document-history.ts'
 // The ready notice (R-LOAN-3): when the repair is reported ready, the customer is told at once, and again every LOANER_NOTICE_DAYS days, up to
-// LOANER_NOTICE_REPEATS times; after as many days more without an answer it is escalated. It stops when the customer answered or the unit is
-// back. Telling is done by other systems: each notice is an event, which names the loan and never the customer.
+// LOANER_NOTICE_REPEATS times; after as many days more without an answer it is escalated. It stops when the customer answered or brought
+// the unit back, also while the slip of its return is being signed. Telling is done by other systems: each notice is an event, which names the loan and never the customer.
 //
-// A loan is due a notice if and only if it is out, was reported ready, is neither answered nor escalated, and was last noticed that many days
+// A loan is due a notice if and only if it is out, is not being returned, was reported ready, is neither answered nor escalated, and was last noticed that many days
 // ago. A notice moves that day to today, so a second run on the same day tells nobody twice; a day on which nothing ran is made up for once.
 import { requireDuty, type Context } from '../identity/actor.ts'
 import { inTransaction } from '../platform/context.ts'
@@ -50,7 +50,7 @@ export async function reportRepairReady(
   const { warehouse } = await loadLoan(ctx, number)
   requireDuty(ctx, ['keeper', 'technician', 'operations-supervisor'], warehouse)
   const now = ctx.clock.now()
-  const readyAt = at === undefined ? now : Temporal.Instant.from(at)
+  const readyAt = at === undefined ? now : instantGiven(at)
   if (Temporal.Instant.compare(readyAt, now) > 0) {
     throw new Refusal('ReadyInFuture', 422, `a repair that is ready was finished by now (${now.toString()})`, {
       errors: [{ pointer: '/at', detail: 'lies in the future', sent: at, accepted: `at most ${now.toString()}` }]
@@ -78,6 +78,17 @@ export async function reportRepairReady(
     ])
     return readLoan(inner, { number })
   })
+}
+
+/** @throws Refusal 400 for more digits of a second than an instant has */
+function instantGiven(at: string): Temporal.Instant {
+  try {
+    return Temporal.Instant.from(at)
+  } catch {
+    throw new Refusal('InvalidInput', 400, `/at is no instant: ${at}; a second has at most nine decimals`, {
+      errors: [{ pointer: '/at', detail: 'is no instant', sent: at, accepted: '2026-11-21T08:30:00Z' }]
+    })
+  }
 }
 
 const ANSWER = statement<never>(`
@@ -110,7 +121,7 @@ const REMIND = statement<{ noticed: number; escalated: number }>(`
 with due as (
   select warehouse_id, id, notices > $2 as escalated
     from loan
-   where state = 'out' and ready_at is not null and answered_at is null and escalated_at is null and noticed_on <= $1::date - $3::int
+   where state = 'out' and in_slip_id is null and ready_at is not null and answered_at is null and escalated_at is null and noticed_on <= $1::date - $3::int
    order by warehouse_id, id
      for no key update skip locked
 ), told as (

@@ -4,7 +4,7 @@ import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
 import { loanerBySerial, lockLoaner, noteOnUnit, readLoaner, requireLoanerState } from './loaner.ts'
 import type { Grade, LoanerView } from './loaners.schemas.ts'
-import { promiseUnit, requireSamePlace } from './reserve-loaner.ts'
+import { endLapsedReservation, promiseUnit, requireSamePlace } from './reserve-loaner.ts'
 
 const SEND = statement<never>(`
 update loaner_unit set state = 'in-repair', repair_reservation_id = $3, version = version + 1 where warehouse_id = $1 and id = $2`)
@@ -21,6 +21,7 @@ export async function sendLoanerToRepair(
   requireDuty(ctx, 'keeper', warehouse)
   requireLoanerState(found, ['available'])
   return inTransaction(ctx, async (inner) => {
+    await endLapsedReservation(inner, found)
     const promised = await promiseUnit(inner, found, `维修 repair S/N ${found.serial}`)
     const unit = await lockLoaner(inner, found)
     requireSamePlace(found, unit)

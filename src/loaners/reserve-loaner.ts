@@ -138,6 +138,35 @@ with ended as (
 )
 select id::text as id from ended`)
 
+const LAPSED = statement<{ warehouseId: number; id: string; reservation: string }>(`
+select r.warehouse_id as "warehouseId", r.id::text as id, r.reservation_id::text as reservation
+  from loaner_reservation r
+  join loaner_unit u on u.warehouse_id = r.unit_warehouse_id and u.id = r.unit_id and u.pending is distinct from 'loan-out'
+ where r.unit_warehouse_id = $2 and r.unit_id = $3 and r.ended_at is null and r.until_on < $1::date`)
+
+/** Ends a reservation of the unit whose last day is past, as the job does at night: whoever comes before it must not find the piece promised. */
+export async function endLapsedReservation(ctx: Context, { homeId, id }: Loaner): Promise<void> {
+  const lapsed = await run(ctx, LAPSED, [ctx.clock.today(), homeId, id])
+  if (lapsed.length > 0) await expire(ctx, lapsed)
+}
+
+async function expire(
+  ctx: Context,
+  due: readonly { warehouseId: number; id: string; reservation: string }[]
+): Promise<number> {
+  await releaseReservations(
+    ctx,
+    due.map(({ warehouseId, reservation }) => ({ warehouseId, id: reservation }))
+  )
+  const ended = await run(ctx, EXPIRE, [
+    due.map(({ warehouseId }) => warehouseId),
+    due.map(({ id }) => id),
+    ctx.clock.now().toString(),
+    ctx.actor.personId
+  ])
+  return ended.length
+}
+
 /**
  * Ends reservations whose last day is past. A reservation has run out if and only if its day is before today and its unit is not being
  * lent for it. What ended is not found again, so a second run changes nothing.
@@ -147,18 +176,7 @@ export async function expireLoanerReservations(ctx: Context): Promise<{ expired:
   for (;;) {
     const portion = await inTransaction(ctx, async (inner) => {
       const due = await run(inner, EXPIRED, [inner.clock.today()])
-      if (due.length === 0) return 0
-      await releaseReservations(
-        inner,
-        due.map(({ warehouseId, reservation }) => ({ warehouseId, id: reservation }))
-      )
-      const ended = await run(inner, EXPIRE, [
-        due.map(({ warehouseId }) => warehouseId),
-        due.map(({ id }) => id),
-        inner.clock.now().toString(),
-        inner.actor.personId
-      ])
-      return ended.length
+      return due.length === 0 ? 0 : expire(inner, due)
     })
     expired += portion
     if (portion === 0) return { expired }

@@ -4,9 +4,11 @@ import { run, statement } from '../platform/database.ts'
 import { writeSlip } from '../slips/create-slip.ts'
 import { loanerBySerial, lockLoaner, moveBy, noteOnUnit, readLoaner, requireLoanerState, unitLine } from './loaner.ts'
 import type { LoanerView } from './loaners.schemas.ts'
+import { endLapsedReservation } from './reserve-loaner.ts'
 
+// Its exhausted lot stays named: if the adjustment is reversed after all, the unit is back in service.
 const WRITE_OFF = statement<never>(`
-update loaner_unit set state = 'retired', lot_id = null, out_of_service_on = $3, version = version + 1 where warehouse_id = $1 and id = $2`)
+update loaner_unit set state = 'retired', out_of_service_on = $3, version = version + 1 where warehouse_id = $1 and id = $2`)
 
 /**
  * Retires a unit by a scrap slip that names its lot (R-OUT-4); it is retired once the slip is signed and posted. What a recall blocks may be
@@ -20,6 +22,7 @@ export async function retireLoaner(
   const { unit: found, warehouse } = await loanerBySerial(ctx, serial)
   requireDuty(ctx, 'keeper', warehouse)
   return inTransaction(ctx, async (inner) => {
+    await endLapsedReservation(inner, found)
     const unit = await lockLoaner(inner, found)
     requireLoanerState(unit, ['available', 'in-repair', 'beyond-repair', 'blocked', 'missing'])
     if (unit.state === 'missing') {

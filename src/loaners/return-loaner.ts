@@ -2,9 +2,10 @@ import { noteEvent } from '../signing/document-history.ts'
 import { requireDuty, type Context } from '../identity/actor.ts'
 import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
+import { thousandths } from '../platform/decimal.ts'
 import { Refusal } from '../platform/errors.ts'
 import { writeSlip } from '../slips/create-slip.ts'
-import { loadLoan, lockLoan, readLoan, requireOut } from './loan.ts'
+import { loadLoan, lockLoan, readLoan, requireOut, type Loan } from './loan.ts'
 import { requireAccessories } from './lend-loaner.ts'
 import { moveBy, noteOnUnit, requireLoanerState, unitLine } from './loaner.ts'
 import type { LoanView, ReturnLoaner } from './loaners.schemas.ts'
@@ -13,10 +14,40 @@ const RETURN = statement<never>(`
 update loan set in_slip_id = $3, condition_in = $4, outcome = $5, grade_in = $6, accessories_in = $7, damage = $8, damage_amount = $9, version = version + 1
  where warehouse_id = $1 and id = $2`)
 
+// What the unit was worth when it left; the price of a new one if it was in the books for nothing.
+const WORTH = statement<{ worth: string }>(`
+select coalesce(nullif(-m.cost, 0), part.standard_cost, 0)::numeric(18,2)::text as worth
+  from slip s
+  join movement m on m.warehouse_id = s.warehouse_id and m.slip_id = s.id and m.occurred_on = s.occurred_on and m.line_no = 1
+  join part on part.id = m.part_id
+ where s.warehouse_id = $1 and s.number = $2`)
+
+/** @throws Refusal 422 `DamageAboveValue` */
+async function requireDamageWithinWorth(
+  ctx: Context,
+  warehouseId: number,
+  { outSlip, unit: { serial } }: Loan,
+  amount: string
+): Promise<void> {
+  const [left] = await run(ctx, WORTH, [warehouseId, outSlip])
+  const worth = left?.worth ?? '0.00'
+  if (thousandths(amount) <= thousandths(worth)) return
+  throw new Refusal(
+    'DamageAboveValue',
+    422,
+    `unit ${serial} left at a cost of ${worth}, and no more is claimed for it; the claim is ${amount}`,
+    {
+      errors: [
+        { pointer: '/damage/amount', detail: 'is more than the unit cost', sent: amount, accepted: `at most ${worth}` }
+      ]
+    }
+  )
+}
+
 /**
  * Takes a unit back (R-LOAN-1): a loan-in slip from the loan-out, at the cost it left with, signed and posted like any other. What needs
  * repair comes onto the shelf and is kept back at once; what is beyond repair comes back as nonconforming.
- * @throws Refusal 409 `ReturnElsewhere`, `LoanNotOut`, `LoanerNotAvailable` if it is being returned already, `AccessoryUnknown`, 403, 404, 412
+ * @throws Refusal 409 `ReturnElsewhere`, `LoanNotOut`, `LoanerNotAvailable` if it is being returned already, 422 `AccessoryUnknown`, `DamageAboveValue`, 403, 404, 412
  */
 export async function returnLoaner(
   ctx: Context,
@@ -47,6 +78,7 @@ export async function returnLoaner(
     requireLoanerState(unit, ['out'])
     const back = accessories ?? loan.accessoriesOut
     requireAccessories(back, loan.accessoriesOut)
+    if (damage?.amount !== undefined) await requireDamageWithinWorth(inner, warehouse.id, loan, damage.amount)
     const slip = await writeSlip(inner, warehouse, {
       kind: 'loan-in',
       reference: loan.outSlip,

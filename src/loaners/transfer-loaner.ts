@@ -6,6 +6,7 @@ import { writeSlip } from '../slips/create-slip.ts'
 import { requireOpen, warehouseByCode } from '../warehouses/directory.ts'
 import { loanerBySerial, lockLoaner, moveBy, noteOnUnit, readLoaner, requireLoanerState, unitLine } from './loaner.ts'
 import type { LoanerView } from './loaners.schemas.ts'
+import { endLapsedReservation } from './reserve-loaner.ts'
 
 /**
  * Sends a unit to another warehouse by a transfer-out slip that names its lot; once that is posted it is on its way, and the other keeper
@@ -26,6 +27,7 @@ export async function transferLoaner(
   }
   requireOpen(to, ctx.clock.today())
   return inTransaction(ctx, async (inner) => {
+    await endLapsedReservation(inner, found)
     const unit = await lockLoaner(inner, found)
     requireLoanerState(unit, ['available', 'beyond-repair'])
     const slip = await writeSlip(inner, warehouse, {

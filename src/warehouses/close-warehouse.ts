@@ -25,6 +25,8 @@ const LEFT = statement<{
   unfinished: string[] | null
   requests: string[] | null
   transfers: string[] | null
+  loaners: string[] | null
+  tools: string[] | null
   lastMovedOn: string | null
   since: string
 }>(`
@@ -34,6 +36,21 @@ select (select array_agg(part_number) from (select distinct part_number from bal
        (select array_agg(number) from (select number from transfer
                                         where state in ('ordered', 'awaiting-dispatch', 'in-transit') and (warehouse_id = $1 or to_warehouse_id = $1 or direct_to_warehouse_id = $1)
                                         order by number limit 51) moving) as transfers,
+       (select array_agg(serial) from (select u.serial from loan l join loaner_unit u on u.warehouse_id = l.unit_warehouse_id and u.id = l.unit_id
+                                        where l.warehouse_id = $1 and l.state = 'out'
+                                        union
+                                       select serial from loaner_unit where moving_to is not null and (moving_to = $1 or held_by = $1)
+                                        union
+                                       select u.serial from loaner_move m join loaner_unit u on u.warehouse_id = m.unit_warehouse_id and u.id = m.unit_id
+                                        where m.other_warehouse_id = $1 and u.pending = 'transfer-out' and u.pending_warehouse_id = m.warehouse_id and u.pending_slip_id = m.slip_id
+                                        order by serial limit 51) away) as loaners,
+       (select array_agg(serial) from (select serial from tool where warehouse_id = $1 and state in ('shelf', 'custody')
+                                        union
+                                       select t.serial from tool_document d
+                                         join tool_document_line l on l.warehouse_id = d.warehouse_id and l.document_id = d.id
+                                         join tool t on t.id = l.tool_id
+                                        where d.to_warehouse_id = $1 and d.state = 'awaiting-signatures'
+                                        order by serial limit 51) kept) as tools,
        (select max(occurred_on)::text from movement where warehouse_id = $1 and occurred_on >= $2) as "lastMovedOn",
        (select (least(warehouse.named_at, min(from_at)) at time zone $3)::date::text from warehouse_name where warehouse_id = $1) as since
   from warehouse where id = $1`)
@@ -43,10 +60,10 @@ const CLOSE = statement<never>(`update warehouse set closed_on = $2, version = v
 /**
  * Closes a warehouse from a day on, which may be ahead; a day ahead may still be changed. Its slips, ledger and names stay
  * readable, and it may be reopened. What hangs below it must be closed or moved first, its stock moved out, its slips, the transfers from
- * and to it and the requests that it made or answers finished: nothing could be done about them afterwards, and goods would be kept for nobody.
+ * and to it, its loaner units that are out or on their way and the requests that it made or answers finished: nothing could be done about them afterwards, and goods would be kept for nobody.
  * @param closedOn first day on which nothing moves there any more
  * @throws Refusal 404, 409 `WarehouseClosed`, `WarehouseHasChildren`, `WarehouseHasStock`, `WarehouseHasSlips`,
- *   `WarehouseHasTransfers`, `WarehouseHasRequests`, `WarehouseHasMoved`,
+ *   `WarehouseHasTransfers`, `WarehouseHasLoaners`, `WarehouseHasRequests`, `WarehouseHasTools`, `WarehouseHasMoved`,
  *   412 `VersionStale`, 422 `ClosingBeforeOpening`
  */
 export async function closeWarehouse(
@@ -87,7 +104,7 @@ async function requireNothingLeft(
 ): Promise<void> {
   const [left] = await run(ctx.em, LEFT, [id, closedOn, ctx.config.BUSINESS_TIME_ZONE])
   if (left === undefined) throw notFound('warehouse', code)
-  const { stocked, unfinished, requests, transfers, lastMovedOn, since } = left
+  const { stocked, unfinished, requests, transfers, loaners, tools, lastMovedOn, since } = left
   if (closedOn < since)
     throw new Refusal(
       'ClosingBeforeOpening',
@@ -116,12 +133,26 @@ async function requireNothingLeft(
       `transfers from or to warehouse ${code} are unfinished: ${someOf(transfers)}; receive, call back or cancel them first`,
       { extra: { transfers: transfers.slice(0, 50) } }
     )
+  if (loaners !== null)
+    throw new Refusal(
+      'WarehouseHasLoaners',
+      409,
+      `loaner units of warehouse ${code} are lent, or on their way from it or to it: ${someOf(loaners)}; take them back or in first: GET /v1/loaners?warehouse=${code}`,
+      { extra: { serials: loaners.slice(0, 50) } }
+    )
   if (requests !== null)
     throw new Refusal(
       'WarehouseHasRequests',
       409,
       `requests that warehouse ${code} made or answers are open: ${someOf(requests)}; issue what they ask for, or cancel them first`,
       { extra: { requests: requests.slice(0, 50) } }
+    )
+  if (tools !== null)
+    throw new Refusal(
+      'WarehouseHasTools',
+      409,
+      `tools stand in the register of warehouse ${code}, or are about to: ${someOf(tools)}; take them back and transfer them to another warehouse first`,
+      { extra: { tools: tools.slice(0, 50) } }
     )
   if (stocked !== null)
     throw new Refusal(

@@ -1,0 +1,292 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { blockStock } from '../../src/ledger/block.ts'
+import { expireReservations, remindOfReadyRepairs } from '../../src/loaners/loaners.jobs.ts'
+import { inTransaction } from '../../src/platform/context.ts'
+import { callerFor, type Caller } from '../support/counter.ts'
+import { DEFAULT_TIME, openHarness, type Harness } from '../support/harness.ts'
+import { runJob } from '../support/relay.ts'
+import { LOAN, openLoaners, serialOf, type LoanerCounter } from './loaners-counter.ts'
+
+// What went wrong when somebody tried to break it.
+
+let h: Harness
+let administrator: Caller
+beforeAll(async () => {
+  h = await openHarness()
+  administrator = callerFor(h, await h.make.person({ grants: [{ duty: 'administrator' }] }))
+})
+beforeEach(() => h.clock.set(DEFAULT_TIME))
+afterAll(() => h.close())
+
+const problem = ({ status, body }: { status: number; body: any }) => [status, body.code]
+const partId = async (at: LoanerCounter): Promise<number> => {
+  const [{ id }] = await h.sql<{ id: number }>('select id from part where number = $1', [at.model])
+  return id
+}
+
+test('a warehouse whose units are lent or on their way is not closed: nobody could take them back or in (R-LOAN-1)', async () => {
+  const at = await openLoaners(h)
+  const other = await openLoaners(h, { model: at.model })
+  const [lent, sent] = await at.units(2)
+  const loan = await at.lent(lent)
+  await at.keeper.post(`/v1/loaners/${sent}/transfer`, { to: other.warehouse, reason: 'x' })
+  h.clock.set('2026-11-21T10:00')
+  const close = (warehouse: string) => administrator.post(`/v1/warehouses/${warehouse}/closing`, {})
+  expect((await close(other.warehouse)).body).toMatchObject({ code: 'WarehouseHasLoaners', serials: [sent] })
+  await at.settle(sent)
+  expect((await close(other.warehouse)).body).toMatchObject({ code: 'WarehouseHasLoaners', serials: [sent] })
+  h.clock.set('2026-11-22T10:00')
+  const refused = await close(at.warehouse)
+  expect(refused.body).toMatchObject({ code: 'WarehouseHasLoaners', serials: [lent, sent].toSorted() })
+  expect(refused.body.detail).toContain(lent)
+  await other.keeper.post(`/v1/loaners/${sent}/arrival`)
+  await other.settle(sent)
+  await at.returned(loan)
+  await at.keeper.post(`/v1/loaners/${lent}/retirement`, { reason: 'x' })
+  await at.settle(lent)
+  h.clock.set('2026-11-23T10:00')
+  expect((await close(at.warehouse)).status).toBe(200)
+})
+
+test('a customer who is forgotten is forgotten by stored answers, too: a repeated request says who it was no more', async () => {
+  const at = await openLoaners(h)
+  const [serial] = await at.units(1)
+  const key = { 'idempotency-key': `forget-${serial}` }
+  const said = { ...LOAN, customerName: '欧阳震华', customerContact: '139-1234-5678' }
+  const { body: loan } = await at.keeper.post(`/v1/loaners/${serial}/loans`, said, key)
+  await at.signAndPost(loan.outSlip)
+  await at.returned(loan)
+  await at.keeper.post(`/v1/loans/${loan.number}/forget-customer`)
+  const again = await at.keeper.post(`/v1/loaners/${serial}/loans`, said, key)
+  expect(again.status).toBe(201)
+  expect(again.body).toMatchObject({ number: loan.number, customer: null, customerForgottenAt: expect.any(String) })
+  const texts = await h.sql<{ table: string; column: string }>(
+    `select c.table_name as "table", c.column_name as "column" from information_schema.columns c
+       join information_schema.tables t on t.table_schema = c.table_schema and t.table_name = c.table_name and t.table_type = 'BASE TABLE'
+      where c.table_schema = 'public' and c.data_type in ('text', 'json', 'jsonb')`
+  )
+  for (const { table, column } of texts)
+    expect([
+      table,
+      column,
+      await h.sql(`select 1 from "${table}" where "${column}"::text ~ '欧阳震华|139-1234-5678' limit 1`)
+    ]).toEqual([table, column, []])
+})
+
+test('a unit moves by the slip it waits for only: an arrival that was written before the sending was reversed is cancelled, not posted', async () => {
+  const giver = await openLoaners(h)
+  const taker = await openLoaners(h, { model: giver.model })
+  const third = await openLoaners(h, { model: giver.model })
+  const [serial] = await giver.units(1)
+  await giver.keeper.post(`/v1/loaners/${serial}/transfer`, { to: taker.warehouse, reason: 'x' })
+  const { pendingSlip: sending } = await giver.unit(serial)
+  await giver.signAndPost(sending)
+  await taker.keeper.post(`/v1/loaners/${serial}/arrival`)
+  const { pendingSlip: stale } = await taker.unit(serial)
+  const { number } = (await giver.keeper.post(`/v1/slips/${sending}/reversal`, { reason: 'x' })).body
+  await giver.signAndPost(number)
+  expect(await giver.unit(serial)).toMatchObject({ state: 'available', pendingSlip: null })
+  await giver.keeper.post(`/v1/loaners/${serial}/transfer`, { to: third.warehouse, reason: 'x' })
+  await giver.settle(serial)
+  const refused = await taker.signAndPost(stale)
+  expect(problem(refused)).toEqual([409, 'UnitElsewhere'])
+  expect(refused.body.detail).toContain('does not wait for this one any more')
+  expect(await third.unit(serial)).toMatchObject({ state: 'in-transit', movingTo: third.warehouse })
+  await taker.keeper.post(`/v1/slips/${stale}/cancellation`, { reason: 'x' })
+  await third.keeper.post(`/v1/loaners/${serial}/arrival`)
+  await third.settle(serial)
+  expect(await third.unit(serial)).toMatchObject({ state: 'available', warehouse: third.warehouse })
+  for (const at of [giver, taker, third]) expect(await at.verify()).toMatchObject({ ok: true })
+})
+
+test('a loan that was drawn up before what brought the unit in, or gave it out, was reversed is cancelled, not posted', async () => {
+  const at = await openLoaners(h)
+  const serial = serialOf()
+  const { slip } = (
+    await at.keeper.post(`/v1/warehouses/${at.warehouse}/loaners`, {
+      kind: 'opening',
+      units: [{ serial, model: at.model }]
+    })
+  ).body
+  await at.signAndPost(slip)
+  const drawn = await at.lend(serial)
+  const { number } = (await at.keeper.post(`/v1/slips/${slip}/reversal`, { reason: 'x' })).body
+  expect((await at.signAndPost(number)).status).toBe(200)
+  expect((await at.signAndPost(drawn.outSlip)).status).toBe(409)
+  await at.keeper.post(`/v1/slips/${drawn.outSlip}/cancellation`, { reason: 'x' })
+  expect((await at.keeper.get(`/v1/loans/${drawn.number}`)).body.state).toBe('cancelled')
+
+  const [unit] = await at.units(1)
+  const loan = await at.lent(unit)
+  const { inSlip } = (await at.keeper.post(`/v1/loans/${loan.number}/return`, { outcome: 'usable', condition: '完好' }))
+    .body
+  const { number: undoing } = (await at.keeper.post(`/v1/slips/${loan.outSlip}/reversal`, { reason: 'x' })).body
+  expect((await at.signAndPost(undoing)).status).toBe(200)
+  expect((await at.signAndPost(inSlip)).status).toBe(409)
+  const next = await at.lent(unit)
+  await at.keeper.post(`/v1/slips/${inSlip}/cancellation`, { reason: 'x' })
+  expect(await at.unit(unit)).toMatchObject({ state: 'out', loan: { number: next.number } })
+  expect((await at.returned(next)).state).toBe('returned')
+  expect(await at.verify()).toMatchObject({ ok: true })
+})
+
+test('a reservation whose day is past is in nobody’s way, also before the job of the night ran (R-LOAN-1)', async () => {
+  const at = await openLoaners(h)
+  const other = await openLoaners(h, { model: at.model })
+  const until = { repairOrder: 'RO-1', until: '2026-11-21' }
+  const late = async (work: (serial: string) => Promise<unknown>) => {
+    h.clock.set(DEFAULT_TIME)
+    const [serial] = await at.units(1)
+    await at.keeper.post(`/v1/loaners/${serial}/reservation`, until)
+    h.clock.set('2026-11-22T00:01')
+    expect(await at.unit(serial)).toMatchObject({ state: 'available', reservation: null })
+    await work(serial)
+    return serial
+  }
+  await late(async (serial) => {
+    expect(await at.lent(serial, { repairOrder: 'RO-2' })).toMatchObject({ state: 'out' })
+  })
+  await late(async (serial) => {
+    expect((await at.keeper.post(`/v1/loaners/${serial}/repair`, { reason: 'x' })).body.state).toBe('in-repair')
+  })
+  await late(async (serial) => {
+    await at.keeper.post(`/v1/loaners/${serial}/transfer`, { to: other.warehouse, reason: 'x' })
+    await at.settle(serial)
+    expect((await other.unit(serial)).state).toBe('in-transit')
+  })
+  await late(async (serial) => {
+    await at.keeper.post(`/v1/loaners/${serial}/retirement`, { reason: 'x' })
+    await at.settle(serial)
+    expect((await at.unit(serial)).state).toBe('retired')
+  })
+  expect(await runJob(h, expireReservations)).toEqual({ expired: 0 })
+  expect(await at.verify()).toMatchObject({ ok: true })
+})
+
+test('a reservation whose day passes while its slip is being signed holds until that is posted or cancelled', async () => {
+  const at = await openLoaners(h)
+  const [serial] = await at.units(1)
+  await at.keeper.post(`/v1/loaners/${serial}/reservation`, { repairOrder: LOAN.repairOrder, until: '2026-11-21' })
+  const { outSlip } = await at.lend(serial)
+  h.clock.set('2026-11-23T08:00')
+  expect(await runJob(h, expireReservations)).toEqual({ expired: 0 })
+  expect((await at.signAndPost(outSlip)).status).toBe(200)
+  expect((await at.unit(serial)).state).toBe('out')
+})
+
+test('what a customer is charged is not more than the unit cost; the refusal says how much that is', async () => {
+  const at = await openLoaners(h)
+  const [serial] = await at.units(1, { unitCost: '750.50' })
+  const loan = await at.lent(serial)
+  const back = (amount: string) =>
+    at.keeper.post(`/v1/loans/${loan.number}/return`, {
+      outcome: 'beyond-repair',
+      condition: '进水',
+      damage: { description: '进水', amount }
+    })
+  const refused = await back('750.51')
+  expect(problem(refused)).toEqual([422, 'DamageAboveValue'])
+  expect(refused.body).toMatchObject({ errors: [{ pointer: '/damage/amount', accepted: 'at most 750.50' }] })
+  expect((await back('750.50')).body).toMatchObject({ damage: { amount: '750.50' } })
+})
+
+test('a customer who brought the unit is not called any more while the return is being signed; again if it is cancelled (R-LOAN-3)', async () => {
+  const at = await openLoaners(h)
+  const [serial] = await at.units(1)
+  const loan = await at.lent(serial)
+  await at.keeper.post(`/v1/loans/${loan.number}/repair-ready`)
+  const { inSlip } = (await at.keeper.post(`/v1/loans/${loan.number}/return`, { outcome: 'usable', condition: '完好' }))
+    .body
+  h.clock.set('2026-11-23T08:30')
+  expect(await runJob(h, remindOfReadyRepairs)).toMatchObject({ noticed: 0, escalated: 0 })
+  await at.keeper.post(`/v1/slips/${inSlip}/cancellation`, { reason: 'x' })
+  expect(await runJob(h, remindOfReadyRepairs)).toMatchObject({ noticed: 1, escalated: 0 })
+  expect(await runJob(h, remindOfReadyRepairs)).toMatchObject({ noticed: 0, escalated: 0 })
+})
+
+test('an instant with more digits than a clock has is refused, not answered by a fault', async () => {
+  const at = await openLoaners(h)
+  const [serial] = await at.units(1)
+  const loan = await at.lent(serial)
+  const ready = await at.keeper.post(`/v1/loans/${loan.number}/repair-ready`, { at: '2026-11-20T01:00:00.1234567890Z' })
+  expect(problem(ready)).toEqual([400, 'InvalidInput'])
+})
+
+test('a recall breaks the promise of the unit it blocks, not that of another (R-REQ-7)', async () => {
+  const recalled = async (at: LoanerCounter, recallId: string) =>
+    inTransaction(h.contextOf(at.keeper.person.actor), async (inner) =>
+      blockStock(inner, {
+        recallId,
+        recall: 'HQ-RCL-202611-00019',
+        scopes: [{ scopeNo: 1, partId: await partId(at), receivedFrom: '2026-01-01', receivedTo: '2026-04-01' }]
+      })
+    )
+  const at = await openLoaners(h)
+  const [old] = await at.units(1, { receivedOn: '2026-03-01' })
+  const [young] = await at.units(1, { receivedOn: '2026-09-01' })
+  for (const [serial, repairOrder] of [
+    [old, 'RO-1'],
+    [young, LOAN.repairOrder]
+  ])
+    await at.keeper.post(`/v1/loaners/${serial}/reservation`, { repairOrder, until: '2026-11-28' })
+  expect(await recalled(at, '990001')).toMatchObject({ broken: 1 })
+  expect((await at.unit(old)).state).toBe('blocked')
+  expect(await at.unit(young)).toMatchObject({ state: 'reserved', reservation: { repairOrder: LOAN.repairOrder } })
+  expect((await at.lent(young)).state).toBe('out')
+
+  // One of two is promised, to a repair: what is left is free.
+  const shop = await openLoaners(h)
+  const [broken] = await shop.units(1, { receivedOn: '2026-03-01' })
+  const [free] = await shop.units(1, { receivedOn: '2026-09-01' })
+  await shop.keeper.post(`/v1/loaners/${broken}/repair`, { reason: 'x' })
+  expect(await recalled(shop, '990002')).toMatchObject({ broken: 1 })
+  expect((await shop.lent(free)).state).toBe('out')
+  await shop.keeper.post(`/v1/loaners/${broken}/retirement`, { reason: 'x' })
+  await shop.settle(broken)
+  expect((await shop.unit(broken)).state).toBe('retired')
+  expect([await at.verify(), await shop.verify()]).toMatchObject([{ ok: true }, { ok: true }])
+})
+
+test('units that are on their way are listed where they go to', async () => {
+  const giver = await openLoaners(h)
+  const taker = await openLoaners(h, { model: giver.model })
+  const [serial] = await giver.units(1)
+  const listed = async (by: Caller, query = '') =>
+    (await by.get(`/v1/loaners?limit=10${query}`)).body.items.map((unit: { serial: string }) => unit.serial)
+  expect(await listed(taker.keeper)).toEqual([])
+  await giver.keeper.post(`/v1/loaners/${serial}/transfer`, { to: taker.warehouse, reason: 'x' })
+  await giver.settle(serial)
+  expect(await listed(taker.keeper, '&state=in-transit')).toEqual([serial])
+  expect(await listed(administrator, `&warehouse=${taker.warehouse}`)).toEqual([serial])
+  expect(await listed(giver.keeper)).toEqual([serial])
+})
+
+test('a loan that begins and ends on the first day of a report is one of its loans', async () => {
+  const at = await openLoaners(h)
+  const [serial] = await at.units(1)
+  await at.returned(await at.lent(serial))
+  const used = async (from: string) =>
+    (await at.keeper.get(`/v1/loaners/utilisation?from=${from}&to=2026-11-20`)).body.items
+  expect(await used('2026-11-19')).toMatchObject([{ loans: 1, daysOut: 0 }])
+  expect(await used('2026-11-20')).toMatchObject([{ loans: 1, daysOut: 0 }])
+})
+
+test('a superseded model is not proposed for the fleet (R-LOAN-2)', async () => {
+  const at = await openLoaners(h)
+  const successor = (await h.make.part({ standardCost: '1000.0000' })).number
+  await h.sql('update part set loaner_family = $1 where number = $2', [at.family, successor])
+  await at.units(1)
+  const [{ region }] = await h.sql<{ region: string }>(
+    'select r.code as region from warehouse w join region r on r.id = w.region_id where w.code = $1',
+    [at.warehouse]
+  )
+  await administrator.put('/v1/installed-base', { region, family: at.family, units: 1000, countedOn: '2026-10-31' })
+  const fleet = async () => (await administrator.get(`/v1/loaners/fleet?region=${region}`)).body.items
+  expect(await fleet()).toMatchObject([{ shortfall: 3, proposal: { model: at.model, units: 3 } }])
+  await h.sql(
+    `insert into supersession (part_id, successor_id, factor, both_ways, valid_from)
+     select old.id, new.id, 1, false, '2026-11-01' from part old, part new where old.number = $1 and new.number = $2`,
+    [at.model, successor]
+  )
+  expect(await fleet()).toMatchObject([{ shortfall: 3, proposal: { model: successor, units: 3 } }])
+})
