@@ -24,7 +24,11 @@ export const ALERT_KINDS = [
   'loaner-notice-unanswered',
   'loaner-fleet-short',
   'handover-open',
-  'keeper-missing'
+  'keeper-missing',
+  'tool-calibration-due',
+  'tool-custody-unconfirmed',
+  'tool-loss-open',
+  'tool-custody-orphaned'
 ] as const
 export type AlertKind = (typeof ALERT_KINDS)[number]
 
@@ -51,7 +55,11 @@ export const ALERT_KIND_NAMES: Record<AlertKind, string> = {
   'loaner-notice-unanswered': '取机通知无人答复',
   'loaner-fleet-short': '备用机配备不足',
   'handover-open': '工作移交未完成',
-  'keeper-missing': '仓库无在岗仓管员'
+  'keeper-missing': '仓库无在岗仓管员',
+  'tool-calibration-due': '工具检定到期',
+  'tool-custody-unconfirmed': '工具核对未确认',
+  'tool-loss-open': '工具丢失损坏未结',
+  'tool-custody-orphaned': '工具保管人离岗'
 }
 
 export const ALERT_STATES = ['open', 'acknowledged', 'resolved'] as const
@@ -169,6 +177,42 @@ export interface AlertDetails {
     /** Who is told because nobody holds the duties that are told first. */
     toldInstead: Duty | null
   }
+  'tool-calibration-due': ToolDetails & { dueOn: string; isOverdue: boolean; technician: string | null }
+  'tool-custody-unconfirmed': {
+    round: string
+    dueOn: string
+    isOverdue: boolean
+    /** How many have not confirmed, or have a loss to report. */
+    outstanding: number
+    /** The first of them. */
+    technicians: string[]
+  }
+  'tool-loss-open': ToolDetails & {
+    loss: string
+    lossKind: 'lost' | 'damaged'
+    lossState: 'reported' | 'approved'
+    technician: string | null
+    netValue: string
+    compensation: string
+    reportedAt: string
+  }
+  'tool-custody-orphaned': {
+    technician: string
+    name: string
+    tools: number
+    /** The first of them. */
+    serials: string[]
+    /** Whether that person is no technician there today; else soon. */
+    isOrphaned: boolean
+    /** The last day of the duty that is or was for them; null if there was none, or none with an end. */
+    until: string | null
+  }
+}
+
+interface ToolDetails {
+  serial: string
+  name: string
+  nameZh: string | null
 }
 
 interface PartDetails {

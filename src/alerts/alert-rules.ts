@@ -8,6 +8,7 @@ import { decimal, NAMED_PART, utc, type AlertRule } from './alert-rule.ts'
 import { handoverRules } from './handover-rules.ts'
 import { loanerRules } from './loaner-rules.ts'
 import { networkRules } from './network-rules.ts'
+import { toolRules } from './tool-rules.ts'
 
 // R-ORD-2. The point is crossed by what is available and on order together, so an order that is placed covers it.
 const reorderPoint: AlertRule = {
@@ -152,5 +153,6 @@ export const ALERT_RULES: Record<AlertKind, AlertRule> = {
   'ledger-fault': ledgerFault,
   ...networkRules,
   ...loanerRules,
-  ...handoverRules
+  ...handoverRules,
+  ...toolRules
 }

@@ -363,6 +363,60 @@ const TEXTS: { [Kind in AlertKind]: Text<Kind> } = {
       `/v1/warehouses/${warehouse}/keepers`,
       ...(handover === null ? [] : [`/v1/handovers/${q(handover)}`])
     ]
+  },
+  'tool-calibration-due': {
+    name: { zh: ALERT_KIND_NAMES['tool-calibration-due'], en: 'Calibration of a tool due' },
+    title: ({ serial, name, nameZh, dueOn, isOverdue, technician }) => ({
+      zh: `工具 ${serial} ${nameZh ?? name} ${isOverdue ? `检定已过期(${dueOn})` : `应于 ${dueOn} 前检定`},${technician === null ? '在库' : `保管人 ${technician}`}`,
+      en: `Tool ${serial} ${name}, ${technician === null ? 'on the shelf' : `with ${technician}`}, ${isOverdue ? `was due for calibration on ${dueOn}` : `is due for calibration on ${dueOn}`}`
+    }),
+    whatToDo: ({ isOverdue }) => ({
+      zh: `${isOverdue ? '停止使用,' : ''}送检并登记检定证书和下次检定日期`,
+      en: `${isOverdue ? 'Take it out of use, have' : 'Have'} it calibrated, and enter the certificate and the next day`
+    }),
+    links: ({ serial }) => [`/v1/tools/${q(serial)}`]
+  },
+  'tool-custody-unconfirmed': {
+    name: { zh: ALERT_KIND_NAMES['tool-custody-unconfirmed'], en: 'Custody of tools unconfirmed' },
+    title: ({ round, dueOn, isOverdue, outstanding, technicians }) => ({
+      zh: `工具核对 ${round}${isOverdue ? `已过截止日 ${dueOn}` : `应于 ${dueOn} 前完成`},${outstanding} 人未确认:${technicians.join('、')}${outstanding > technicians.length ? '等' : ''}`,
+      en: `Custody round ${round}, ${isOverdue ? 'which was due' : 'due'} on ${dueOn}, waits for ${technicians.join(', ')}${outstanding > technicians.length ? ` and ${outstanding - technicians.length} more` : ''}`
+    }),
+    whatToDo: () => ({
+      zh: '保管人本人核对并确认;缺少的,报告丢失',
+      en: 'Each technician confirms their own list, and reports as lost what is missing'
+    }),
+    links: ({ round }) => [`/v1/custody-rounds/${q(round)}`]
+  },
+  'tool-loss-open': {
+    name: { zh: ALERT_KIND_NAMES['tool-loss-open'], en: 'Loss of a tool open' },
+    title: ({ loss, serial, name, nameZh, lossKind, lossState, technician, netValue, compensation }) => ({
+      zh: `工具 ${serial} ${nameZh ?? name} ${lossKind === 'lost' ? '丢失' : '损坏'}(${loss},${technician === null ? '在库' : `保管人 ${technician}`},净值 ${netValue},赔偿 ${compensation})${lossState === 'reported' ? '待审批' : '修理中'}`,
+      en: `Tool ${serial} ${name} was ${lossKind} (${loss}, ${technician === null ? 'on the shelf' : `with ${technician}`}, worth ${netValue}, compensation ${compensation}) and ${lossState === 'reported' ? 'awaits its signatures' : 'is being repaired'}`
+    }),
+    whatToDo: ({ lossState }) =>
+      lossState === 'reported'
+        ? {
+            zh: '售后服务部负责人核定赔偿并签字,财务主管签字;不属实的,拒签并说明',
+            en: 'The department head assesses and signs it, then the finance supervisor; refuse what is not so'
+          }
+        : { zh: '修好后登记入库', en: 'Enter it as repaired once it is back on the shelf' },
+    links: ({ loss, serial }) => [`/v1/tool-losses/${q(loss)}`, `/v1/tools/${q(serial)}`]
+  },
+  'tool-custody-orphaned': {
+    name: { zh: ALERT_KIND_NAMES['tool-custody-orphaned'], en: 'Tools with somebody who leaves' },
+    title: ({ technician, name, tools, serials, isOrphaned, until }, { warehouse }) => {
+      const more = tools > serials.length
+      return {
+        zh: `${name}(${technician})保管 ${warehouse} 工具 ${tools} 件(${serials.join('、')}${more ? '等' : ''}),${isOrphaned ? '已不是该仓库的维修技术员' : '即将不再是该仓库的维修技术员'}${until === null ? '' : `(任期至 ${until})`}`,
+        en: `${technician} has ${tools === 1 ? '1 tool' : `${tools} tools`} of ${warehouse} (${serials.join(', ')}${more ? ' and more' : ''}) and ${isOrphaned ? 'is not its technician any more' : 'will soon not be its technician'}${until === null ? '' : ` (until ${until})`}`
+      }
+    },
+    whatToDo: () => ({
+      zh: '办理全部退还或交接给其他技术员;继续在岗的,延长其任期',
+      en: 'Have everything returned or handed over to another technician, or give the duty for longer'
+    }),
+    links: ({ technician }) => [`/v1/technicians/${q(technician)}/custody`]
   }
 }
 

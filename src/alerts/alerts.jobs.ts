@@ -23,16 +23,16 @@ export const watchBackorders = defineJob({
   run: (ctx: Context) => reconcileAll(ctx, ['backorder-answer-soon', 'backorder-answer-due'])
 })
 
-// A warehouse is without a keeper as soon as the last one's duty has ended and goods lie there. Duties change without an event, so it is looked
-// hourly; goes by what is stored, so a run that was missed is made up for by the next.
+// A warehouse is without a keeper as soon as the last one's duty has ended and goods lie there, and tools are in wrong hands as soon as a
+// technician's duty is over. Duties change without an event, so it is looked hourly; goes by what is stored, so a run that was missed is made up for by the next.
 export const watchKeepers = defineJob({
   name: 'alerts.watch-keepers',
   schedule: { pattern: '40 * * * *' },
-  run: (ctx: Context) => reconcileAll(ctx, ['keeper-missing'])
+  run: (ctx: Context) => reconcileAll(ctx, ['keeper-missing', 'tool-custody-orphaned'])
 })
 
 // What the turn of the day or month brings about: lots that enter their fourth month or will, counts, reports and statements that are
-// due; requests, reservations, transfers, old parts, loaners and handovers whose day has come. It neither looks at stock nor at slips: events and the sweep do.
+// due; requests, reservations, transfers, old parts, loaners, handovers and tools whose day has come. It neither looks at stock nor at slips: events and the sweep do.
 export const turnOfDay = defineJob({
   name: 'alerts.turn-of-day',
   schedule: { pattern: '5 0 * * *' },
@@ -54,7 +54,11 @@ export const turnOfDay = defineJob({
       'loaner-notice-unanswered',
       'loaner-fleet-short',
       'handover-open',
-      'keeper-missing'
+      'keeper-missing',
+      'tool-calibration-due',
+      'tool-custody-unconfirmed',
+      'tool-loss-open',
+      'tool-custody-orphaned'
     ])
 })
 

@@ -76,6 +76,25 @@ const LOANS = [
 const HANDOVERS = ['drawn-up', 'amended', 'submitted', 'refused', 'handed-over', 'cancelled'].map(
   (event) => `document.${event}`
 )
+/** A tool changed hands or was calibrated, a loss is further, or a custody round is. */
+const TOOLS = [
+  'tools-issued',
+  'tools-returned',
+  'tools-handed-over',
+  'tools-transferred',
+  'tool-calibrated',
+  'tool-changed',
+  'loss-reported',
+  'loss-assessed',
+  'approved',
+  'refused',
+  'tool-taken-in',
+  'tool-repaired',
+  'tool-found',
+  'custody-round-opened',
+  'custody-confirmed',
+  'custody-round-closed'
+].map((event) => `document.${event}`)
 const RECALLS = ['recall.started', 'recall.lifted', 'recall.closed']
 
 /** Something is on order or no longer, or a level was set: the parts of a warehouse. */
@@ -117,6 +136,35 @@ const HANDED = statement<{ warehouseId: number; id: string }>(`
 select h.warehouse_id as "warehouseId", h.id::text as id
   from (select distinct warehouse_id, id from unnest($1::int[], $2::bigint[]) as e (warehouse_id, id)) d
   join handover h on h.warehouse_id = d.warehouse_id and h.id = d.id`)
+
+// The tools of documents, losses and events; what they leave in wrong hands, and who has confirmed, is asked of the warehouse.
+const TOOLED = statement<{ kind: AlertKind; warehouseId: number; id: string | null }>(`
+with document as (
+  select distinct warehouse_id, id from unnest($1::int[], $2::bigint[]) as d (warehouse_id, id)
+), moved as (
+  select d.warehouse_id, t.id, t.warehouse_id as owner_id
+    from document d
+    join tool_document_line l on l.warehouse_id = d.warehouse_id and l.document_id = d.id
+    join tool t on t.id = l.tool_id
+   union all
+  select d.warehouse_id, t.id, t.warehouse_id from document d join tool_loss l on l.warehouse_id = d.warehouse_id and l.id = d.id join tool t on t.id = l.tool_id
+   union all
+  select d.warehouse_id, t.id, t.warehouse_id from document d join tool t on t.id = d.id
+), place as (
+  select warehouse_id as id from moved union select owner_id from moved
+   union
+  select r.warehouse_id from document d join custody_round r on r.warehouse_id = d.warehouse_id and r.id = d.id
+)
+select distinct 'tool-calibration-due' as kind, ends.id as "warehouseId", moved.id::text as id
+  from moved cross join lateral (values (moved.warehouse_id), (moved.owner_id)) as ends (id)
+union all
+select 'tool-loss-open', l.warehouse_id, l.id::text from document d join tool_loss l on l.warehouse_id = d.warehouse_id and l.id = d.id
+union all
+select 'tool-custody-unconfirmed', r.warehouse_id, r.id::text
+  from place join custody_round r on r.warehouse_id = place.id
+ where r.state = 'open' or exists (select from document d where d.warehouse_id = r.warehouse_id and d.id = r.id)
+union all
+select 'tool-custody-orphaned', id, null from place`)
 
 // By what each rule is asked: clocks and answers are the centre's, reservations and old parts the outlet's, a transfer is of both ends.
 const NETWORK = statement<{ kind: AlertKind; warehouseId: number; id: string }>(`
@@ -160,7 +208,7 @@ export const followEvents = defineConsumer({
     ...COUNTS,
     // Some of them are those of slips and counts, too.
     ...new Set(
-      [...REQUESTS, ...TRANSFERS, ...OLD_PARTS, ...LOANS, ...HANDOVERS].filter(
+      [...REQUESTS, ...TRANSFERS, ...OLD_PARTS, ...LOANS, ...HANDOVERS, ...TOOLS].filter(
         (event) => ![...MOVES, ...SETTLES, ...COUNTS].includes(event)
       )
     ),
@@ -208,6 +256,15 @@ export const followEvents = defineConsumer({
       ['keeper-missing'],
       handed.map(({ warehouseId }) => ({ warehouseId }))
     )
+
+    const ofTools = documentsOf(of(TOOLS))
+    const tooled = ofTools.length === 0 ? [] : await run(ctx, TOOLED, arraysOf(ofTools))
+    for (const [kind, named] of Map.groupBy(tooled, (one) => one.kind))
+      await reconcileThese(
+        ctx,
+        [kind],
+        named.map(({ warehouseId, id }) => ({ warehouseId, ...(id !== null && { id }) }))
+      )
 
     const whole = new Set<AlertKind>()
     const inNetwork = documentsOf(of([...REQUESTS, ...TRANSFERS, ...OLD_PARTS]))
