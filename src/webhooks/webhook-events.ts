@@ -62,6 +62,19 @@ export const WEBHOOK_EVENTS = {
       'The customer is to be told that the repair is ready, for the n-th time; `escalated` when all notices went unanswered. Who the customer is, the loan says (维修完成通知)',
     data: { ...loan(), receiptNumber: 'JT-000815', notice: 1, of: 4, escalated: false }
   },
+  'tool.issued': {
+    summary:
+      'A tool came into the custody of a technician, from the shelf or, with handedOverBy, from another one (工具领用、交接)',
+    data: { ...tool(), document: 'HQ-TIS-202611-00001' }
+  },
+  'tool.returned': {
+    summary: 'A tool came back to the shelf from the custody of a technician (工具退还)',
+    data: { ...tool(), document: 'HQ-TRT-202612-00001' }
+  },
+  'tool.lost': {
+    summary: 'The loss of a tool was approved; it left the register’s living part (工具丢失)',
+    data: { ...tool(), document: 'HQ-TLR-202612-00001' }
+  },
   'alert.raised': {
     summary: 'An alert was raised (预警产生)',
     data: { alert: '17', kind: 'late-signature', subject: 'HQ-OUT-202611-00017', warehouse: 'HQ' }
@@ -263,6 +276,17 @@ function loan() {
   }
 }
 
+function tool() {
+  return {
+    warehouse: 'HQ',
+    serial: 'GJ-2026-00031',
+    name: 'Digital multimeter',
+    nameZh: '数字万用表',
+    model: 'FL-17B',
+    technician: 'technician@hq'
+  }
+}
+
 function slip(state: string) {
   return {
     slip: 'HQ-OUT-202611-00017',
@@ -391,6 +415,9 @@ export const AS_THEY_ARE: readonly string[] = [
   'loaner.returned',
   'loaner.overdue',
   'loaner.customer-notice',
+  'tool.issued',
+  'tool.returned',
+  'tool.lost',
   'alert.raised',
   'alert.resolved'
 ] satisfies WebhookEventType[]
