@@ -60,9 +60,10 @@ export async function lockTools(ctx: Context, ids: readonly string[]): Promise<H
   return run(ctx, HELD, [ids])
 }
 
+// The first entry of a tool begins nowhere.
 const MOVE = statement<never>(`
 insert into custody_entry (warehouse_id, tool_id, seq, kind, from_place, from_warehouse_id, from_person_id, to_place, to_person_id, document_id, at, person_id)
-select coalesce($3, t.warehouse_id), t.id, 0, $2, t.state, t.warehouse_id, t.holder_id, $4, $5, $6, $7, $8
+select coalesce($3, t.warehouse_id), t.id, 0, $2, case when t.moves > 0 then t.state end, case when t.moves > 0 then t.warehouse_id end, t.holder_id, $4, $5, $6, $7, $8
   from tool t where t.id = any ($1::bigint[]) order by t.id`)
 
 /** Moves tools that the caller holds (`lockTools`): one entry of the journal each. */

@@ -1,0 +1,306 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { callsAs } from '../support/calls.ts'
+import { callerFor } from '../support/counter.ts'
+import { openHarness, type Harness } from '../support/harness.ts'
+import { named, newTool, openTools, toolSerial, type ToolCounter } from './tools-counter.ts'
+
+let h: Harness
+let at: ToolCounter
+beforeAll(async () => {
+  h = await openHarness()
+  at = await openTools(h)
+})
+afterAll(() => h.close())
+
+const problem = ({ status, body }: { status: number; body: any }) => [status, body.code]
+const register = (tools: object[], by = at.keeper) => by.post(`/v1/warehouses/${at.warehouse}/tools`, { tools })
+
+test('a tool is registered on the shelf; from the threshold on it is a fixed asset (R-TOOL-1, R-TOOL-4)', async () => {
+  const [cheap, dear] = [toolSerial(), toolSerial()]
+  const { status, body } = await register([
+    newTool(cheap, { value: '4999.99', calibrationMonths: 12 }),
+    newTool(dear, { value: '5000', calibratedOn: '2026-10-31', calibrationMonths: 4 })
+  ])
+  expect(status).toBe(201)
+  expect(body.tools).toMatchObject([
+    {
+      serial: cheap,
+      warehouse: at.warehouse,
+      state: 'shelf',
+      technician: null,
+      value: '4999.99',
+      fixedAsset: false,
+      calibrationDueOn: '2027-03-02',
+      calibrationOverdue: false
+    },
+    { serial: dear, value: '5000.00', fixedAsset: true, calibratedOn: '2026-10-31', calibrationDueOn: '2027-02-28' }
+  ])
+  expect((await at.keeper.get(`/v1/tools/${cheap.toLowerCase()}/history`)).body).toMatchObject({
+    custody: [{ position: 1, kind: 'registered', from: null, to: 'shelf', warehouse: at.warehouse, document: null }],
+    calibrations: [],
+    events: [{ event: 'tool-registered', by: at.keeper.person.username }]
+  })
+})
+
+test('the threshold is that of the day on which the tool was bought (R-TOOL-4)', async () => {
+  await h.sql(`insert into tool_policy values ('2026-06-01', 1000, 'straight-line', 60, 0.05, 0, now())`)
+  const { body } = await register([
+    newTool(toolSerial(), { purchasedOn: '2026-05-31' }),
+    newTool(toolSerial(), { purchasedOn: '2026-06-01' })
+  ])
+  expect(body.tools.map(({ fixedAsset }: any) => fixedAsset)).toEqual([false, true])
+})
+
+test('a serial number is unique in the company, whatever the case of its letters', async () => {
+  const [taken] = await at.tools(1)
+  const elsewhere = await openTools(h)
+  const again = await elsewhere.keeper.post(`/v1/warehouses/${elsewhere.warehouse}/tools`, {
+    tools: [newTool(taken.toLowerCase())]
+  })
+  expect(again.body).toMatchObject({
+    status: 409,
+    code: 'SerialTaken',
+    errors: [{ pointer: '/tools/0/serial', sent: taken.toLowerCase() }]
+  })
+  expect(JSON.stringify(again.body)).not.toContain(at.warehouse)
+  const twice = toolSerial()
+  expect((await register([newTool(twice), newTool(twice.toLowerCase())])).body).toMatchObject({
+    status: 422,
+    code: 'SerialRepeated',
+    errors: [{ pointer: '/tools/1/serial' }]
+  })
+  for (const serial of ['', 'with blank', 'a/b', '-x', 'compensations', 'x'.repeat(61)])
+    expect(problem(await register([newTool(serial)]))).toEqual([400, 'InvalidInput'])
+  const outcomes = await Promise.all(Array.from({ length: 5 }, () => register([newTool(twice)])))
+  expect(outcomes.map(({ status }) => status).sort()).toEqual([201, 409, 409, 409, 409])
+})
+
+test('days that cannot be are refused, and so is a value that is none', async () => {
+  expect((await register([newTool(toolSerial(), { purchasedOn: '2026-11-21' })])).body).toMatchObject({
+    status: 422,
+    code: 'DaysWrong',
+    errors: [{ pointer: '/tools/0/purchasedOn' }]
+  })
+  expect(problem(await register([newTool(toolSerial(), { purchasedOn: '1026-11-01' })]))).toEqual([422, 'DaysWrong'])
+  expect(problem(await register([newTool(toolSerial(), { calibratedOn: '2027-01-01' })]))).toEqual([422, 'DaysWrong'])
+  expect(
+    problem(await register([newTool(toolSerial(), { calibratedOn: '2026-11-01', calibrationDueOn: '2026-11-01' })]))
+  ).toEqual([422, 'DaysWrong'])
+  for (const value of ['-1', '1.234', 'abc', '', '1e3'])
+    expect(problem(await register([newTool(toolSerial(), { value })]))).toEqual([400, 'InvalidInput'])
+})
+
+test('only who keeps the register writes in it', async () => {
+  const [serial] = await at.tools(1)
+  const foreign = (await openTools(h)).keeper
+  for (const [caller, status] of [
+    [at.signers['department-head'], 403],
+    [at.technician, 403],
+    [foreign, 404]
+  ] as const) {
+    expect((await register([newTool(toolSerial())], caller)).status).toBe(status)
+    const patched = await callsAs(h, caller.person).patch(`/v1/tools/${serial}`, { note: 'x' })
+    // A technician knows of what is in their own custody only.
+    const hidden = caller === at.signers['department-head'] ? 403 : 404
+    expect(patched.status).toBe(hidden)
+    expect(
+      (await caller.post(`/v1/tools/${serial}/calibrations`, { calibratedOn: '2026-11-01', certificate: 'x' })).status
+    ).toBe(hidden)
+    const kit = { name: 'x', tools: [serial] }
+    expect((await caller.put(`/v1/warehouses/${at.warehouse}/tool-kits/K`, kit)).status).toBe(status)
+    expect(
+      (
+        await callsAs(h, caller.person).upload(
+          '/v1/imports/tools?apply=true',
+          'warehouse,serial,name,value,purchasedOn\n' + `${at.warehouse},${toolSerial()},x,1,2026-01-01\n`
+        )
+      ).status
+    ).toBe(422)
+  }
+  expect((await h.sql(`select 1 from custody_entry where to_place = 'custody'`)).length).toBe(0)
+})
+
+test('what is written of a tool is changed against its version; value and day of purchase stay', async () => {
+  const [serial] = await at.tools(1)
+  const { version } = await at.tool(serial)
+  const keeper = callsAs(h, at.keeper.person)
+  const changed = await keeper.patch(
+    `/v1/tools/${serial}`,
+    { note: '表笔已更换', model: null, calibrationDueOn: '2026-12-01' },
+    { 'if-match': `"${version}"` }
+  )
+  expect(changed.body).toMatchObject({
+    note: '表笔已更换',
+    model: null,
+    calibrationDueOn: '2026-12-01',
+    value: '1280.00'
+  })
+  expect(problem(await keeper.patch(`/v1/tools/${serial}`, { note: 'x' }, { 'if-match': `"${version}"` }))).toEqual([
+    412,
+    'VersionStale'
+  ])
+  expect(problem(await keeper.patch(`/v1/tools/${serial}`, { value: '1.00' }))).toEqual([400, 'InvalidInput'])
+
+  // What stands on a document is not renamed under the hands of who signs; a remark may still be made.
+  await at.issue([serial])
+  expect(problem(await keeper.patch(`/v1/tools/${serial}`, { name: 'Hammer' }))).toEqual([409, 'ToolHeld'])
+  expect((await keeper.patch(`/v1/tools/${serial}`, { note: 'y' })).status).toBe(200)
+})
+
+test('a calibration is recorded with its certificate, and says when the next one is due', async () => {
+  const [serial] = await at.tools(1, { calibrationMonths: 6 })
+  const calibrate = (body: object) => at.keeper.post(`/v1/tools/${serial}/calibrations`, body)
+  const done = await calibrate({ calibratedOn: '2026-08-31', certificate: 'JL-1' })
+  expect([done.status, done.body.calibratedOn, done.body.calibrationDueOn]).toEqual([201, '2026-08-31', '2027-02-28'])
+  // A certificate that comes late does not take back a later one.
+  const late = await calibrate({ calibratedOn: '2026-03-05', certificate: 'JL-0' })
+  expect([late.body.calibratedOn, late.body.calibrationDueOn]).toEqual(['2026-08-31', '2027-02-28'])
+  expect(problem(await calibrate({ calibratedOn: '2026-08-31', certificate: 'JL-1' }))).toEqual([
+    409,
+    'CalibrationRecorded'
+  ])
+  expect(problem(await calibrate({ calibratedOn: '2026-11-21', certificate: 'JL-2' }))).toEqual([422, 'FutureDay'])
+  expect(
+    problem(await calibrate({ calibratedOn: '2026-11-02', certificate: 'JL-2', nextDueOn: '2026-11-02' }))
+  ).toEqual([422, 'CalibrationDueEarlier'])
+  const [plain] = await at.tools(1)
+  expect(
+    problem(await at.keeper.post(`/v1/tools/${plain}/calibrations`, { calibratedOn: '2026-11-02', certificate: 'x' }))
+  ).toEqual([422, 'CalibrationDueMissing'])
+  expect((await at.keeper.get(`/v1/tools/${serial}/history`)).body.calibrations).toMatchObject([
+    { calibratedOn: '2026-03-05', certificate: 'JL-0', nextDueOn: '2026-09-05' },
+    { calibratedOn: '2026-08-31', certificate: 'JL-1', nextDueOn: '2027-02-28', recordedBy: at.keeper.person.username }
+  ])
+})
+
+test('a file of ten thousand tools is tried out first; a number that is repeated or taken is refused in its row', async () => {
+  const shop = await openTools(h)
+  const controller = callsAs(h, await h.make.person({ grants: [{ duty: 'stock-controller' }] }))
+  const [taken] = await at.tools(1)
+  const rows = Array.from(
+    { length: 10_000 },
+    (_, index) => `${shop.warehouse},BULK-${index},Clamp meter,钳形表,${index}.50,2026-03-02,12`
+  )
+  const file = (more: string[] = []) =>
+    `warehouse,serial,name,nameZh,value,purchasedOn,calibrationMonths\n${[...rows, ...more].join('\n')}\n`
+  const tried = await controller.upload(
+    '/v1/imports/tools?apply=true',
+    file([
+      `${shop.warehouse},bulk-7,x,,1,2026-03-02,`,
+      `${shop.warehouse},${taken.toLowerCase()},x,,1,2026-03-02,`,
+      `NOWHERE,BULK-NEW,x,,1,2026-03-02,`,
+      `${shop.warehouse},BULK 1,x,,-5,2026-03-02,`,
+      `${shop.warehouse},BULK-NEWER,x,,1,2027-03-02,`
+    ])
+  )
+  expect(tried.body).toMatchObject({ status: 422, code: 'ImportRefused', counts: { create: 10_000, refused: 5 } })
+  expect(
+    tried.body.rows
+      .filter(({ outcome }: any) => outcome === 'refused')
+      .map(({ line, problems }: any) => [line, problems[0]?.split(';')[0]])
+  ).toEqual([
+    [10_002, 'line 9 is about BULK-7 already'],
+    [10_003, `serial number ${taken.toLowerCase()} is registered already`],
+    [10_004, expect.stringContaining('NOWHERE')],
+    [10_005, expect.stringContaining('serial is "BULK 1"')],
+    [10_006, 'purchasedOn is 2027-03-02']
+  ])
+  const dry = await controller.upload('/v1/imports/tools', file())
+  expect(dry.body).toMatchObject({ applied: false, counts: { create: 10_000, refused: 0 } })
+  expect(await h.sql('select 1 from tool where warehouse_id = $1', [shop.warehouseId])).toEqual([])
+  const applied = await controller.upload('/v1/imports/tools?apply=true', file())
+  expect(applied.body).toMatchObject({ applied: true, counts: { create: 10_000, refused: 0 } })
+  expect(
+    await h.sql(
+      `select count(*)::int as tools, sum(moves)::int as entries, count(*) filter (where fixed_asset)::int as assets from tool where warehouse_id = $1`,
+      [shop.warehouseId]
+    )
+  ).toEqual([{ tools: 10_000, entries: 10_000, assets: 5_000 }])
+  const again = await controller.upload('/v1/imports/tools', file())
+  expect(again.body.counts).toMatchObject({ create: 0, refused: 10_000 })
+})
+
+test('the register is listed by place, technician, state and calibration; a technician finds their own', async () => {
+  const shop = await openTools(h)
+  const [first, second, third] = await shop.tools(3, { calibrationMonths: 8 })
+  await shop.issued([first])
+  await shop.issued([second], shop.colleague)
+  const serials = async (by: ToolCounter['keeper'], query: string) =>
+    (await by.get(`/v1/tools?${query}`)).body.items.map(({ serial }: any) => serial)
+  const here = `warehouse=${shop.warehouse}`
+  expect(await serials(shop.keeper, here)).toEqual([third, second, first])
+  expect(await serials(shop.keeper, `${here}&state=shelf`)).toEqual([third])
+  expect(await serials(shop.keeper, `technician=${shop.technician.person.username}`)).toEqual([first])
+  expect(await serials(shop.keeper, `${here}&calibrationDue=2026-11-01`)).toEqual([])
+  expect(await serials(shop.keeper, `${here}&calibrationDue=2026-11-02`)).toEqual([third, second, first])
+  expect(await serials(shop.keeper, `${here}&fixedAsset=true`)).toEqual([])
+  expect(await serials(shop.technician, here)).toEqual([first])
+  expect(await serials(shop.technician, '')).toEqual([first])
+  expect(await serials((await openTools(h)).keeper, here)).toEqual([])
+  expect((await shop.technician.get(`/v1/tools/${second}`)).status).toBe(404)
+  expect((await shop.technician.get(`/v1/tools/${first}`)).body).toMatchObject({ state: 'custody' })
+  // A key that was not given the duty does not have its person's custody either.
+  const { body: key } = await shop.technician.post('/v1/api-keys', {
+    name: 'reader',
+    expiresOn: '2027-01-01',
+    access: 'read'
+  })
+  const byKey = await h.api.get('/v1/tools').set('authorization', `Bearer ${key.key}`)
+  expect(byKey.status === 200 ? byKey.body.items.length : byKey.status).toBe(1)
+
+  const page = (await shop.keeper.get(`/v1/tools?${here}&limit=2`)).body
+  expect(await serials(shop.keeper, `${here}&limit=2&cursor=${page.nextCursor}`)).toEqual([first])
+  const csv = await shop.keeper.get(`/v1/tools?${here}`, { accept: 'text/csv' })
+  expect(csv.text.split('\r\n').length > 1 || csv.text.split('\n').length > 1).toBe(true)
+  expect(csv.text).toContain(
+    `${first},数字万用表,Digital multimeter,FL-17B,${shop.warehouse},custody,${shop.technician.person.username}`
+  )
+})
+
+test('nobody moves a tool past its journal, and nobody changes the journal (R-TOOL-1)', async () => {
+  const [serial] = await at.tools(1)
+  await expect(h.sql(`update tool set state = 'lost' where serial = $1`, [serial])).rejects.toThrow(
+    'by an entry of its journal only'
+  )
+  await expect(h.sql(`update custody_entry set to_place = 'lost'`)).rejects.toThrow('append-only')
+  await expect(h.sql('delete from custody_entry')).rejects.toThrow('append-only')
+  await expect(
+    h.sql(
+      `insert into custody_entry (warehouse_id, tool_id, seq, kind, from_place, from_warehouse_id, to_place, at, person_id)
+       select warehouse_id, id, 2, 'found', 'lost', warehouse_id, 'shelf', now(), 0 from tool where serial = $1`,
+      [serial]
+    )
+  ).rejects.toThrow('is not where its entry begins')
+})
+
+test('a warehouse is not closed while its register has tools, or tools are on their way to it', async () => {
+  const admin = callerFor(h, await h.make.person({ grants: [{ duty: 'administrator' }] }))
+  const shop = await openTools(h)
+  const next = await openTools(h)
+  const [serial] = await shop.tools(1)
+  const close = (warehouse: string) => admin.post(`/v1/warehouses/${warehouse}/closing`, { closedOn: '2026-12-01' })
+  expect((await close(shop.warehouse)).body).toMatchObject({ status: 409, code: 'WarehouseHasTools', tools: [serial] })
+  const { body } = await shop.keeper.post(`/v1/warehouses/${shop.warehouse}/tool-transfers`, {
+    to: next.warehouse,
+    tools: named([serial])
+  })
+  expect((await close(next.warehouse)).body).toMatchObject({ status: 409, code: 'WarehouseHasTools', tools: [serial] })
+  expect((await next.keeper.post(`/v1/tool-documents/${body.number}/signature`)).status).toBe(200)
+  expect((await close(shop.warehouse)).status).toBe(200)
+  h.clock.set('2026-12-02T02:00:00Z')
+  try {
+    expect(
+      problem(await shop.keeper.post(`/v1/warehouses/${shop.warehouse}/tools`, { tools: [newTool(toolSerial())] }))
+    ).toEqual([409, 'WarehouseClosed'])
+    expect(
+      problem(
+        await next.keeper.post(`/v1/warehouses/${next.warehouse}/tool-transfers`, {
+          to: shop.warehouse,
+          tools: named([serial])
+        })
+      )
+    ).toEqual([409, 'WarehouseClosed'])
+  } finally {
+    h.clock.set('2026-11-20T02:00:00Z')
+  }
+})
