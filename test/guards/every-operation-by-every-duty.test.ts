@@ -240,6 +240,11 @@ const OF_NO_WAREHOUSE: Record<string, Rule> = {
   forgetCustomer: foreign,
   reportRepairReady: foreign,
   answerNotice: foreign,
+  amendHandover: foreign,
+  refreshHandover: foreign,
+  submitHandover: foreign,
+  signHandover: foreign,
+  cancelHandover: foreign,
   listLoanerModels: everybody,
   setLoanerModel: catalogue,
   readLoanerFleet: everybody,
@@ -479,6 +484,11 @@ async function openB(): Promise<Counter> {
   })
   await opened.signAndPost(loan.outSlip)
 
+  const { body: handover } = await opened.keeper.post(`/v1/warehouses/${FOREIGN}/handovers`, {
+    incoming: opened.signers['operations-supervisor'].person.username,
+    because: 'x'
+  })
+
   marks = [FOREIGN, ...loaners, keeper, ...SIGNERS.map((signer) => opened.signers[signer].person.username)]
   values = {
     '/warehouses/{warehouse}': [FOREIGN],
@@ -494,6 +504,7 @@ async function openB(): Promise<Counter> {
     '/old-parts/{number}': [oldPart.number],
     '/loaners/{serial}': loaners,
     '/loans/{number}': [loan.number],
+    '/handovers/{number}': [handover.number],
     '/loaner-models/{part}': ['WM-LOAN-8'],
     '/loaner-targets/{family}': ['WM-8'],
     '/slips/{number}': slips,

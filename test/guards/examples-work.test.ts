@@ -289,6 +289,20 @@ const BEFORE: Record<string, () => Promise<{ path?: string; token?: string } | v
     await keeper.post(`${path}/repair-ready`)
     return { path: `${path}/notice-answer`, token: lender }
   },
+  drawUpHandover: async () => ({ token: keeper.person.token }),
+  amendHandover: async () => {
+    const { path, token: drawer } = await handover()
+    return { path, token: drawer }
+  },
+  signHandover: async () => {
+    const { at, path, token: drawer } = await handover()
+    await by(drawer, 'post', `${path}/submission`, {})
+    return { path: `${path}/signatures`, token: at.signers['department-head'].person.token }
+  },
+  cancelHandover: async () => {
+    const { path, token: drawer } = await handover()
+    return { path: `${path}/cancellation`, token: drawer }
+  },
   setLoanerModel: async () => ({ path: `/v1/loaner-models/${(await h.make.part()).number}` }),
   setLoanerTarget: async () => ({ path: '/v1/loaner-targets/WM-8' }),
   openCount: async () => ({ path: `/v1/warehouses/${(await openCounting(h)).warehouse}/counts` }),
@@ -428,6 +442,18 @@ const BEFORE: Record<string, () => Promise<{ path?: string; token?: string } | v
   updateRegion: async () => ({ path: '/v1/regions/EAST' }),
   updateSupplier: async () => ({ path: `/v1/suppliers/${(await h.make.supplier()).code}` }),
   updateWarehouse: async () => ({ path: '/v1/warehouses/HQ' })
+}
+
+/** The draft of a handover of a warehouse of its own. */
+async function handover(): Promise<{ at: Counting; path: string; token: string }> {
+  const at = await openCounting(h)
+  const { token: drawer } = at.keeper.person
+  const { username } = await h.make.person()
+  const { body } = await by(drawer, 'post', `/v1/warehouses/${at.warehouse}/handovers`, {
+    incoming: username,
+    because: 'x'
+  })
+  return { at, path: `/v1/handovers/${body.number}`, token: drawer }
 }
 
 /** A transfer of three pieces from the head office to SZ01; two of them are sent, or one of these is missing there. */
