@@ -4,7 +4,7 @@
 //   lot it belonged to when it was counted, so that a recall of that one finds it; found goods that no lot knew have those of their paper. Consigned goods carry no
 //   cost. It is what the signers signed: nothing is looked up anew.
 // - A line that cannot be posted (the goods are promised, were not there yet on the day, or would be too many), or whose goods a slip adjusted by hand
-//   since they were counted, is left out with its reason and counted again; it never holds up the others.
+//   since they were counted, or of a loaner model of which more was found or no lot was named, is left out with its reason and counted again; it never holds up the others.
 // It runs within the transaction of the last signature, once: the state of the count guards against a second run.
 import type { Context } from '../identity/actor.ts'
 import { ensureMonth } from '../ledger/movement-partitions.ts'
@@ -48,6 +48,10 @@ interface Adjustment {
   adjustedBy: string | null
   /** With what came in since, more than a balance holds. */
   isTooMuch: boolean
+  /** Of a loaner model, whose every piece is a unit with a serial number. */
+  isLoaner: boolean
+  /** Counted lot by lot. */
+  isByLot: boolean
 }
 
 /** Quantities are kept below this. */
@@ -64,7 +68,8 @@ select l.line_no as "countLine", l.part_id as "partId", part.number as part, par
        case when a.quantity > 0 then least(a.received_on, $3::date)::text end as "receivedOn",
        case when a.quantity < 0 then a.lot::text end as lot,
        case when a.quantity > 0 and a.origin_lot_id is not null then json_build_object('warehouseId', a.origin_warehouse_id, 'lotId', a.origin_lot_id::text) end as origin, by_hand.number as "adjustedBy",
-       b.on_hand + sum(greatest(a.quantity, 0)) over (partition by l.line_no) >= ${MOST_ON_HAND} as "isTooMuch"
+       b.on_hand + sum(greatest(a.quantity, 0)) over (partition by l.line_no) >= ${MOST_ON_HAND} as "isTooMuch",
+       part.loaner_family is not null as "isLoaner", l.lots is not null as "isByLot"
   from count_line l
   join part on part.id = l.part_id
   join balance b on b.warehouse_id = l.warehouse_id and b.part_id = l.part_id and b.ownership = l.ownership and b.condition = l.condition
@@ -163,9 +168,24 @@ async function postWhatCanBe(
   { day, wanted, signedAs }: { day: string; wanted: readonly Adjustment[]; signedAs: SignedDocument }
 ): Promise<{ slipId: string | null; placed: Map<number, number>; problems: Map<number, string> }> {
   const problems = new Map(
-    wanted.flatMap(({ countLine, adjustedBy, isTooMuch }): [number, string][] => {
+    wanted.flatMap(({ countLine, part, quantity, adjustedBy, isTooMuch, isLoaner, isByLot }): [number, string][] => {
       if (adjustedBy !== null)
         return [[countLine, `${adjustedBy} adjusted these goods after they were counted; they are counted again`]]
+      // Which unit is missing says its lot only; what was found without being registered is no unit yet.
+      if (isLoaner && !quantity.startsWith('-'))
+        return [
+          [
+            countLine,
+            `${part} is a loaner model, and ${quantity} more were found than its units here; register what was found under its serial number, or have the adjustment reversed by which it went missing, and count again`
+          ]
+        ]
+      if (isLoaner && !isByLot)
+        return [
+          [
+            countLine,
+            `${part} is a loaner model: which unit is missing says its lot (GET /v1/loaners?model=${part}); it is counted again lot by lot`
+          ]
+        ]
       return isTooMuch
         ? [[countLine, 'with what came in since, it is more than can be kept of one part; it is counted again']]
         : []
@@ -183,7 +203,10 @@ async function postWhatCanBe(
           occurredOn: day,
           reason: `盘点调整 ${signedAs.number}`,
           signedAs,
-          lines: lines.map(({ countLine: _line, adjustedBy: _slip, isTooMuch: _isTooMuch, ...line }) => line)
+          lines: lines.map(
+            ({ countLine: _line, adjustedBy: _slip, isTooMuch: _much, isLoaner: _loaner, isByLot: _lots, ...line }) =>
+              line
+          )
         })
       )
       const placed = new Map<number, number>()

@@ -3,6 +3,7 @@ import { blockStock } from '../../src/ledger/block.ts'
 import { expireReservations, remindOfReadyRepairs } from '../../src/loaners/loaners.jobs.ts'
 import { inTransaction } from '../../src/platform/context.ts'
 import { callerFor, type Caller } from '../support/counter.ts'
+import { openCounting, type Found } from '../support/counting.ts'
 import { DEFAULT_TIME, openHarness, type Harness } from '../support/harness.ts'
 import { runJob } from '../support/relay.ts'
 import { LOAN, openLoaners, serialOf, type LoanerCounter } from './loaners-counter.ts'
@@ -245,6 +246,119 @@ test('a recall breaks the promise of the unit it blocks, not that of another (R-
   await shop.settle(broken)
   expect((await shop.unit(broken)).state).toBe('retired')
   expect([await at.verify(), await shop.verify()]).toMatchObject([{ ok: true }, { ok: true }])
+})
+
+test('of a model that is counted without lots no unit is guessed missing: it is counted again lot by lot; what is found more is registered first (R-CNT-4)', async () => {
+  const c = await openCounting(h)
+  const model = (await h.make.part({ standardCost: '1000.0000' })).number
+  await h.sql('update part set loaner_family = $1 where number = $1', [model])
+  const register = async (count: number) => {
+    const units = Array.from({ length: count }, () => ({ serial: serialOf(), model }))
+    const { slip } = (await c.keeper.post(`/v1/warehouses/${c.warehouse}/loaners`, { kind: 'opening', units })).body
+    expect((await c.signAndPost(slip)).status).toBe(200)
+    return units.map(({ serial }) => serial)
+  }
+  const unit = async (serial: string) => (await c.keeper.get(`/v1/loaners/${serial}`)).body
+  const following = async (number: string) => {
+    const [row] = await h.sql<{ number: string }>(
+      `select f.number from stock_count f join stock_count c on c.warehouse_id = f.warehouse_id and c.id = f.follows_count_id where c.number = $1`,
+      [number]
+    )
+    return row.number
+  }
+  // A count that follows another is counted by others.
+  const countAgain = async (number: string, entry: Found) => {
+    for (const again of [1, 2]) {
+      const other = callerFor(h, await h.make.person({ grants: [{ duty: 'technician', warehouse: c.warehouse }] }))
+      const { results } = await c.enter(number, [entry], other)
+      if (results[0].outcome === 'settled') return
+      expect([again, results[0].outcome]).toEqual([1, 'recount-due'])
+    }
+  }
+  const [older, lost] = await register(2)
+  const [{ number: first }, { lot }] = [await c.open(), await unit(older)]
+  await c.count(first, [{ part: model, counted: '1' }])
+  expect((await c.settle(first)).adjustmentSlip).toBeNull()
+  expect([(await unit(older)).state, (await unit(lost)).state]).toEqual(['available', 'available'])
+  expect((await c.lines(first))[0]).toMatchObject({ adjustmentProblem: expect.stringContaining('lot by lot') })
+
+  const second = await following(first)
+  await countAgain(second, { part: model, counted: '1', lots: [{ lot, counted: '1' }] })
+  const { adjustmentSlip } = await c.settle(second)
+  expect([(await unit(older)).state, (await unit(lost)).state]).toEqual(['available', 'missing'])
+
+  // Given up, and found after all: the reversal brings it back into service.
+  await c.keeper.post(`/v1/loaners/${lost}/retirement`, { reason: '盘亏' })
+  expect((await unit(lost)).state).toBe('retired')
+  const { number: undoing } = (await c.keeper.post(`/v1/slips/${adjustmentSlip}/reversal`, { reason: '找到了' })).body
+  await c.sign(undoing)
+  await c.controller.post(`/v1/slips/${undoing}/signatures`, { duty: 'stock-controller', decision: 'approve' })
+  expect((await c.keeper.post(`/v1/slips/${undoing}/posting`)).status).toBe(200)
+  expect(await unit(lost)).toMatchObject({ state: 'available', outOfServiceOn: null, lot: expect.any(String) })
+  expect((await unit(lost)).history[0]).toMatchObject({ event: 'found', details: { slip: undoing } })
+
+  // One more than there are units, then registered.
+  h.clock.set('2026-11-21T10:00')
+  const { number: third } = await c.open({ kind: 'cycle', parts: [model] })
+  await c.count(third, [{ part: model, counted: '3' }])
+  expect((await c.settle(third)).adjustmentSlip).toBeNull()
+  const [extra] = await register(1)
+  const fourth = await following(third)
+  await countAgain(fourth, { part: model, counted: '3' })
+  await c.settle(fourth)
+  expect((await unit(extra)).state).toBe('available')
+
+  // None at all is there.
+  h.clock.set('2026-11-22T10:00')
+  const { number: last } = await c.open({ kind: 'cycle', parts: [model] })
+  await c.count(last, [{ part: model, counted: '0', lots: [{ lot, counted: '0' }] }])
+  await c.settle(last)
+  expect([(await unit(older)).state, (await unit(lost)).state, (await unit(extra)).state]).toEqual([
+    'missing',
+    'missing',
+    'missing'
+  ])
+  expect(await c.verify()).toMatchObject({ ok: true })
+})
+
+test('what a count found missing is not in the fleet any more (R-LOAN-2)', async () => {
+  const at = await openLoaners(h)
+  const [serial] = await at.units(2)
+  const [{ region }] = await h.sql<{ region: string }>(
+    'select r.code as region from warehouse w join region r on r.id = w.region_id where w.code = $1',
+    [at.warehouse]
+  )
+  await administrator.put('/v1/installed-base', { region, family: at.family, units: 500, countedOn: '2026-10-31' })
+  const fleet = async () => (await administrator.get(`/v1/loaners/fleet?region=${region}`)).body.items
+  expect(await fleet()).toMatchObject([{ target: 2, units: 2, shortfall: 0 }])
+  await h.sql('update lot set on_hand = 0, exhausted = true where warehouse_id = $1 and id = $2', [
+    at.warehouseId,
+    (await at.unit(serial)).lot
+  ])
+  expect(await fleet()).toMatchObject([{ target: 2, units: 1, shortfall: 1 }])
+})
+
+test('a part does not become a loaner model while a transfer or a count has it, and what was written before brings in no piece without a number', async () => {
+  const at = await openLoaners(h)
+  const part = await at.stocked({ quantity: '1' })
+  const issued = await at.posted({ kind: 'issue', reference: 'RO-1', lines: [{ part: part.number, quantity: '1' }] })
+  const make = () => administrator.put(`/v1/loaner-models/${part.number}`, { family: 'FM' })
+  const { number: counting } = (
+    await at.keeper.post(`/v1/warehouses/${at.warehouse}/counts`, { kind: 'cycle', parts: [part.number] })
+  ).body
+  expect((await make()).body).toMatchObject({ code: 'PartInStock', detail: expect.stringContaining(counting) })
+  await at.keeper.post(`/v1/counts/${counting}/cancellation`, { reason: 'x' })
+  // Written at the moment in which the part becomes a model.
+  const receipt = await at.slip({ kind: 'receipt', lines: [{ part: part.number, quantity: '1', unitCost: '5' }] })
+  const refused = await make()
+  expect(refused.body).toMatchObject({ code: 'PartInStock', detail: expect.stringContaining(receipt.number) })
+  await h.sql(`update part set loaner_family = 'FM' where number = $1`, [part.number])
+  expect(problem(await at.signAndPost(receipt.number))).toEqual([409, 'LoanerModel'])
+  const { number } = (await at.keeper.post(`/v1/slips/${issued.number}/reversal`, { reason: 'x' })).body
+  const undone = await at.signAndPost(number)
+  expect(problem(undone)).toEqual([409, 'LoanerModel'])
+  expect(undone.body.detail).toContain('/loaners')
+  expect(await at.onHand(part.number)).toBe('0')
 })
 
 test('units that are on their way are listed where they go to', async () => {
