@@ -379,7 +379,7 @@ const TEXTS: { [Kind in AlertKind]: Text<Kind> } = {
   'tool-custody-unconfirmed': {
     name: { zh: ALERT_KIND_NAMES['tool-custody-unconfirmed'], en: 'Custody of tools unconfirmed' },
     title: ({ round, dueOn, isOverdue, outstanding, technicians }) => ({
-      zh: `工具核对 ${round}${isOverdue ? `已过截止日 ${dueOn}` : `应于 ${dueOn} 前完成`},${outstanding} 人未确认:${technicians.join('、')}${outstanding > technicians.length ? '等' : ''}`,
+      zh: `工具核对 ${round} ${isOverdue ? `已过截止日 ${dueOn}` : `应于 ${dueOn} 前完成`},${outstanding} 人未确认:${technicians.join('、')}${outstanding > technicians.length ? '等' : ''}`,
       en: `Custody round ${round}, ${isOverdue ? 'which was due' : 'due'} on ${dueOn}, waits for ${technicians.join(', ')}${outstanding > technicians.length ? ` and ${outstanding - technicians.length} more` : ''}`
     }),
     whatToDo: () => ({

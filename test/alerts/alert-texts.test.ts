@@ -134,6 +134,41 @@ const EXAMPLES: { [Kind in AlertKind]: AlertDetails[Kind] } = {
     until: '2026-11-22',
     handover: null,
     toldInstead: null
+  },
+  'tool-calibration-due': {
+    serial: 'GJ-31',
+    name: 'Multimeter',
+    nameZh: '万用表',
+    dueOn: '2026-12-01',
+    isOverdue: false,
+    technician: 'technician@hq'
+  },
+  'tool-custody-unconfirmed': {
+    round: 'HQ-TCR-202611-00001',
+    dueOn: '2026-11-20',
+    isOverdue: false,
+    outstanding: 2,
+    technicians: ['li', 'technician@hq']
+  },
+  'tool-loss-open': {
+    loss: 'HQ-TLR-202611-00001',
+    serial: 'GJ-31',
+    name: 'Multimeter',
+    nameZh: '万用表',
+    lossKind: 'lost',
+    lossState: 'reported',
+    technician: 'technician@hq',
+    netValue: '935.47',
+    compensation: '500.00',
+    reportedAt: '2026-11-20T02:00:00Z'
+  },
+  'tool-custody-orphaned': {
+    technician: 'technician@hq',
+    name: '李雷',
+    tools: 2,
+    serials: ['GJ-31', 'GJ-32'],
+    isOrphaned: false,
+    until: '2026-11-25'
   }
 }
 const PLACE = { warehouse: 'HQ', timeZone: 'Asia/Shanghai' }
@@ -227,6 +262,22 @@ test('every kind says what is the matter, in both languages', () => {
     'loaner-fleet-short': [
       '区域 SZ 系列 WM-8:保有量 120000,备用机应配 480 台,实有 470 台,缺 10 台',
       'Region SZ, family WM-8: 470 loaners of 480 for an installed base of 120000, 10 missing'
+    ],
+    'tool-calibration-due': [
+      '工具 GJ-31 万用表 应于 2026-12-01 前检定,保管人 technician@hq',
+      'Tool GJ-31 Multimeter, with technician@hq, is due for calibration on 2026-12-01'
+    ],
+    'tool-custody-unconfirmed': [
+      '工具核对 HQ-TCR-202611-00001 应于 2026-11-20 前完成,2 人未确认:li、technician@hq',
+      'Custody round HQ-TCR-202611-00001, due on 2026-11-20, waits for li, technician@hq'
+    ],
+    'tool-loss-open': [
+      '工具 GJ-31 万用表 丢失(HQ-TLR-202611-00001,保管人 technician@hq,净值 935.47,赔偿 500.00)待审批',
+      'Tool GJ-31 Multimeter was lost (HQ-TLR-202611-00001, with technician@hq, worth 935.47, compensation 500.00) and awaits its signatures'
+    ],
+    'tool-custody-orphaned': [
+      '李雷(technician@hq)保管 HQ 工具 2 件(GJ-31、GJ-32),即将不再是该仓库的维修技术员(任期至 2026-11-25)',
+      'technician@hq has 2 tools of HQ (GJ-31, GJ-32) and will soon not be its technician (until 2026-11-25)'
     ]
   })
 })
