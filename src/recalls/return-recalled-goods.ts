@@ -25,7 +25,7 @@ interface BlockedLot {
 // Whoever writes such papers in a warehouse waits for others who do: goods may be blocked by several recalls, and stand on one paper only.
 const LOCK = statement<never>(`select pg_advisory_xact_lock(7305024, $1)`)
 
-// The supplier is that of the slip by which the goods first came in.
+// Loaner units leave by papers of their own. The supplier is that of the slip by which the goods first came in.
 const BLOCKED_HERE = statement<BlockedLot>(`
 with written as materialized (
   select lot_id, sum(quantity) as quantity
@@ -44,7 +44,7 @@ select l.id::text as lot, l.part_id as "partId", part.number as part, l.ownershi
        supplier.code as supplier, count(*) over ()::int as total
   from lot_block b
   join lot l on l.warehouse_id = b.warehouse_id and l.id = b.lot_id and not l.exhausted
-  join part on part.id = l.part_id
+  join part on part.id = l.part_id and part.loaner_family is null
   left join written on written.lot_id = l.id
   left join supplier on supplier.id = lot_supplier(coalesce(l.origin_warehouse_id, l.warehouse_id), coalesce(l.origin_lot_id, l.id))
  where b.warehouse_id = $1 and b.recall_id = $2 and l.on_hand > coalesce(written.quantity, 0)
@@ -86,7 +86,7 @@ export async function returnRecalledGoods(
       throw new Refusal(
         'NothingBlockedHere',
         409,
-        `nothing of ${number} lies blocked in ${code} for which no paper is written yet; GET /v1/recalls/${number}/goods?warehouse=${code} says what lies there`
+        `nothing of ${number} lies blocked in ${code} for which no paper is written yet; GET /v1/recalls/${number}/goods?warehouse=${code} says what lies there. Loaner units are retired under their serial numbers: POST /v1/loaners/{serial}/retirement`
       )
     const reason = `${number} ${recall.title}`.slice(0, 500)
     const saying = { reason, note, ...(carrier !== undefined && { counterparty: carrier }) }

@@ -57,7 +57,7 @@ select id::text as id, number, value::text as value from created`)
 /**
  * Requests parts for an outlet (R-REQ-1). In one transaction the deposit is held, approvals of controlled parts are drawn, the network is
  * searched, goods are reserved, transfers opened and the rest registered as backorders; the answer says per line what happens next.
- * @throws Refusal 409 `WarehouseClosed`, 422 `CarriageMissing`, `NeedByPast`, `PartUnknown`, `PartInactive`, `PartNotForOutlet`, `PartSuperseded`, `UnitNotOfPart`,
+ * @throws Refusal 409 `WarehouseClosed`, 422 `CarriageMissing`, `NeedByPast`, `PartUnknown`, `LoanerModel`, `PartInactive`, `PartNotForOutlet`, `PartSuperseded`, `UnitNotOfPart`,
  *   `CentreMissing`, `DepositExceeded`, 403, 404
  */
 export async function createRequest(ctx: Context, { warehouse: code, ...input }: NewRequest): Promise<RequestView> {
@@ -132,6 +132,16 @@ async function linesOf(ctx: Context, outlet: Warehouse, input: Omit<NewRequest, 
       422,
       `the catalogue has no part ${unknown.map(({ sent }) => String(sent)).join(', ')}; GET /v1/parts?q= finds numbers`,
       { errors: unknown }
+    )
+  const loaners = input.lines.flatMap(({ part }, place) =>
+    parts.get(part)?.loanerFamily == null ? [] : [problem(place, 'is a loaner model', part)]
+  )
+  if (loaners.length > 0)
+    throw new Refusal(
+      'LoanerModel',
+      422,
+      `${loaners.map(({ sent }) => String(sent)).join(', ')}: a loaner model (备用机) is not requested; its units are sent one by one under their serial numbers: POST /v1/loaners/{serial}/transfer`,
+      { errors: loaners }
     )
   const lines = input.lines.map(({ part: number, quantity, unit, note }, place): Line & { isActive: boolean } => {
     const part = parts.get(number)

@@ -170,7 +170,7 @@ export const RECEIVING_DUTIES: readonly Duty[] = ['stock-controller', 'operation
 
 /**
  * Orders a transfer of goods from one warehouse to another; they are reserved at the giver.
- * @throws Refusal those of `openTransfer`, 422 `PartUnknown`, `UnitNotOfPart`, `QuantityNotPositive`, `WarehouseUnknown`, 403, 404
+ * @throws Refusal those of `openTransfer`, 422 `PartUnknown`, `LoanerModel`, `UnitNotOfPart`, `QuantityNotPositive`, `WarehouseUnknown`, 403, 404
  */
 export async function createTransfer(ctx: Context, body: NewTransfer): Promise<TransferView> {
   const { from, to } = await places(ctx, body)
@@ -184,6 +184,18 @@ export async function createTransfer(ctx: Context, body: NewTransfer): Promise<T
     ctx,
     body.lines.map(({ part }) => part)
   )
+  const loaners = body.lines.flatMap(({ part }, place) =>
+    parts.get(part)?.loanerFamily == null
+      ? []
+      : [{ pointer: `/lines/${place}/part`, detail: 'is a loaner model', sent: part }]
+  )
+  if (loaners.length > 0)
+    throw new Refusal(
+      'LoanerModel',
+      422,
+      `${loaners.map(({ sent }) => sent).join(', ')}: units of a loaner model (备用机) are sent one by one under their serial numbers: POST /v1/loaners/{serial}/transfer`,
+      { errors: loaners.slice(0, 20) }
+    )
   const lines = body.lines.map(({ part: number, quantity, unit, ownership = 'own', condition }): TransferLine => {
     const part = parts.get(number)
     if (part === undefined) throw new Error(`${number} was required a moment ago`)
