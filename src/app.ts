@@ -20,6 +20,7 @@ import { countRoutes } from './counts/counts.routes.ts'
 import { countImportRoutes, countReadRoutes } from './counts/counts-reads.routes.ts'
 import { depositRoutes } from './deposits/deposits.routes.ts'
 import type { Runtime } from './platform/context.ts'
+import { handoverReadRoutes } from './handovers/handovers-reads.routes.ts'
 import { handoverRoutes } from './handovers/handovers.routes.ts'
 import { ledgerRoutes } from './ledger/ledger.routes.ts'
 import { loanerImportRoutes, loanerReadRoutes } from './loaners/loaners-reads.routes.ts'
@@ -139,6 +140,7 @@ export async function buildApp(runtime: Runtime, { logger }: { logger: FastifyBa
   await app.register(toolLossRoutes, { prefix: '/v1' })
   await app.register(custodyRoundRoutes, { prefix: '/v1' })
   await app.register(handoverRoutes, { prefix: '/v1' })
+  await app.register(handoverReadRoutes, { prefix: '/v1' })
   await app.register(toolReadRoutes, { prefix: '/v1' })
   await app.register(toolRoutes, { prefix: '/v1' })
   await app.register(toolImportRoutes, { prefix: '/v1' })

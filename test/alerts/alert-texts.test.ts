@@ -263,6 +263,14 @@ test('every kind says what is the matter, in both languages', () => {
       '区域 SZ 系列 WM-8:保有量 120000,备用机应配 480 台,实有 470 台,缺 10 台',
       'Region SZ, family WM-8: 470 loaners of 480 for an installed base of 120000, 10 missing'
     ],
+    'handover-open': [
+      '工作移交单 HQ-HOV-202611-00001(keeper@hq → technician@hq)自 2026-11-16 起未完成,待签字',
+      'Handover HQ-HOV-202611-00001 from keeper@hq to technician@hq was drawn up on 2026-11-16 and awaits signatures'
+    ],
+    'keeper-missing': [
+      'HQ 仓库自 2026-11-23 起无仓管员(现任 keeper@hq,至 2026-11-22)',
+      'From 2026-11-23 on nobody is keeper of HQ, where goods lie (now keeper@hq, until 2026-11-22)'
+    ],
     'tool-calibration-due': [
       '工具 GJ-31 万用表 应于 2026-12-01 前检定,保管人 technician@hq',
       'Tool GJ-31 Multimeter, with technician@hq, is due for calibration on 2026-12-01'
