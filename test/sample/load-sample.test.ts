@@ -87,3 +87,20 @@ test('a later start with another SAMPLE_PASSWORD makes that one right, and keeps
     await signIn('technician@nb11', 'five other words for all')
   ]).toEqual([200, 401, 401])
 })
+
+test('a loaner is out, tools are in custody and wait to be confirmed, and a keeper is about to hand over', async () => {
+  expect(await h.sql(`select state, count(*)::int from loan group by 1`)).toEqual([{ state: 'out', count: 1 }])
+  expect(
+    await h.sql(`select t.serial, p.username, t.fixed_asset from tool t join person p on p.id = t.holder_id order by 1`)
+  ).toEqual(
+    ['GJ-SZ01-0001', 'GJ-SZ01-0002', 'GJ-SZ01-0003', 'GJ-SZ01-0004'].map((serial) => ({
+      serial,
+      username: 'technician@sz01',
+      fixed_asset: serial === 'GJ-SZ01-0004'
+    }))
+  )
+  expect(await h.sql('select state from custody_round')).toEqual([{ state: 'open' }])
+  expect(await h.sql('select w.code, h.state from handover h join warehouse w on w.id = h.warehouse_id')).toEqual([
+    { code: 'GZ01', state: 'awaiting-signatures' }
+  ])
+})
