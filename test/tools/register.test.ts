@@ -112,7 +112,7 @@ test('only who keeps the register writes in it', async () => {
       (
         await callsAs(h, caller.person).upload(
           '/v1/imports/tools?apply=true',
-          'warehouse,serial,name,value,purchasedOn\n' + `${at.warehouse},${toolSerial()},x,1,2026-01-01\n`
+          `warehouse,serial,name,value,purchasedOn\n${at.warehouse},${toolSerial()},x,1,2026-01-01\n`
         )
       ).status
     ).toBe(422)
