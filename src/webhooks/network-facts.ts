@@ -74,7 +74,8 @@ select e.outbox_id::text as "outboxId", array(select c.warehouse_id from recall_
 const HANDOVERS = statement<Fact>(`
 select e.outbox_id::text as "outboxId", '{}'::int[] as also,
        json_build_object('handover', h.number, 'warehouse', w.code, 'outgoing', outgoing.username, 'incoming', incoming.username, 'because', h.because,
-         'isAbsent', h.absent_because is not null, 'cutOffAt', to_char(h.cut_off_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), 'by', person.username) as facts
+         'isAbsent', h.absent_because is not null, 'cutOffAt', to_char(h.cut_off_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+         'position', h.cut_off_position::text, 'contentHash', h.content_hash, 'by', person.username) as facts
   from ${EVENTS}
   join handover h on h.warehouse_id = e.warehouse_id and h.id = e.document_id
   join warehouse w on w.id = h.warehouse_id
@@ -129,6 +130,8 @@ const documentOf = ({ payload, subject }: OutboxEvent): unknown =>
 /** What an event tells besides its document. */
 export function networkDetails({ event, payload }: OutboxEvent): Record<string, unknown> {
   if (event === 'deposit.changed') return payload
+  // The document says it all.
+  if (event === 'document.handed-over') return {}
   if (event.startsWith('recall.')) {
     return { parts: payload['parts'], ...(event !== 'recall.started' && { how: event.slice('recall.'.length) }) }
   }
