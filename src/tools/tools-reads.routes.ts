@@ -2,7 +2,6 @@ import { Readable } from 'node:stream'
 import { Type } from 'typebox'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { Username } from '../identity/identity.schemas.ts'
 import { sendCsv, wantsCsv } from '../platform/csv.ts'
 import { csvBody, csvUpload, IMPORT_BODY_LIMIT, ImportQuery } from '../platform/csv-import.ts'
 import { sendFile } from '../platform/downloads.ts'
@@ -26,6 +25,7 @@ import {
   KitList,
   KitParams,
   KitView,
+  Technician,
   TechnicianParams,
   TOOL_DOCUMENT_KINDS,
   TOOL_DOCUMENT_STATES,
@@ -71,7 +71,7 @@ export const toolReadRoutes: FastifyPluginAsyncTypebox = async (app) => {
         querystring: Type.Object(
           {
             warehouse: Type.Optional(WarehouseCode),
-            technician: Type.Optional(Type.String({ ...Username, description: 'In the custody of' })),
+            technician: Type.Optional(Type.String({ ...Technician, description: 'In the custody of' })),
             state: Type.Optional(oneOf(TOOL_STATES, 'State (状态)')),
             calibrationDue: Type.Optional(
               Type.String({ ...Day, description: 'In use, and due for calibration on this day or before' })
@@ -136,7 +136,7 @@ export const toolReadRoutes: FastifyPluginAsyncTypebox = async (app) => {
             warehouse: Type.Optional(WarehouseCode),
             kind: Type.Optional(oneOf(TOOL_DOCUMENT_KINDS, 'Kind (类别)')),
             state: Type.Optional(oneOf(TOOL_DOCUMENT_STATES, 'State (状态)')),
-            technician: Type.Optional(Type.String({ ...Username, description: 'Who gives or takes' })),
+            technician: Type.Optional(Type.String({ ...Technician, description: 'Who gives or takes' })),
             ...limitAndCursor
           },
           closed

@@ -63,7 +63,12 @@ export const CalibrationMonths = Type.Integer({
   examples: [12]
 })
 const Note = text(500, 'Remark (备注)')
-export const TechnicianParams = Type.Object({ username: Username })
+export const Technician = Type.String({
+  ...Username,
+  description: 'User name of the technician (维修技术员)',
+  examples: ['technician@hq']
+})
+export const TechnicianParams = Type.Object({ username: Technician })
 export const TOOL_DOCUMENT_NUMBER = '^[A-Z0-9][A-Z0-9-]*-(TIS|TRT|THO|TTR)-[0-9]{6}-[0-9]{5,}$'
 export const ToolDocumentNumber = Type.String({
   pattern: TOOL_DOCUMENT_NUMBER,
@@ -242,11 +247,6 @@ const what = {
   ),
   note: Type.Optional(Note)
 }
-const Technician = Type.String({
-  ...Username,
-  description: 'User name of the technician (维修技术员)',
-  examples: ['technician@hq']
-})
 const example = { tools: [{ serial: 'GJ-2026-00031', condition: '完好' }] }
 export const IssueToolsBody = named(
   'NewToolIssue',

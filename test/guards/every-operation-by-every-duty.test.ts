@@ -261,6 +261,21 @@ const OF_NO_WAREHOUSE: Record<string, Rule> = {
   importInstalledBase: catalogue,
   listLoanerTargets: everybody,
   setLoanerTarget: catalogue,
+  listTools: everybody,
+  readTool: foreign,
+  readToolHistory: foreign,
+  updateTool: foreign,
+  recordCalibration: foreign,
+  importTools: foreign,
+  returnAllTools: foreign,
+  readCustody: foreign,
+  listToolDocuments: everybody,
+  readToolDocument: foreign,
+  readToolDocumentHistory: foreign,
+  printToolDocument: foreign,
+  signToolDocument: foreign,
+  refuseToolDocument: foreign,
+  cancelToolDocument: foreign,
   readCalendarYear: everybody,
   setCalendarYear: administrator,
   countWorkingDays: everybody,
@@ -496,7 +511,28 @@ async function openB(): Promise<Counter> {
     because: 'x'
   })
 
-  marks = [FOREIGN, ...loaners, keeper, ...SIGNERS.map((signer) => opened.signers[signer].person.username)]
+  const technician = await h.make.person({ grants: [{ duty: 'technician', warehouse: FOREIGN }] })
+  const tools = ['FB-TOOL-1', 'FB-TOOL-2', 'FB-TOOL-3']
+  await opened.keeper.post(`/v1/warehouses/${FOREIGN}/tools`, {
+    tools: tools.map((serial) => ({ serial, name: 'Meter', value: '1280.00', purchasedOn: '2026-03-02' }))
+  })
+  await opened.keeper.put(`/v1/warehouses/${FOREIGN}/tool-kits/KIT-1`, { name: 'Kit', tools: [tools[0]] })
+  const papers: string[] = []
+  for (const serial of tools.slice(1)) {
+    const issued = { technician: technician.username, tools: [{ serial }] }
+    const { body } = await opened.keeper.post(`/v1/warehouses/${FOREIGN}/tool-issues`, issued)
+    papers.push(String(body.number))
+  }
+  await h.api.post(`/v1/tool-documents/${papers[0]}/signature`).auth(technician.token, { type: 'bearer' }).send({})
+
+  marks = [
+    FOREIGN,
+    ...loaners,
+    ...tools,
+    technician.username,
+    keeper,
+    ...SIGNERS.map((signer) => opened.signers[signer].person.username)
+  ]
   values = {
     '/warehouses/{warehouse}': [FOREIGN],
     '/policies/{warehouse}': [FOREIGN],
@@ -511,6 +547,10 @@ async function openB(): Promise<Counter> {
     '/old-parts/{number}': [oldPart.number],
     '/loaners/{serial}': loaners,
     '/loans/{number}': [loan.number],
+    '/tools/{serial}': tools.slice(0, 2),
+    '/tool-documents/{number}': papers,
+    '/tool-kits/{code}': ['KIT-1'],
+    '/technicians/{username}': [technician.username],
     '/handovers/{number}': [handover.number],
     '/loaner-models/{part}': ['WM-LOAN-8'],
     '/loaner-targets/{family}': ['WM-8'],
@@ -588,6 +628,7 @@ const BODIES: Record<string, () => unknown> = {
   approveControlledPart: () => ({ warehouse: FOREIGN, quantity: '1', reason: 'needed', validTo: '2026-12-31' }),
   assignDuty: () => ({ duty: 'keeper', warehouse: FOREIGN }),
   importOpeningStock: () => `warehouse,part,quantity,unitCost\n${FOREIGN},CH-0234,1,1\n`,
+  importTools: () => `warehouse,serial,name,value,purchasedOn\n${FOREIGN},FB-TOOL-4,Meter,1,2026-01-01\n`,
   importLoaners: () => `warehouse,serial,model\n${FOREIGN},FB-LOANER-3,WM-LOAN-8\n`,
   setInstalledBase: () => ({ region: 'FAR', family: 'WM-8', units: 1000, countedOn: '2026-10-31' }),
   importInstalledBase: () => 'region,family,units,countedOn\nFAR,WM-8,1000,2026-10-31\n',
@@ -647,6 +688,8 @@ const QUERIES: Record<string, Record<string, string>[]> = {
   listOldParts: [{}, { outlet: FOREIGN }, { region: 'FAR' }, { part: 'CH-0234' }],
   listOutletOldParts: [{}, { region: 'FAR' }, { centre: 'FAR01' }],
   listOldPartWriteOffs: [{}, { outlet: FOREIGN }, { state: 'proposed' }],
+  listTools: [{}, { warehouse: FOREIGN }, { state: 'custody' }],
+  listToolDocuments: [{}, { warehouse: FOREIGN }],
   listDelegations: [{}, { person: 'KEEPER' }],
   listApiKeys: [{}, { person: 'KEEPER' }]
 }
@@ -798,7 +841,7 @@ describe('on a foreign warehouse', () => {
                 status === 200 ||
                 call.url.includes('?') ||
                 operation.id === 'verifyLedger')
-            : operation.id === 'importOpeningStock' || operation.id === 'importLoaners'
+            : ['importOpeningStock', 'importLoaners', 'importTools'].includes(operation.id)
               ? (status === 200 && JSON.parse(text).counts.refused === 1) || [403, 404, 422].includes(status)
               : [403, 404].includes(status)
         if (!isFine) faults.push(`${operation.id} ${call.url}: ${status} ${text.slice(0, 300)}`)

@@ -173,6 +173,30 @@ async function loan(): Promise<string> {
 const ofUnit = async (what = '') => ({ path: `/v1/loaners/${await loaner()}${what}`, token: keeper.person.token })
 const ofLoan = async (what: string) => ({ path: `/v1/loans/${await loan()}${what}`, token: keeper.person.token })
 
+/** The tool that examples name, on the shelf of the head office; what had its number before has another one now. */
+const TOOL = 'GJ-2026-00031'
+async function tool(): Promise<string> {
+  await h.sql(`update tool set serial = serial || '-' || id where serial = $1`, [TOOL])
+  const tools = [{ serial: TOOL, name: 'Meter', value: '1280.00', purchasedOn: '2026-03-02', calibrationMonths: 12 }]
+  await keeper.post('/v1/warehouses/HQ/tools', { tools })
+  return TOOL
+}
+/** It is issued: the paper, and the technician who signs it. */
+async function toolIssue(): Promise<{ number: string; token: string }> {
+  const technician = await h.make.person({ grants: [{ duty: 'technician', warehouse: 'HQ' }] })
+  const tools = [{ serial: await tool() }]
+  const { body } = await keeper.post('/v1/warehouses/HQ/tool-issues', { technician: technician.username, tools })
+  return { number: String(body.number), token: technician.token }
+}
+/** The technician of the examples has it in custody. */
+async function toolInCustody(): Promise<void> {
+  const technician = await h.api.post('/v1/auth/tokens').send({ username: 'technician@hq', password: PASSWORD })
+  const body = { technician: 'technician@hq', tools: [{ serial: await tool() }] }
+  const issued = await keeper.post('/v1/warehouses/HQ/tool-issues', body)
+  await by(String(technician.body.accessToken), 'post', `/v1/tool-documents/${issued.body.number}/signature`, {})
+}
+const byKeeper = (path: string) => ({ path, token: keeper.person.token })
+
 const BEFORE: Record<string, () => Promise<{ path?: string; token?: string } | void>> = {
   refreshToken: () => refreshTokenOf('bcr_q0d3mXxS1…'),
   revokeToken: () => refreshTokenOf('bcr_q0d3mXxS1…'),
@@ -305,6 +329,47 @@ const BEFORE: Record<string, () => Promise<{ path?: string; token?: string } | v
   },
   setLoanerModel: async () => ({ path: `/v1/loaner-models/${(await h.make.part()).number}` }),
   setLoanerTarget: async () => ({ path: '/v1/loaner-targets/WM-8' }),
+  registerTools: async () => {
+    await tool()
+    await h.sql(`update tool set serial = serial || '-' || id where serial = $1`, [TOOL])
+    return byKeeper('/v1/warehouses/HQ/tools')
+  },
+  updateTool: async () => byKeeper(`/v1/tools/${await tool()}`),
+  recordCalibration: async () => byKeeper(`/v1/tools/${await tool()}/calibrations`),
+  issueTools: async () => {
+    await tool()
+    return byKeeper('/v1/warehouses/HQ/tool-issues')
+  },
+  returnTools: async () => {
+    await toolInCustody()
+    return byKeeper('/v1/warehouses/HQ/tool-returns')
+  },
+  handOverTools: async () => {
+    await toolInCustody()
+    await h.make.person({ username: 'second-technician@hq', grants: [{ duty: 'technician', warehouse: 'HQ' }] })
+    return byKeeper('/v1/warehouses/HQ/tool-hand-overs')
+  },
+  transferTools: async () => {
+    await tool()
+    return byKeeper('/v1/warehouses/HQ/tool-transfers')
+  },
+  returnAllTools: async () => {
+    await toolInCustody()
+    return byKeeper('/v1/technicians/technician@hq/return-all')
+  },
+  setToolKit: async () => {
+    await tool()
+    return byKeeper('/v1/warehouses/HQ/tool-kits/KIT-AC-1')
+  },
+  signToolDocument: async () => {
+    const { number: drawn, token: signer } = await toolIssue()
+    return { path: `/v1/tool-documents/${drawn}/signature`, token: signer }
+  },
+  refuseToolDocument: async () => {
+    const { number: drawn, token: signer } = await toolIssue()
+    return { path: `/v1/tool-documents/${drawn}/refusal`, token: signer }
+  },
+  cancelToolDocument: async () => byKeeper(`/v1/tool-documents/${(await toolIssue()).number}/cancellation`),
   openCount: async () => ({ path: `/v1/warehouses/${(await openCounting(h)).warehouse}/counts` }),
   recordCounts: async () => {
     const count = await countOfOne()
@@ -610,6 +675,12 @@ const READ: Record<string, () => Promise<string>> = {
   'slips/{number}': () => number(),
   'loaners/{serial}': () => loaner(),
   'loans/{number}': () => loan(),
+  'tools/{serial}': () => tool(),
+  'tool-documents/{number}': async () => (await toolIssue()).number,
+  'tool-kits/{code}': async () => {
+    await keeper.put('/v1/warehouses/HQ/tool-kits/KIT-AC-1', { name: 'Kit', tools: [await tool()] })
+    return 'KIT-AC-1'
+  },
   'backorders/{number}': () => backorder(),
   'old-parts/{number}': () => oldPart(),
   'proposals/{number}': () => proposal(),
