@@ -192,8 +192,6 @@ export interface AlertDetails {
     lossKind: 'lost' | 'damaged'
     lossState: 'reported' | 'approved'
     technician: string | null
-    netValue: string
-    compensation: string
     reportedAt: string
   }
   'tool-custody-orphaned': {

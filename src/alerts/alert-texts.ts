@@ -390,9 +390,9 @@ const TEXTS: { [Kind in AlertKind]: Text<Kind> } = {
   },
   'tool-loss-open': {
     name: { zh: ALERT_KIND_NAMES['tool-loss-open'], en: 'Loss of a tool open' },
-    title: ({ loss, serial, name, nameZh, lossKind, lossState, technician, netValue, compensation }) => ({
-      zh: `工具 ${serial} ${nameZh ?? name} ${lossKind === 'lost' ? '丢失' : '损坏'}(${loss},${technician === null ? '在库' : `保管人 ${technician}`},净值 ${netValue},赔偿 ${compensation})${lossState === 'reported' ? '待审批' : '修理中'}`,
-      en: `Tool ${serial} ${name} was ${lossKind} (${loss}, ${technician === null ? 'on the shelf' : `with ${technician}`}, worth ${netValue}, compensation ${compensation}) and ${lossState === 'reported' ? 'awaits its signatures' : 'is being repaired'}`
+    title: ({ loss, serial, name, nameZh, lossKind, lossState, technician }) => ({
+      zh: `工具 ${serial} ${nameZh ?? name} ${lossKind === 'lost' ? '丢失' : '损坏'}(${loss},${technician === null ? '在库' : `保管人 ${technician}`})${lossState === 'reported' ? '待审批' : '修理中'}`,
+      en: `Tool ${serial} ${name} was ${lossKind} (${loss}, ${technician === null ? 'on the shelf' : `with ${technician}`}) and ${lossState === 'reported' ? 'awaits its signatures' : 'is being repaired'}`
     }),
     whatToDo: ({ lossState }) =>
       lossState === 'reported'

@@ -40,14 +40,15 @@ select r.warehouse_id, r.number as subject, r.id as about_id, 'technician'::text
  group by r.warehouse_id, r.id, r.number, r.due_on`
 }
 
-// From the report until the tool is out of the register or back on the shelf.
+// From the report until the tool is out of the register or back on the shelf. What is compensated is nobody's business here: alerts are seen by
+// all of a warehouse.
 const lossOpen: AlertRule = {
   kind: 'tool-loss-open',
   about: 'document',
   causes: (isSome) => `
 select l.warehouse_id, l.number as subject, l.id as about_id, null::text as duty,
-       jsonb_build_object('loss', l.number, ${NAMED_TOOL}, 'lossKind', l.kind, 'lossState', l.state, 'technician', technician.username, 'netValue', l.net_value::text,
-         'compensation', l.compensation::text, 'reportedAt', ${utc('l.reported_at')}) as details
+       jsonb_build_object('loss', l.number, ${NAMED_TOOL}, 'lossKind', l.kind, 'lossState', l.state, 'technician', technician.username,
+         'reportedAt', ${utc('l.reported_at')}) as details
   from ${isSome ? 'asked join tool_loss l on l.warehouse_id = asked.warehouse_id and l.id = asked.about_id' : 'tool_loss l'}
   join tool t on t.id = l.tool_id
   left join person technician on technician.id = l.technician_id

@@ -158,8 +158,6 @@ const EXAMPLES: { [Kind in AlertKind]: AlertDetails[Kind] } = {
     lossKind: 'lost',
     lossState: 'reported',
     technician: 'technician@hq',
-    netValue: '935.47',
-    compensation: '500.00',
     reportedAt: '2026-11-20T02:00:00Z'
   },
   'tool-custody-orphaned': {
@@ -280,8 +278,8 @@ test('every kind says what is the matter, in both languages', () => {
       'Custody round HQ-TCR-202611-00001, due on 2026-11-20, waits for li, technician@hq'
     ],
     'tool-loss-open': [
-      '工具 GJ-31 万用表 丢失(HQ-TLR-202611-00001,保管人 technician@hq,净值 935.47,赔偿 500.00)待审批',
-      'Tool GJ-31 Multimeter was lost (HQ-TLR-202611-00001, with technician@hq, worth 935.47, compensation 500.00) and awaits its signatures'
+      '工具 GJ-31 万用表 丢失(HQ-TLR-202611-00001,保管人 technician@hq)待审批',
+      'Tool GJ-31 Multimeter was lost (HQ-TLR-202611-00001, with technician@hq) and awaits its signatures'
     ],
     'tool-custody-orphaned': [
       '李雷(technician@hq)保管 HQ 工具 2 件(GJ-31、GJ-32),即将不再是该仓库的维修技术员(任期至 2026-11-25)',
