@@ -3,7 +3,7 @@ import { Migration } from '@mikro-orm/migrations'
 /**
  * What the first review of loaners mended. A unit moves only by the slip it waits for, and a reversal ends the waiting: a slip that was
  * written before it can only be cancelled. A reversed count brings back also a unit that was given up. Nothing of a loaner model comes in
- * without a serial number. What a count found missing is no part of the fleet.
+ * without a serial number. What a count found missing is no part of the fleet, and what did not come back with a unit is no accessory of it.
  */
 export class LoanerMends extends Migration {
   override up(): void {
@@ -110,7 +110,7 @@ begin
            set version = version + 1,
                held_by = case when v_m.quantity > 0 then new.warehouse_id when v.purpose = 'transfer-in' then v.other_warehouse_id else held_by end,
                lot_id = case when v_m.quantity > 0 then v_m.lot_id end,
-               condition = case when v_m.quantity > 0 then v_m.condition else condition end,
+               condition = case when v_m.quantity > 0 then v_m.condition when v.purpose = 'loan-in' then 'qualified' else condition end,
                loan_warehouse_id = case when v_m.quantity < 0 and v.purpose in ('loan-out', 'loan-in') then new.warehouse_id end,
                loan_id = case when v_m.quantity < 0 and v.purpose in ('loan-out', 'loan-in') then v.loan_id end,
                moving_to = case when v_m.quantity < 0 and v.purpose = 'transfer-out' then v.other_warehouse_id
@@ -123,7 +123,18 @@ begin
                repair_reservation_id = case when v_m.quantity > 0 then v_m.reservation end,
                in_service_on = case when v.purpose = 'register' and not v_undoes then new.occurred_on else in_service_on end,
                out_of_service_on = case when v.purpose = 'retire' and v_m.quantity < 0 then new.occurred_on end,
-               grade = case when v.purpose = 'loan-in' and v_m.quantity > 0 then (select grade_in from loan where warehouse_id = new.warehouse_id and id = v.loan_id) else grade end,
+               grade = case when v.purpose = 'loan-in' and v_m.quantity > 0 then (select grade_in from loan where warehouse_id = new.warehouse_id and id = v.loan_id)
+                            when v.purpose = 'loan-in' then (select grade_out from loan where warehouse_id = new.warehouse_id and id = v.loan_id) else grade end,
+               -- What did not come back is not lent to the next customer; what a reversal says was never due back belongs to it again.
+               accessories = case when v.purpose = 'loan-in' and v_m.quantity > 0 then
+                                    (select array(select kept.name from unnest(accessories) with ordinality as kept (name, place)
+                                                   where kept.name <> all (l.accessories_out) or kept.name = any (l.accessories_in) order by kept.place)
+                                       from loan l where l.warehouse_id = new.warehouse_id and l.id = v.loan_id)
+                                  when v.purpose = 'loan-in' then
+                                    (select accessories || array(select lost.name from unnest(l.accessories_out) with ordinality as lost (name, place)
+                                                                  where lost.name <> all (l.accessories_in) and lost.name <> all (accessories) order by lost.place)
+                                       from loan l where l.warehouse_id = new.warehouse_id and l.id = v.loan_id)
+                                  else accessories end,
                pending = null,
                pending_warehouse_id = null,
                pending_slip_id = null

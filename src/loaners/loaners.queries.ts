@@ -18,29 +18,41 @@ export interface LoanerFilter {
   cursor?: string | undefined
 }
 
-/** A unit belongs to such warehouses, or is on its way there. They are looked up once, so that both are found by an index. */
-const isAt = (warehouses: string): string => {
-  const ids = `array(select id from warehouse where ${warehouses})`
-  return `(u.held_by = any (${ids}) or u.moving_to = any (${ids}))`
+const PLACES = statement<{ id: number }>(`
+select id from warehouse
+ where ($1::boolean or id = any ($2::int[]) or region_id = any ($3::int[])) and ($4::text is null or code = $4)`)
+
+/** The warehouses whose units are listed; null for all. Looked up first: given their ids the database finds the units of few places by an index. */
+async function placesOf(ctx: Context, warehouse: string | undefined): Promise<number[] | null> {
+  const { everywhere, warehouseIds, regionIds } = sightOf(ctx)
+  if (everywhere && warehouse === undefined) return null
+  return (await run(ctx, PLACES, [everywhere, warehouseIds, regionIds, warehouse ?? null])).map(({ id }) => id)
 }
 
-function loanersOf(
+/** What a unit that is in a state is kept as, as SQL over its own row: most others are passed over before their lot and loan are looked up. */
+function keptAs(state: LoanerState): string {
+  if (state === 'registered' || state === 'withdrawn' || state === 'retired' || state === 'in-transit')
+    return `u.state = '${state}'`
+  return state === 'out' || state === 'being-returned'
+    ? 'u.loan_id is not null'
+    : `u.loan_id is null and u.state in ('in-service', 'in-repair')`
+}
+
+async function loanersOf(
   ctx: Context,
   { warehouse, model, family, state, dueBefore }: LoanerFilter,
   after: string | null,
   rows: number | null
-): { text: string; values: unknown[] } {
-  const { everywhere, warehouseIds, regionIds } = sightOf(ctx)
+): Promise<{ text: string; values: unknown[] }> {
   const values: unknown[] = [ctx.clock.today()]
   const value = (given: unknown) => `$${values.push(given)}`
+  const places = await placesOf(ctx, warehouse)
+  const at = places === null ? null : `any (${value(places)}::int[])`
   const conditions = [
-    ...(everywhere
-      ? []
-      : [isAt(`id = any (${value(warehouseIds)}::int[]) or region_id = any (${value(regionIds)}::int[])`)]),
-    ...(warehouse === undefined ? [] : [isAt(`code = ${value(warehouse)}`)]),
+    ...(at === null ? [] : [`(u.held_by = ${at} or u.moving_to = ${at})`]),
     ...(model === undefined ? [] : [`part.number = ${value(model)}`]),
     ...(family === undefined ? [] : [`part.loaner_family = ${value(family)}`]),
-    ...(state === undefined ? [`u.state <> 'withdrawn'`] : [`(${LOANER_STATE}) = ${value(state)}`]),
+    ...(state === undefined ? [`u.state <> 'withdrawn'`] : [keptAs(state), `(${LOANER_STATE}) = ${value(state)}`]),
     ...(dueBefore === undefined ? [] : [`loan.state = 'out' and loan.due_on < ${value(dueBefore)}`]),
     ...(after === null ? [] : [`u.id < ${value(after)}::bigint`])
   ]
@@ -54,7 +66,7 @@ export async function listLoaners(
   { limit = 50, cursor, ...filter }: LoanerFilter
 ): Promise<{ items: LoanerSummary[]; nextCursor: string | null }> {
   const after = readCursor(cursor, ['id'])
-  const { text, values } = loanersOf(ctx, filter, after === null ? null : String(after[0]), limit + 1)
+  const { text, values } = await loanersOf(ctx, filter, after === null ? null : String(after[0]), limit + 1)
   const { items, nextCursor } = pageFrom(await run<Loaner>(ctx, { text }, values), limit, ({ id }) => [id])
   return { items: items.map(loanerSummary), nextCursor }
 }
@@ -77,7 +89,7 @@ export const LOANER_HEADINGS = {
 
 /** The same as rows of a file, all of them. */
 export async function* loanerStream(ctx: Context, filter: LoanerFilter) {
-  const { text, values } = loanersOf(ctx, filter, null, null)
+  const { text, values } = await loanersOf(ctx, filter, null, null)
   for await (const unit of rowsOf<Loaner>(ctx, text, values)) {
     const { loan, accessories, nameZh, name, ...rest } = unit
     yield {

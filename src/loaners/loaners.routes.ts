@@ -269,7 +269,7 @@ export const loanerRoutes: FastifyPluginAsyncTypebox = async (app) => {
         tags,
         summary: 'Retire a unit (备用机报废)',
         description:
-          'Duty: keeper. Writes a scrap slip that names its lot; it is retired once that is signed and posted. A unit that a count found missing is retired at once.',
+          'Duty: keeper. Writes a scrap slip that names its lot; it is retired once that is signed and posted. A unit that a count found missing is retired at once; one that a customer lost is returned first, as beyond-repair and with the claim.',
         params: SerialParams,
         body: ref(RetireLoanerBody),
         response: { 200: ref(LoanerView), ...problems }

@@ -90,6 +90,8 @@ export async function writeUnits(
       ...(unitCost !== undefined && { unitCost }),
       ...(receivedOn !== undefined && { receivedOn })
     }))
+  }).catch((error: unknown) => {
+    throw error instanceof Refusal ? atUnits(error) : error
   })
   await run(ctx, REGISTER, [
     warehouse.id,
@@ -115,6 +117,16 @@ export async function writeUnits(
   })
   return slip.number
 }
+
+/** What a slip says of its lines, said of the units that they are written for. */
+const atUnits = ({ code, status, message, errors, extra }: Refusal): Refusal =>
+  new Refusal(code, status, message, {
+    errors: errors.map((problem) => ({
+      ...problem,
+      pointer: problem.pointer.replace(/^\/lines\/(\d+)\/part$/, '/units/$1/model').replace(/^\/lines\//, '/units/')
+    })),
+    extra
+  })
 
 function refuseRepeated(units: readonly NewUnit[]): void {
   const first = new Map<string, number>()

@@ -361,6 +361,76 @@ test('a part does not become a loaner model while a transfer or a count has it, 
   expect(await at.onHand(part.number)).toBe('0')
 })
 
+test('what did not come back is no accessory any more, and a return that is reversed leaves the unit as it was lent (R-LOAN-1)', async () => {
+  const at = await openLoaners(h)
+  const [serial] = await at.units(1, { grade: 'A' })
+  const loan = await at.lent(serial)
+  const ruined = await at.returned(loan, { outcome: 'beyond-repair', grade: 'C', accessories: ['hose'] })
+  expect(await at.unit(serial)).toMatchObject({ state: 'beyond-repair', grade: 'C', accessories: ['hose'] })
+  const { number } = (await at.keeper.post(`/v1/slips/${ruined.inSlip}/reversal`, { reason: 'x' })).body
+  expect((await at.signAndPost(number)).status).toBe(200)
+  const out = await at.unit(serial)
+  expect(out).toMatchObject({ state: 'out', grade: 'A', condition: 'qualified' })
+  expect(out.accessories.toSorted()).toEqual(['hose', 'power cord'])
+  await at.returned(loan, { accessories: ['power cord'] })
+  expect(await at.unit(serial)).toMatchObject({ state: 'available', grade: 'A', accessories: ['power cord'] })
+  expect((await at.lend(serial)).accessoriesOut).toEqual(['power cord'])
+})
+
+test('whatever state a unit is in, the list of that state has it', async () => {
+  const at = await openLoaners(h)
+  const other = await openLoaners(h, { model: at.model })
+  const [free, kept, lending, out, returning, repair, ruined, sending, sent, retiring, retired] = await at.units(11)
+  const post = (path: string, body: object) => at.keeper.post(path, body)
+  await post(`/v1/loaners/${kept}/reservation`, { repairOrder: 'RO-1', until: '2026-11-28' })
+  await at.lend(lending)
+  await at.lent(out)
+  const back = await at.lent(returning)
+  await post(`/v1/loans/${back.number}/return`, { outcome: 'usable', condition: '完好' })
+  await post(`/v1/loaners/${repair}/repair`, { reason: 'x' })
+  await at.returned(await at.lent(ruined), { outcome: 'beyond-repair' })
+  for (const serial of [sending, sent])
+    await post(`/v1/loaners/${serial}/transfer`, { to: other.warehouse, reason: 'x' })
+  await at.settle(sent)
+  for (const serial of [retiring, retired]) await post(`/v1/loaners/${serial}/retirement`, { reason: 'x' })
+  await at.settle(retired)
+  const registered = serialOf()
+  await post(`/v1/warehouses/${at.warehouse}/loaners`, {
+    kind: 'opening',
+    units: [{ serial: registered, model: at.model }]
+  })
+  const expected = {
+    available: free,
+    reserved: kept,
+    'being-lent': lending,
+    out,
+    'being-returned': returning,
+    'in-repair': repair,
+    'beyond-repair': ruined,
+    'being-sent': sending,
+    'in-transit': sent,
+    'being-retired': retiring,
+    retired,
+    registered
+  }
+  for (const [state, serial] of Object.entries(expected)) {
+    const { body } = await at.keeper.get(`/v1/loaners?state=${state}`)
+    expect([state, ...body.items.map((unit: { serial: string }) => unit.serial)]).toEqual([state, serial])
+  }
+})
+
+test('what is wrong with a unit that is registered is said of that unit', async () => {
+  const at = await openLoaners(h)
+  const refused = await at.keeper.post(`/v1/warehouses/${at.warehouse}/loaners`, {
+    kind: 'receipt',
+    units: [
+      { serial: serialOf(), model: at.model },
+      { serial: serialOf(), model: at.model, receivedOn: '2026-01-01' }
+    ]
+  })
+  expect(refused.body).toMatchObject({ code: 'FieldMisplaced', errors: [{ pointer: '/units/1/receivedOn' }] })
+})
+
 test('units that are on their way are listed where they go to', async () => {
   const giver = await openLoaners(h)
   const taker = await openLoaners(h, { model: giver.model })
