@@ -119,6 +119,7 @@ create table tool_document (
   constraint tool_document_hash_is_sha256 check (content_hash ~ '^[0-9a-f]{64}$')
 );
 create index tool_document_newest on tool_document (id desc);
+create index tool_document_by_place on tool_document (warehouse_id, id desc);
 create index tool_document_open on tool_document (warehouse_id, id) where state = 'awaiting-signatures';
 create index tool_document_by_giver on tool_document (giver_id, id) where giver_id is not null;
 create index tool_document_by_taker on tool_document (taker_id, id) where taker_id is not null;

@@ -1,5 +1,5 @@
-// Kits: named sets of tools that are issued and returned together. What is missing of a kit is what is not where the kit is: with who it was
-// issued to, else on the shelf.
+// Kits: named sets of tools that are issued and returned together. A kit is with who it was issued to for as long as anything of it is in their
+// hands, else on the shelf; what is missing of it is what is not where the kit is.
 import { requireDuty, type Context } from '../identity/actor.ts'
 import { recordAudit } from '../identity/audit.ts'
 import { inTransaction } from '../platform/context.ts'
@@ -20,9 +20,12 @@ interface Kit {
   toolIds: string[]
 }
 
+const HOLDER = `case when exists (select 1 from tool_kit_tool m join tool t on t.id = m.tool_id
+                                    where m.warehouse_id = k.warehouse_id and m.kit_id = k.id and t.holder_id = k.holder_id) then k.holder_id end`
+
 const LOCK = statement<never>('select 1 from tool_kit where warehouse_id = $1 and upper(code) = upper($2) for update')
 const KIT = statement<Kit>(`
-select k.id::text as id, k.code, k.holder_id as "holderId", k.version,
+select k.id::text as id, k.code, ${HOLDER} as "holderId", k.version,
        array(select m.tool_id::text from tool_kit_tool m where m.warehouse_id = k.warehouse_id and m.kit_id = k.id order by m.tool_id) as "toolIds"
   from tool_kit k where k.warehouse_id = $1 and upper(k.code) = upper($2)`)
 
@@ -46,7 +49,7 @@ select w.code as warehouse, k.code, k.name, k.name_zh as "nameZh", holder.userna
                   where m.warehouse_id = k.warehouse_id and m.kit_id = k.id and t.warehouse_id = k.warehouse_id), '[]') as tools
   from tool_kit k
   join warehouse w on w.id = k.warehouse_id
-  left join person holder on holder.id = k.holder_id
+  left join person holder on holder.id = ${HOLDER}
  where k.warehouse_id = $1 and ($2::text is null or upper(k.code) = upper($2))
  order by upper(k.code)`)
 
@@ -217,6 +220,25 @@ const FOLLOW = statement<never>(
 /** Where a kit is once a document about it took effect. */
 export const moveKit = (ctx: Context, warehouseId: number, kitId: string, holderId: number | null): Promise<unknown> =>
   run(ctx, FOLLOW, [warehouseId, kitId, holderId])
+
+// Two returns that have half of a kit each leave it to HOLDER.
+const EMPTY = statement<never>(`
+update tool_kit set holder_id = null, version = version + 1
+ where (warehouse_id, id) in (
+   select k.warehouse_id, k.id from tool_kit k
+    where k.warehouse_id = $1 and k.holder_id = $2
+      and exists (select 1 from tool_kit_tool m where m.warehouse_id = k.warehouse_id and m.kit_id = k.id and m.tool_id = any ($3::bigint[]))
+      and not exists (select 1 from tool_kit_tool m join tool t on t.id = m.tool_id
+                       where m.warehouse_id = k.warehouse_id and m.kit_id = k.id and t.holder_id = $2 and t.id <> all ($3::bigint[]))
+    order by k.id for update)`)
+
+/** Kits of which somebody gives away the last that they have are back, whether or not the document names the kit. */
+export const emptyKits = (
+  ctx: Context,
+  warehouseId: number,
+  giverId: number,
+  toolIds: readonly string[]
+): Promise<unknown> => run(ctx, EMPTY, [warehouseId, giverId, toolIds])
 
 const LEAVE_OF = statement<never>('delete from tool_kit_tool where tool_id = any ($1::bigint[])')
 

@@ -6,7 +6,7 @@ import { requireMatch } from '../platform/etag.ts'
 import { noteEvent } from '../signing/document-history.ts'
 import { requireSubmittedContent } from '../signing/sign.ts'
 import { lockTools, moveTools, requireFree, type CustodyKind, type Destination } from './custody.ts'
-import { leaveKits, moveKit } from './kits.ts'
+import { emptyKits, leaveKits, moveKit } from './kits.ts'
 import { requireThere, type From } from './named-tools.ts'
 import { holdOpen } from './register-tools.ts'
 import { requireTechnician } from './technician.ts'
@@ -146,6 +146,7 @@ async function takeEffect(ctx: Context, document: ToolDocument): Promise<void> {
   const { from, to, takerId } = wayOf(document, ctx.actor.personId)
   const owner = ownerOf(document)
   if (document.toWarehouseId !== null) await holdOpen(ctx, [document.toWarehouseId])
+  if (from.place === 'custody') await emptyKits(ctx, document.warehouseId, from.personId, document.toolIds)
   if (document.kitId !== null)
     await moveKit(ctx, document.warehouseId, document.kitId, to.place === 'custody' ? to.personId : null)
   const tools = await lockTools(ctx, document.toolIds)

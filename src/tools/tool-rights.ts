@@ -1,4 +1,4 @@
-import { covers, grantsToday, maySee, type Context, type Duty, type WarehouseRef } from '../identity/actor.ts'
+import { covers, grantsToday, type Context, type Duty, type WarehouseRef } from '../identity/actor.ts'
 
 /** Who reads the register of a warehouse as a whole. A technician sees what is in their own custody, and the documents they are part of. */
 const READERS: readonly Duty[] = [
@@ -46,6 +46,24 @@ export function registerSight(
 export const inRegisterSight = (warehouse: string, first: number): string =>
   `($${first}::boolean or ${warehouse}.id = any ($${first + 1}::int[]) or ${warehouse}.region_id = any ($${first + 2}::int[]))`
 
-/** The code of a warehouse if the actor may see it, for refusals that would otherwise give it away. */
-export const codeIfSeen = (ctx: Context, warehouse: WarehouseRef): string | null =>
-  maySee(ctx, warehouse) ? warehouse.code : null
+/**
+ * What of a list the actor sees, as a condition that asks no more than it must: who reads every register is asked nothing, who reads none
+ * only for what is their own.
+ * @param value takes a value and answers its parameter
+ * @param warehouses by whose register a row is seen, as aliases
+ * @param own the condition that a row is the person's own
+ */
+export function seen(
+  ctx: Context,
+  value: (given: unknown) => string,
+  warehouses: readonly string[],
+  own: (person: string) => string
+): string {
+  const [everywhere, warehouseIds, regionIds, person] = registerSight(ctx)
+  if (everywhere) return 'true'
+  const personal = own(`${value(person)}::int`)
+  if (warehouseIds.length === 0 && regionIds.length === 0) return personal
+  const [places, regions] = [`${value(warehouseIds)}::int[]`, `${value(regionIds)}::int[]`]
+  const ofRegister = warehouses.map((one) => `${one}.id = any (${places}) or ${one}.region_id = any (${regions})`)
+  return `(${[...ofRegister, personal].join(' or ')})`
+}

@@ -75,7 +75,7 @@ export const readTool = async (ctx: Context, { serial }: { serial: string }): Pr
 
 const ENTRIES = statement<ToolHistory['custody'][number]>(`
 select e.seq as position, e.kind, e.from_place as "from", before.code as "fromWarehouse", giver.username as "fromTechnician", e.to_place as "to", w.code as warehouse,
-       taker.username as technician, d.number as document, e.at, person.username as by
+       taker.username as technician, coalesce(d.number, loss.number) as document, e.at, person.username as by
   from custody_entry e
   join warehouse w on w.id = e.warehouse_id
   join person on person.id = e.person_id
@@ -83,6 +83,7 @@ select e.seq as position, e.kind, e.from_place as "from", before.code as "fromWa
   left join person giver on giver.id = e.from_person_id
   left join person taker on taker.id = e.to_person_id
   left join tool_document d on d.warehouse_id = coalesce(e.from_warehouse_id, e.warehouse_id) and d.id = e.document_id
+  left join tool_loss loss on loss.warehouse_id = coalesce(e.from_warehouse_id, e.warehouse_id) and loss.id = e.document_id
  where e.tool_id = $1 order by e.seq`)
 const CALIBRATIONS = statement<ToolHistory['calibrations'][number]>(`
 select c.calibrated_on::text as "calibratedOn", c.certificate, c.next_due_on::text as "nextDueOn", c.note, person.username as "recordedBy", c.recorded_at as "recordedAt"

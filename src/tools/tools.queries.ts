@@ -3,7 +3,7 @@ import { instant, instantOrNull } from '../platform/clock.ts'
 import { pageFrom, readCursor } from '../platform/cursor.ts'
 import { rowsOf } from '../platform/csv.ts'
 import { run } from '../platform/database.ts'
-import { inRegisterSight, registerSight } from './tool-rights.ts'
+import { seen } from './tool-rights.ts'
 import { TOOL_COLUMNS, TOOL_FROM, toolView, type Tool } from './tool.ts'
 import type { ToolDocumentKind, ToolDocumentState, ToolDocumentSummary, ToolState, ToolView } from './tools.schemas.ts'
 
@@ -18,17 +18,16 @@ export interface ToolFilter {
   cursor?: string | undefined
 }
 
-/** The first four parameters after today are what the actor sees. */
 function toolsOf(
   ctx: Context,
   { warehouse, technician, state, calibrationDue, fixedAsset }: ToolFilter,
   after: string | null,
   rows: number | null
 ): { text: string; values: unknown[] } {
-  const values: unknown[] = [ctx.clock.today(), ...registerSight(ctx)]
+  const values: unknown[] = [ctx.clock.today()]
   const value = (given: unknown) => `$${values.push(given)}`
   const conditions = [
-    `(${inRegisterSight('w', 2)} or t.holder_id = $5::int)`,
+    seen(ctx, value, ['w'], (person) => `t.holder_id = ${person}`),
     ...(warehouse === undefined ? [] : [`w.code = ${value(warehouse)}`]),
     ...(technician === undefined
       ? []
@@ -98,16 +97,16 @@ function documentsOf(
   after: string | null,
   rows: number | null
 ): { text: string; values: unknown[] } {
-  const values: unknown[] = [...registerSight(ctx)]
+  const values: unknown[] = []
   const value = (given: unknown) => `$${values.push(given)}`
   const place = warehouse === undefined ? '' : value(warehouse)
-  const person = technician === undefined ? '' : `(select id from person where username = ${value(technician)})`
+  const party = technician === undefined ? '' : `(select id from person where username = ${value(technician)})`
   const conditions = [
-    `(${inRegisterSight('w', 1)} or (target.id is not null and ${inRegisterSight('target', 1)}) or $4::int in (d.giver_id, d.taker_id))`,
+    seen(ctx, value, ['w', 'target'], (person) => `(d.giver_id = ${person} or d.taker_id = ${person})`),
     ...(warehouse === undefined ? [] : [`${place} in (w.code, target.code)`]),
     ...(kind === undefined ? [] : [`d.kind = ${value(kind)}`]),
     ...(state === undefined ? [] : [`d.state = ${value(state)}`]),
-    ...(technician === undefined ? [] : [`${person} in (d.giver_id, d.taker_id)`]),
+    ...(technician === undefined ? [] : [`(d.giver_id = ${party} or d.taker_id = ${party})`]),
     ...(after === null ? [] : [`d.id < ${value(after)}::bigint`])
   ]
   const text = `

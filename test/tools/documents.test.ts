@@ -562,6 +562,17 @@ test('a kit is issued and returned together, and says what is missing of it', as
     'ToolsMissing'
   ])
 
+  // Returned tool by tool it is back too, and is no more with who has one of it later.
+  await sign(shop.technician, (await drawKit('issue', { technician, kit: 'AC-1' })).body)
+  await shop.returned([meter])
+  expect((await shop.keeper.get(`${kits}/AC-1`)).body).toMatchObject({ technician, missing: [{ serial: meter }] })
+  const { documents } = (await shop.technician.post(`/v1/technicians/${technician}/return-all`)).body
+  await sign(shop.keeper, documents[0])
+  await shop.issued([meter])
+  expect((await shop.keeper.get(`${kits}/AC-1`)).body).toMatchObject({ technician: null, missing: [{ serial: meter }] })
+  await shop.returned([meter])
+  expect((await setKit('AC-1', [meter, wrench, pump])).status).toBe(200)
+
   // What goes to another register leaves its kit; a kit is dissolved, its tools stay.
   const next = await openTools(h)
   const transfer = await drawKit('transfer', { to: next.warehouse, tools: named([spare]) })
