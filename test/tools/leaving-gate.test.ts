@@ -151,13 +151,14 @@ test('of an issue and a duty that is ended at once, one is refused: nobody is gi
       ['CustodyOpen', 'issued'],
       ['ended', 'NotTechnician']
     ]).toContainEqual(outcome)
-    if (issued.status === 201) {
-      // What was drawn up and what is held keep the gate shut alike, whatever comes first.
-      const [signed, again] = await Promise.all([
-        leaver.post(`/v1/tool-documents/${issued.body.number}/signature`),
-        end(leaver)
-      ])
-      expect([signed.status, again.body.code]).toEqual([200, 'CustodyOpen'])
-    }
+  }
+})
+
+test('what is drawn up and what is held keep the gate shut alike, whichever is seen while it is signed', async () => {
+  for (let round = 0; round < 5; round++) {
+    const leaver = await technician({ warehouse: at.warehouse })
+    const { number } = await at.issue(await at.tools(1), leaver)
+    const [signed, ended] = await Promise.all([leaver.post(`/v1/tool-documents/${number}/signature`), end(leaver)])
+    expect([signed.status, ended.body.code]).toEqual([200, 'CustodyOpen'])
   }
 })

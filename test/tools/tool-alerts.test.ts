@@ -82,7 +82,7 @@ test('a round that is due in three days names who has not confirmed, tells them 
   expect(await statesOf('tool-custody-unconfirmed', number)).toEqual([])
   h.clock.set('2026-11-21T00:05')
   await runJob(h, turnOfDay)
-  const [me = '', colleague = ''] = [at.technician.person.username, at.colleague.person.username]
+  const [me, colleague] = [at.technician.person.username, at.colleague.person.username]
   expect(await detailsOf('tool-custody-unconfirmed', number)).toEqual({
     round: number,
     dueOn: '2026-11-24',

@@ -100,8 +100,10 @@ test('a net value never rises and never falls below the residual value, begins a
         const net = cents(worth.netValue)
         expect(net <= before && net >= cents(worth.residualValue)).toBe(true)
         expect(cents(worth.accumulated) + net).toBe(cents(value))
-        if (month === 0) expect(worth.netValue).toBe(worth.value)
-        if (month >= held.lifeMonths) expect(worth.netValue).toBe(worth.residualValue)
+        const isAsItShould =
+          (month > 0 || worth.netValue === worth.value) &&
+          (month < held.lifeMonths || worth.netValue === worth.residualValue)
+        expect(isAsItShould).toBe(true)
         before = net
       }
     }),
