@@ -1,6 +1,7 @@
 import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { DUTIES } from '../../src/identity/actor.ts'
+import { openHandingOver, type HandingOver } from '../handovers/handing-over.ts'
 import { callerFor, openCounter, type Caller, type Counter } from '../support/counter.ts'
 import { firstOfStream } from '../support/streams.ts'
 import { openHarness, type Harness } from '../support/harness.ts'
@@ -331,6 +332,197 @@ describe('who signs and posts', () => {
       code: 'IdempotencyKeyReused',
       says: /new key/
     })
+  })
+})
+
+describe('what a handover says (R-ORG-3)', () => {
+  let at: HandingOver
+  let elsewhere: HandingOver
+  let administrator: Caller
+  /** Awaits its signatures. */
+  let number: string
+  beforeAll(async () => {
+    at = await openHandingOver(h)
+    elsewhere = await openHandingOver(h)
+    administrator = callerFor(h, await h.make.person({ grants: [{ duty: 'administrator' }] }))
+    await at.stocked()
+    await elsewhere.stocked()
+    number = (await at.drawUp()).number
+    await at.submit(number)
+  })
+  const drawUp = (body: object, by: Caller = elsewhere.keeper) =>
+    by.post(`/v1/warehouses/${elsewhere.warehouse}/handovers`, {
+      incoming: elsewhere.incoming.person.username,
+      because: '调任',
+      ...body
+    })
+  const signing = (by: Caller, party: string, more: object = {}) =>
+    by.post(`/v1/handovers/${number}/signatures`, { party, decision: 'approve', ...more })
+  const head = () => at.signers['department-head']
+  const finance = () => at.signers['finance-supervisor']
+
+  const cases: [string, () => Promise<Answer>, Expected][] = [
+    [
+      'to oneself',
+      () => drawUp({ incoming: elsewhere.keeper.person.username }),
+      { status: 422, code: 'HandoverToOneself', pointer: '/incoming', says: /name somebody else/ }
+    ],
+    [
+      'to somebody nobody knows',
+      () => drawUp({ incoming: 'nobody-at-all' }),
+      { status: 404, code: 'NotFound', says: /nobody-at-all/ }
+    ],
+    [
+      'to somebody inactive',
+      async () => {
+        const { id, username } = await h.make.person()
+        await h.sql('update person set active = false where id = $1', [id])
+        return drawUp({ incoming: username })
+      },
+      { status: 422, code: 'PersonInactive', pointer: '/incoming', says: /name somebody who acts/ }
+    ],
+    [
+      'by the wrong duty',
+      () => drawUp({}, elsewhere.technician),
+      { status: 403, code: 'DutyRequired', says: /keeper.*仓管员/ }
+    ],
+    [
+      'by the department head, of a keeper of whom no absence is said',
+      () => drawUp({ outgoing: elsewhere.keeper.person.username }, elsewhere.signers['department-head']),
+      { status: 422, code: 'AbsenceReasonMissing', pointer: '/absentBecause', says: /in person/ }
+    ],
+    [
+      'of somebody who is no keeper there',
+      () =>
+        drawUp(
+          { outgoing: elsewhere.technician.person.username, absentBecause: '病假' },
+          elsewhere.signers['department-head']
+        ),
+      { status: 422, code: 'NotKeeperThere', says: /name who is/ }
+    ],
+    ['in a foreign warehouse', () => drawUp({}, at.keeper), { status: 404, code: 'NotFound', says: /warehouse/ }],
+    [
+      'while one is open',
+      () =>
+        at.keeper.post(`/v1/warehouses/${at.warehouse}/handovers`, {
+          incoming: at.incoming.person.username,
+          because: '调任'
+        }),
+      { status: 409, code: 'HandoverUnderWay', says: /go on with that one, or cancel it/ }
+    ],
+    [
+      'with a reason of blanks',
+      () => drawUp({ because: '  ' }),
+      { status: 400, code: 'InvalidInput', pointer: '/because', says: /\\S/ }
+    ],
+    [
+      'with no key at all of a kind',
+      () => drawUp({ keys: [{ name: '仓库大门', count: 0 }] }),
+      { status: 400, code: 'InvalidInput', pointer: '/keys/0/count', says: /1/ }
+    ],
+    [
+      'with a member that no handover has',
+      () => drawUp({ balances: [] }),
+      { status: 400, code: 'InvalidInput', says: /balances/ }
+    ],
+    [
+      'signed for the outgoing keeper by the department head',
+      () => signing(head(), 'outgoing-keeper'),
+      { status: 403, code: 'KeeperMustSign', says: /signs in person/ }
+    ],
+    [
+      'signed by a keeper as a supervisor',
+      () => signing(at.keeper, 'department-head'),
+      { status: 422, code: 'KeeperNeverSupervises', says: /somebody else/ }
+    ],
+    [
+      'signed by the wrong duty',
+      () => signing(at.signers['operations-supervisor'], 'finance-supervisor'),
+      { status: 403, code: 'DutyRequired', says: /finance-supervisor.*财务主管/ }
+    ],
+    [
+      'signed as somebody who does not sign it',
+      () => signing(head(), 'operations-supervisor'),
+      { status: 400, code: 'InvalidInput', pointer: '/party', says: /incoming-keeper/ }
+    ],
+    [
+      'signed from a foreign warehouse',
+      () => signing(elsewhere.signers['finance-supervisor'], 'finance-supervisor'),
+      { status: 404, code: 'NotFound', says: /handover/ }
+    ],
+    [
+      'signed as content that it is not',
+      () => signing(finance(), 'finance-supervisor', { contentHash: 'a'.repeat(64) }),
+      { status: 409, code: 'ContentChanged', says: /read|content/ }
+    ],
+    [
+      'refused without a reason',
+      () => signing(finance(), 'finance-supervisor', { decision: 'refuse' }),
+      { status: 422, code: 'ReasonMissing', pointer: '/comment', says: /says why/ }
+    ],
+    [
+      'submitted twice',
+      () => at.keeper.post(`/v1/handovers/${number}/submission`),
+      { status: 409, code: 'HandoverNotDraft', says: /awaiting-signatures/ }
+    ],
+    [
+      'cancelled without a reason',
+      () => at.keeper.post(`/v1/handovers/${number}/cancellation`, {}),
+      { status: 400, code: 'InvalidInput', pointer: '/reason', says: /reason/ }
+    ],
+    [
+      'read by a number that is none',
+      () => at.keeper.get('/v1/handovers/HOV-1'),
+      { status: 400, code: 'InvalidInput', says: /HQ-HOV-202611-00001/ }
+    ],
+    [
+      'listed in a state that there is not',
+      () => at.keeper.get('/v1/handovers?state=open'),
+      { status: 400, code: 'InvalidInput', pointer: '?state', says: /draft/ }
+    ],
+    [
+      'left away, while the keeper’s duty is ended',
+      async () => {
+        const [{ id }] = await h.sql<{ id: number }>(
+          `select id from duty_assignment where person_id = $1 and duty = 'keeper'`,
+          [elsewhere.keeper.person.id]
+        )
+        return administrator.post(`/v1/people/${elsewhere.keeper.person.username}/duties/${id}/end`)
+      },
+      { status: 409, code: 'HandoverMissing', says: /draw up a handover/ }
+    ]
+  ]
+  test.for(cases)('%s is refused', async ([, ask, expected]) => {
+    expectProblem(await ask(), expected)
+  })
+
+  test('a repeated drawing-up by Idempotency-Key answers the first one; with another body it is refused (R-ERR-2)', async () => {
+    const here = await openHandingOver(h)
+    const key = { 'idempotency-key': 'hand-over-once' }
+    const path = `/v1/warehouses/${here.warehouse}/handovers`
+    const body = { incoming: here.incoming.person.username, because: '调任' }
+    const [first, again] = [await here.keeper.post(path, body, key), await here.keeper.post(path, body, key)]
+    expect([first.status, again.status, again.body]).toEqual([201, 201, first.body])
+    expectProblem(await here.keeper.post(path, { ...body, because: '离职' }, key), {
+      status: 422,
+      code: 'IdempotencyKeyReused',
+      says: /key/
+    })
+  })
+
+  test('after all of it nothing was signed, handed over or ended', async () => {
+    expect((await at.keeper.get(`/v1/handovers/${number}`)).body).toMatchObject({
+      state: 'awaiting-signatures',
+      signatures: [],
+      cutOff: null
+    })
+    for (const { keeper, warehouse } of [at, elsewhere]) {
+      const { items } = (await keeper.get(`/v1/warehouses/${warehouse}/keepers?acting=true`)).body
+      expect(items.filter(({ scope }: { scope: string }) => scope === 'warehouse')).toMatchObject([
+        { keeper: keeper.person.username, endedAt: null }
+      ])
+    }
+    expect((await elsewhere.keeper.get('/v1/handovers')).body.items).toEqual([])
   })
 })
 
