@@ -276,6 +276,23 @@ const OF_NO_WAREHOUSE: Record<string, Rule> = {
   signToolDocument: foreign,
   refuseToolDocument: foreign,
   cancelToolDocument: foreign,
+  reportToolLoss: foreign,
+  readToolWorth: foreign,
+  listToolLosses: everybody,
+  readToolLoss: foreign,
+  listToolLossEvents: foreign,
+  assessToolLoss: foreign,
+  signToolLoss: foreign,
+  takeInDamagedTool: foreign,
+  reportToolRepaired: foreign,
+  reportToolFound: foreign,
+  listToolCompensations: everybody,
+  listToolPolicies: everybody,
+  setToolPolicy: hqFinance,
+  listCustodyRounds: everybody,
+  readCustodyRound: foreign,
+  confirmCustody: foreign,
+  closeCustodyRound: foreign,
   readCalendarYear: everybody,
   setCalendarYear: administrator,
   countWorkingDays: everybody,
@@ -525,6 +542,21 @@ async function openB(): Promise<Counter> {
   }
   await h.api.post(`/v1/tool-documents/${papers[0]}/signature`).auth(technician.token, { type: 'bearer' }).send({})
 
+  const lost = ['FB-TOOL-5', 'FB-TOOL-6']
+  await opened.keeper.post(`/v1/warehouses/${FOREIGN}/tools`, {
+    tools: lost.map((serial) => ({ serial, name: 'Meter', value: '1280.00', purchasedOn: '2026-03-02' }))
+  })
+  const { body: round } = await opened.keeper.post(`/v1/warehouses/${FOREIGN}/custody-rounds`, { dueOn: '2026-12-04' })
+  const losses: string[] = []
+  for (const serial of lost) {
+    const { body } = await opened.keeper.post(`/v1/tools/${serial}/losses`, { kind: 'lost', cause: 'x' })
+    losses.push(String(body.number))
+  }
+  await h.sql(
+    `insert into tool_compensation select warehouse_id, id, 1, $2, 5, 'tool-disposal', '2026-11-20', 0, now() from tool_loss where number = $1`,
+    [losses[0], technician.id]
+  )
+
   marks = [
     FOREIGN,
     ...loaners,
@@ -550,6 +582,9 @@ async function openB(): Promise<Counter> {
     '/tools/{serial}': tools.slice(0, 2),
     '/tool-documents/{number}': papers,
     '/tool-kits/{code}': ['KIT-1'],
+    '/tool-losses/{number}': losses,
+    '/tool-policies/{validFrom}': ['2030-01-01'],
+    '/custody-rounds/{number}': [round.number],
     '/technicians/{username}': [technician.username],
     '/handovers/{number}': [handover.number],
     '/loaner-models/{part}': ['WM-LOAN-8'],
@@ -690,6 +725,9 @@ const QUERIES: Record<string, Record<string, string>[]> = {
   listOldPartWriteOffs: [{}, { outlet: FOREIGN }, { state: 'proposed' }],
   listTools: [{}, { warehouse: FOREIGN }, { state: 'custody' }],
   listToolDocuments: [{}, { warehouse: FOREIGN }],
+  listToolLosses: [{}, { warehouse: FOREIGN }, { state: 'reported' }],
+  listToolCompensations: [{}, { warehouse: FOREIGN }],
+  listCustodyRounds: [{}, { warehouse: FOREIGN }],
   listDelegations: [{}, { person: 'KEEPER' }],
   listApiKeys: [{}, { person: 'KEEPER' }]
 }

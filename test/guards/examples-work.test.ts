@@ -369,6 +369,35 @@ const BEFORE: Record<string, () => Promise<{ path?: string; token?: string } | v
     const { number: drawn, token: signer } = await toolIssue()
     return { path: `/v1/tool-documents/${drawn}/refusal`, token: signer }
   },
+  reportToolLoss: async () => byKeeper(`/v1/tools/${await tool()}/losses`),
+  assessToolLoss: async () => ({
+    path: `/v1/tool-losses/${await toolLossInCustody({ kind: 'lost' })}/assessment`,
+    token: hq.signers['department-head'].person.token
+  }),
+  signToolLoss: async () => ({
+    path: `/v1/tool-losses/${await toolLoss({ kind: 'lost' })}/signatures`,
+    token: hq.signers['department-head'].person.token
+  }),
+  takeInDamagedTool: async () => byKeeper(`/v1/tool-losses/${await toolLossInCustody(BROKEN_TOOL)}/taken-in`),
+  reportToolRepaired: async () =>
+    byKeeper(`/v1/tool-losses/${await toolLoss(BROKEN_TOOL, { isApproved: true })}/repaired`),
+  reportToolFound: async () =>
+    byKeeper(`/v1/tool-losses/${await toolLoss({ kind: 'lost' }, { isApproved: true })}/found`),
+  setToolPolicy: async () => ({ path: '/v1/tool-policies/2030-01-01' }),
+  openCustodyRound: async () => {
+    await custodyRound()
+    await h.sql(`update custody_round set state = 'closed', closed_by = 0, closed_at = now() where state = 'open'`)
+    return byKeeper('/v1/warehouses/HQ/custody-rounds')
+  },
+  confirmCustody: async () => {
+    const { body } = await h.api.post('/v1/auth/tokens').send({ username: 'technician@hq', password: PASSWORD })
+    return { path: `/v1/custody-rounds/${await custodyRound()}/confirmation`, token: String(body.accessToken) }
+  },
+  closeCustodyRound: async () => {
+    const round = await custodyRound()
+    await h.sql(`update custody_round_line set answered_at = now()`)
+    return byKeeper(`/v1/custody-rounds/${round}/closing`)
+  },
   cancelToolDocument: async () => byKeeper(`/v1/tool-documents/${(await toolIssue()).number}/cancellation`),
   openCount: async () => ({ path: `/v1/warehouses/${(await openCounting(h)).warehouse}/counts` }),
   recordCounts: async () => {
@@ -539,6 +568,32 @@ async function transfer(state: 'ordered' | 'sent' | 'claimed'): Promise<string> 
   return String(body.number)
 }
 
+/** A report about the tool that examples name, written by the keeper; perhaps decided. */
+async function toolLoss(what: object, { isApproved = false } = {}): Promise<string> {
+  const { body } = await keeper.post(`/v1/tools/${await tool()}/losses`, { cause: '跌落', ...what })
+  if (isApproved)
+    for (const duty of ['department-head', 'finance-supervisor'] as const)
+      await hq.signers[duty].post(`/v1/tool-losses/${body.number}/signatures`, { duty, decision: 'approve' })
+  return String(body.number)
+}
+/** The same of a tool that a technician holds, so that somebody compensates it. */
+async function toolLossInCustody(what: object): Promise<string> {
+  await toolInCustody()
+  const { body } = await keeper.post(`/v1/tools/${TOOL}/losses`, { cause: '跌落', ...what })
+  return String(body.number)
+}
+const BROKEN_TOOL = { kind: 'damaged', outcome: 'repaired' }
+
+/** A custody round of the head office that asks its technician. */
+async function custodyRound(): Promise<string> {
+  await h.sql(
+    `update custody_round set state = 'closed', closed_by = 0, closed_at = now() where state = 'open' and warehouse_id = (select id from warehouse where code = 'HQ')`
+  )
+  await toolInCustody()
+  const { body } = await keeper.post('/v1/warehouses/HQ/custody-rounds', { dueOn: '2026-12-04' })
+  return String(body.number)
+}
+
 /** Of a part that nothing replaces and that may be bought. */
 const policyPath = async () => `/v1/reorder/policies/HQ/parts/${(await h.make.part()).number}`
 
@@ -677,6 +732,8 @@ const READ: Record<string, () => Promise<string>> = {
   'loans/{number}': () => loan(),
   'tools/{serial}': () => tool(),
   'tool-documents/{number}': async () => (await toolIssue()).number,
+  'tool-losses/{number}': () => toolLoss({ kind: 'lost' }),
+  'custody-rounds/{number}': () => custodyRound(),
   'tool-kits/{code}': async () => {
     await keeper.put('/v1/warehouses/HQ/tool-kits/KIT-AC-1', { name: 'Kit', tools: [await tool()] })
     return 'KIT-AC-1'
