@@ -77,7 +77,7 @@ export function requireSigner(
       throw new Refusal(
         'AlreadySigned',
         409,
-        `${document.number} is signed as ${earlier.duty} by ${id === personId ? 'you, or on your behalf' : 'the person you stand in for, or on their behalf'}; three different people sign, so somebody else signs as ${duty}`
+        `${document.number} is signed as ${earlier.duty} by ${id === personId ? 'you, or on your behalf' : 'the person you stand in for, or on their behalf'}; ${document.duties.length === 2 ? 'two' : 'three'} different people sign, so somebody else signs as ${duty}`
       )
     }
   }
