@@ -48,22 +48,21 @@ export const inRegisterSight = (warehouse: string, first: number): string =>
 
 /**
  * What of a list the actor sees, as a condition that asks no more than it must: who reads every register is asked nothing, who reads none
- * only for what is their own.
+ * only for what is their own. It is over the listed table alone, and so comes before its joins.
  * @param value takes a value and answers its parameter
- * @param warehouses by whose register a row is seen, as aliases
+ * @param owners the columns that name the warehouses by whose register a row is seen
  * @param own the condition that a row is the person's own
  */
 export function seen(
   ctx: Context,
   value: (given: unknown) => string,
-  warehouses: readonly string[],
+  owners: readonly string[],
   own: (person: string) => string
 ): string {
   const [everywhere, warehouseIds, regionIds, person] = registerSight(ctx)
   if (everywhere) return 'true'
   const personal = own(`${value(person)}::int`)
   if (warehouseIds.length === 0 && regionIds.length === 0) return personal
-  const [places, regions] = [`${value(warehouseIds)}::int[]`, `${value(regionIds)}::int[]`]
-  const ofRegister = warehouses.map((one) => `${one}.id = any (${places}) or ${one}.region_id = any (${regions})`)
-  return `(${[...ofRegister, personal].join(' or ')})`
+  const registers = `(array(select id from warehouse where id = any (${value(warehouseIds)}::int[]) or region_id = any (${value(regionIds)}::int[])))`
+  return `(${[...owners.map((owner) => `${owner} = any ${registers}`), personal].join(' or ')})`
 }

@@ -27,7 +27,7 @@ function toolsOf(
   const values: unknown[] = [ctx.clock.today()]
   const value = (given: unknown) => `$${values.push(given)}`
   const conditions = [
-    seen(ctx, value, ['w'], (person) => `t.holder_id = ${person}`),
+    seen(ctx, value, ['t.warehouse_id'], (person) => `t.holder_id = ${person}`),
     ...(warehouse === undefined ? [] : [`w.code = ${value(warehouse)}`]),
     ...(technician === undefined
       ? []
@@ -102,7 +102,12 @@ function documentsOf(
   const place = warehouse === undefined ? '' : value(warehouse)
   const party = technician === undefined ? '' : `(select id from person where username = ${value(technician)})`
   const conditions = [
-    seen(ctx, value, ['w', 'target'], (person) => `(d.giver_id = ${person} or d.taker_id = ${person})`),
+    seen(
+      ctx,
+      value,
+      ['d.warehouse_id', 'd.to_warehouse_id'],
+      (person) => `(d.giver_id = ${person} or d.taker_id = ${person})`
+    ),
     ...(warehouse === undefined ? [] : [`${place} in (w.code, target.code)`]),
     ...(kind === undefined ? [] : [`d.kind = ${value(kind)}`]),
     ...(state === undefined ? [] : [`d.state = ${value(state)}`]),
