@@ -67,7 +67,8 @@ create index handover_by_incoming on handover (incoming_id, warehouse_id);
 create table handover_balance (
   warehouse_id int not null,
   handover_id bigint not null,
-  part_id int not null references part (id),
+  -- Copied from the balance, which refers to it.
+  part_id int not null,
   ownership text not null,
   condition text not null,
   part_number text not null,
@@ -97,18 +98,30 @@ create table handover_open (
 -- What took effect, or was dropped, is never written again.
 create function handover_refuse_change() returns trigger language plpgsql as $$
 begin
-  if tg_table_name = 'handover' then
-    if old.state in ('completed', 'cancelled') then
-      raise exception 'a handover that is % is never changed', old.state using errcode = 'BC042';
-    end if;
-  elsif exists (select 1 from handover where warehouse_id = old.warehouse_id and id = old.handover_id and state in ('completed', 'cancelled')) then
-    raise exception 'what a handover froze is never changed' using errcode = 'BC042';
+  if old.state in ('completed', 'cancelled') then
+    raise exception 'a handover that is % is never changed', old.state using errcode = 'BC042';
   end if;
   return case when tg_op = 'DELETE' then old else new end;
 end $$;
 create trigger handover_is_final before update or delete on handover for each row execute function handover_refuse_change();
-create trigger handover_balance_is_final before update or delete on handover_balance for each row execute function handover_refuse_change();
-create trigger handover_open_is_final before update or delete on handover_open for each row execute function handover_refuse_change();
+
+-- A statement at a time: a warehouse has a hundred thousand balances, and they are frozen anew while postings wait.
+create function handover_refuse_change_of_lines() returns trigger language plpgsql as $$
+begin
+  if exists (select 1 from (select distinct warehouse_id, handover_id from was) w join handover h on h.warehouse_id = w.warehouse_id and h.id = w.handover_id
+              where h.state in ('completed', 'cancelled')) then
+    raise exception 'what a handover froze is never changed' using errcode = 'BC042';
+  end if;
+  return null;
+end $$;
+create trigger handover_balance_stays after update on handover_balance referencing old table as was
+  for each statement execute function handover_refuse_change_of_lines();
+create trigger handover_balance_is_kept after delete on handover_balance referencing old table as was
+  for each statement execute function handover_refuse_change_of_lines();
+create trigger handover_open_stays after update on handover_open referencing old table as was
+  for each statement execute function handover_refuse_change_of_lines();
+create trigger handover_open_is_kept after delete on handover_open referencing old table as was
+  for each statement execute function handover_refuse_change_of_lines();
 `
 
 const CUT_OFF = `

@@ -71,7 +71,6 @@ export const HANDOVER_COLUMNS = `
   drawer.username as "drawnUpBy", h.drawn_up_at as "drawnUpAt", h.keys, h.notes, h.count_id::text as "countId",
   case when c.id is not null then (
     select json_build_object('number', c.number, 'differences', count(*) filter (where ${DIFFERS}),
-             'variance', trim_scale(coalesce(sum(l.counted - l.expected) filter (where ${DIFFERS}), 0))::text,
              'gainValue', coalesce(sum(l.variance_value) filter (where l.state = 'settled' and l.variance_value > 0), 0.00)::text,
              'lossValue', coalesce(-sum(l.variance_value) filter (where l.state = 'settled' and l.variance_value < 0), 0.00)::text,
              'adjustmentSlip', (select number from slip where warehouse_id = c.warehouse_id and id = c.adjustment_slip_id))

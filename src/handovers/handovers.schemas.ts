@@ -1,17 +1,6 @@
 import { Type, type Static } from 'typebox'
 import { CountNumber } from '../counts/counts.schemas.ts'
-import {
-  closed,
-  Instant,
-  Money,
-  named,
-  nullable,
-  oneOf,
-  ref,
-  SignedQuantity,
-  text,
-  WarehouseCode
-} from '../platform/schemas.ts'
+import { closed, Instant, Money, named, nullable, oneOf, ref, text, WarehouseCode } from '../platform/schemas.ts'
 
 export const HANDOVER_STATES = ['draft', 'awaiting-signatures', 'completed', 'cancelled'] as const
 export type HandoverState = (typeof HANDOVER_STATES)[number]
@@ -178,7 +167,6 @@ export const HandoverView = named(
           {
             number: CountNumber,
             differences: Type.Integer({ description: 'Lines on which ledger, card and goods did not agree' }),
-            variance: SignedQuantity,
             gainValue: Money,
             lossValue: Money,
             adjustmentSlip: nullable(Type.String({ description: 'The slip that made the ledger agree' }))

@@ -74,7 +74,6 @@ test('a keeper leaves: the supervised count finds a compressor missing, a key is
   expect(named.count).toMatchObject({
     number: count.number,
     differences: 1,
-    variance: '-1',
     gainValue: '0.00',
     lossValue: '320.00'
   })
