@@ -6,7 +6,7 @@ import { within } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
 import { FACTS_AND_TABLE, fact, PAGE_END, pageTop, PAPER_FONTS, paperPolicy } from '../platform/printed-page.ts'
 import { handoverView, loadHandover, partiesOf, type Handover } from './handover.ts'
-import { detailsText, handoverBalances, handoverMovements, handoverOpen } from './handovers.queries.ts'
+import { handoverBalances, handoverMovements, handoverOpen } from './handovers.queries.ts'
 import type { HandoverParty, HandoverState, HandoverView, OpenKind } from './handovers.schemas.ts'
 
 const STYLE = `
@@ -49,6 +49,33 @@ const OPEN_NAMES: Record<OpenKind, string> = {
   'loaner-reserved': '备用机预留 loaner reserved',
   tool: '工具 tool',
   'tool-document': '工具单据 tool document'
+}
+const DETAILS: Readonly<Record<string, string>> = {
+  kind: '类别 kind',
+  state: '状态 state',
+  day: '日期 day',
+  reference: '关联单号 reference',
+  counterparty: '往来单位 counterparty',
+  preparedBy: '制单人 prepared by',
+  duty: '缺签 missing duty',
+  dueAt: '应于 due at',
+  period: '期间 period',
+  from: '调出 from',
+  to: '调入 to',
+  outlet: '网点 outlet',
+  centre: '中心库 centre',
+  urgency: '紧急程度 urgency',
+  needBy: '需用日 need by',
+  serial: '序列号 serial',
+  model: '型号 model',
+  repairOrder: '维修单 repair order',
+  dueOn: '应还日 due on',
+  until: '预留至 until',
+  name: '名称 name',
+  nameZh: '中文名 Chinese name',
+  place: '位置 place',
+  holder: '保管人 holder',
+  value: '价值 value'
 }
 const OWNERSHIP = { own: '自有 own', consigned: '寄存 consigned' } as const
 const CONDITION = { qualified: '合格 qualified', nonconforming: '不合格 nonconforming' } as const
@@ -96,6 +123,12 @@ function minuteOf(ctx: Context, at: string): string {
   const local = Temporal.Instant.from(at).toZonedDateTimeISO(ctx.config.BUSINESS_TIME_ZONE)
   return `${local.toPlainDate().toString()} ${local.toPlainTime().toString({ smallestUnit: 'minute' })}`
 }
+
+/** What is known of an open paper, with instants as they are read on paper. */
+const detailsOf = (ctx: Context, { dueAt, ...details }: Record<string, unknown>): string =>
+  Object.entries({ ...details, ...(typeof dueAt === 'string' && { dueAt: minuteOf(ctx, instant(dueAt)) }) })
+    .map(([name, value]) => `${DETAILS[name] ?? name}: ${typeof value === 'string' ? value : JSON.stringify(value)}`)
+    .join('；')
 
 const NAMES = statement<{ username: string; name: string }>(
   'select username, name from person where username = any ($1::text[])'
@@ -242,7 +275,7 @@ async function* formPages(ctx: Context, number: string): AsyncGenerator<string, 
     ],
     handoverOpen(ctx, handover, warehouse),
     (row) =>
-      markup`<td class="n">${row.line}<td>${OPEN_NAMES[row.kind]}<td>${row.reference}<td>${detailsText(row.details)}`
+      markup`<td class="n">${row.line}<td>${OPEN_NAMES[row.kind]}<td>${row.reference}<td>${detailsOf(ctx, row.details)}`
   )
   yield* table(
     [`${view.count === null ? '四' : '五'}、钥匙及其他`, 'Keys and what else is counted by hand'],

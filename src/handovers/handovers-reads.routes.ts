@@ -28,7 +28,7 @@ import {
   listHandovers,
   readHandover
 } from './handovers.queries.ts'
-import { HANDOVER_STATES, HandoverParams, OPEN_KINDS } from './handovers.schemas.ts'
+import { HANDOVER_PARTIES, HANDOVER_STATES, HandoverParams, OPEN_KINDS } from './handovers.schemas.ts'
 import { KEEPER_HEADINGS, KeeperPeriodPage, keeperStream, listKeepers } from './keepers.queries.ts'
 
 const produces = ['application/json', 'text/csv']
@@ -57,6 +57,7 @@ export const handoverReadRoutes: FastifyPluginAsyncTypebox = async (app) => {
                 examples: ['keeper@hq']
               })
             ),
+            awaiting: Type.Optional(oneOf(HANDOVER_PARTIES, 'Submitted, and not signed by this one yet (待签)')),
             ...limitAndCursor
           },
           closed

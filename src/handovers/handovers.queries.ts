@@ -28,6 +28,7 @@ import {
   HandoverNumber,
   HandoverView,
   OPEN_KINDS,
+  type HandoverParty,
   type HandoverState,
   type OpenKind
 } from './handovers.schemas.ts'
@@ -63,6 +64,8 @@ export interface HandoverFilter {
   state?: HandoverState | undefined
   /** Where somebody is one of the two keepers. */
   person?: string | undefined
+  /** Submitted, and not signed by this one yet. */
+  awaiting?: HandoverParty | undefined
   limit?: number | undefined
   cursor?: string | undefined
 }
@@ -72,30 +75,33 @@ const LIST = `
 select h.id::text as id, h.number, w.code as warehouse, h.state, h.version, outgoing.username as outgoing, outgoing.name as "outgoingName",
        incoming.username as incoming, incoming.name as "incomingName", h.because, h.absent_because as "absentBecause", h.drawn_up_at as "drawnUpAt",
        h.submitted_at as "submittedAt", h.cut_off_at as "cutOffAt", h.cut_off_position::text as "cutOffPosition", h.cancelled_at as "cancelledAt",
-       case when h.state = 'awaiting-signatures' then array(
-              select party from unnest('{${HANDOVER_PARTIES.join(',')}}'::text[]) with ordinality as asked (party, place)
-               where not (party = 'outgoing-keeper' and h.absent_because is not null)
-                 and not exists (select 1 from signature g where g.warehouse_id = h.warehouse_id and g.document_id = h.id and g.voided_at is null and g.duty = party)
-               order by place)
-            else '{}' end as awaiting
+       asked.awaiting
   from handover h
   join warehouse w on w.id = h.warehouse_id
   join person outgoing on outgoing.id = h.outgoing_id
   join person incoming on incoming.id = h.incoming_id
+ cross join lateral (
+   select case when h.state = 'awaiting-signatures' then array(
+            select party from unnest('{${HANDOVER_PARTIES.join(',')}}'::text[]) with ordinality as signing (party, place)
+             where not (party = 'outgoing-keeper' and h.absent_because is not null)
+               and not exists (select 1 from signature g where g.warehouse_id = h.warehouse_id and g.document_id = h.id and g.voided_at is null and g.duty = party)
+             order by place)
+          else '{}' end as awaiting) asked
  where ($1::boolean or w.id = any ($2::int[]) or w.region_id = any ($3::int[]) or $4::int in (h.outgoing_id, h.incoming_id))
    and ($5::int is null or h.warehouse_id = $5) and ($6::text is null or h.state = $6) and ($7::text is null or $7 in (outgoing.username, incoming.username))
-   and ($8::bigint is null or h.id < $8)
+   and ($8::bigint is null or h.id < $8) and ($10::text is null or $10 = any (asked.awaiting))
  order by h.id desc limit $9`
 type SummaryRow = HandoverSummary & { id: string }
 const LIST_PAGE = statement<SummaryRow>(LIST)
 
-async function listValues(ctx: Context, { warehouse: code, state, person, limit, cursor }: HandoverFilter) {
+async function listValues(ctx: Context, { warehouse: code, state, person, awaiting, limit, cursor }: HandoverFilter) {
   const after = readCursor(cursor, ['id'])
   const warehouse = code === undefined ? undefined : await warehouseByCode(ctx, code)
   if (warehouse !== undefined) requireSight(ctx, warehouse)
   const { everywhere, warehouseIds, regionIds } = sightOf(ctx)
   const of = [everywhere, warehouseIds, regionIds, ctx.actor.personId, warehouse?.id ?? null]
-  return [...of, state ?? null, person ?? null, after?.[0] ?? null, limit === undefined ? null : limit + 1]
+  const rows = limit === undefined ? null : limit + 1
+  return [...of, state ?? null, person ?? null, after?.[0] ?? null, rows, awaiting ?? null]
 }
 
 const summaryOf = ({ id: _id, ...row }: SummaryRow): HandoverSummary => ({
@@ -390,7 +396,7 @@ export const handoverOpen = (
 type OpenCsvRow = Omit<HandoverOpen, 'details'> & { details: string }
 
 /** What is known of an open paper, in words. */
-export const detailsText = (details: Record<string, unknown>): string =>
+const detailsText = (details: Record<string, unknown>): string =>
   Object.entries(details)
     .map(([name, value]) => `${name}: ${typeof value === 'string' ? value : JSON.stringify(value)}`)
     .join('; ')

@@ -62,6 +62,9 @@ test('the form shows balances, what moved, papers, keys, notes, a box for each o
     [issued, part.number, '-4']
   ])
   expect(rowsUnder(before.text, '未结单据、备用机、工具')[0]?.slice(0, 3)).toEqual(['1', '未结单据 open slip', open])
+  expect(rowsUnder(before.text, '未结单据、备用机、工具')[0]?.[3]).toContain(
+    `制单人 prepared by: ${at.keeper.person.username}`
+  )
   expect(rowsUnder(before.text, '钥匙及其他')).toEqual([['仓库大门', '2', '备用在保险柜']])
   expect(before.text).toContain('shelf &#60;3&#62;')
   expect(before.text).toContain('待签字 awaiting signatures')
@@ -122,4 +125,22 @@ test('a difference that the supervised count found stands on it; an absent keepe
   ])
   expect(text).toContain('<div>移交人 outgoing keeper<p>缺席 absent<small>因病住院</small></p></div>')
   expect(text).toContain(`${count} · 差异 differences 1`)
+})
+
+test('a late signature stands on it with the minute by which it is due (R-OUT-2)', async () => {
+  const at = await openHandingOver(h)
+  const part = await at.stocked()
+  const { number: slip } = await at.slip({ kind: 'issue', lines: [{ part: part.number, quantity: '1' }] })
+  await at.sign(slip, ['department-head', 'operations-supervisor'])
+  const released = await at.keeper.post(`/v1/slips/${slip}/emergency-release`, {
+    missingDuty: 'finance-supervisor',
+    authorisedBy: '王芳',
+    reason: '客户停机',
+    handedTo: '李雷'
+  })
+  expect(released.status).toBe(200)
+  const { number } = await at.drawUp()
+  expect(rowsUnder((await form(at, number)).text, '未结单据、备用机、工具')).toEqual([
+    ['1', '待补签 late signature', slip, expect.stringContaining('应于 due at: 2026-11-21 10:00')]
+  ])
 })

@@ -182,7 +182,7 @@ describe('who sees it', () => {
     must(await at.keeper.post(`/v1/handovers/${number}/cancellation`, { reason: '不再调任' }), 200)
   })
 
-  test('the list is filtered by warehouse, state and person, paged, and downloads as CSV', async () => {
+  test('the list is filtered by warehouse, state, person and who is still to sign, paged, and downloads as CSV', async () => {
     const here = await openHandingOver(h)
     await here.stocked()
     const first = await here.drawUp()
@@ -196,6 +196,8 @@ describe('who sees it', () => {
     expect(await numbers(`warehouse=${here.warehouse}&state=cancelled`)).toEqual([first.number])
     for (const { person } of [here.keeper, here.incoming])
       expect(await numbers(`person=${person.username}`)).toEqual([second.number, first.number])
+    expect(await numbers(`warehouse=${here.warehouse}&awaiting=finance-supervisor`)).toEqual([second.number])
+    expect(await numbers(`warehouse=${here.warehouse}&awaiting=department-head`)).toEqual([])
     expect(await numbers(`person=${here.technician.person.username}`)).toEqual([])
     const page = must(await here.controller.get(`/v1/handovers?warehouse=${here.warehouse}&limit=1`), 200)
     expect(page.items).toMatchObject([
