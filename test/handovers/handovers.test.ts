@@ -342,6 +342,75 @@ describe('absence (R-ORG-3)', () => {
   })
 })
 
+describe('what happens between the submission and the last signature (R-ORG-3)', () => {
+  const unsigned = async () => {
+    const at = await openHandingOver(h)
+    await at.stocked()
+    const { number } = await at.drawUp()
+    await at.submit(number)
+    await at.signAll(number, ['outgoing-keeper', 'incoming-keeper', 'department-head'])
+    return { at, number }
+  }
+
+  test('an incoming keeper whose account was closed takes nothing over; nothing is half done', async () => {
+    const { at, number } = await unsigned()
+    must(await callsAs(h, administrator).patch(`/v1/people/${at.incoming.person.username}`, { active: false }), 200)
+    expect(codes(await at.signAs('finance-supervisor', number))).toEqual([422, 'PersonInactive'])
+    expect(await dutiesOf(at.keeper.person.id)).toHaveLength(1)
+    expect(
+      must(await at.signAs('finance-supervisor', number, { decision: 'refuse', comment: '接收人已离职' }), 200).state
+    ).toBe('draft')
+  })
+
+  test('an outgoing keeper who was given a whole region meanwhile does not lose one warehouse of it', async () => {
+    const { at, number } = await unsigned()
+    await h.sql(
+      `insert into duty_assignment (person_id, duty, region_id, valid_from, assigned_by, assigned_at)
+       select $1, 'keeper', region_id, '2026-11-20', 0, now() from warehouse where id = $2`,
+      [at.keeper.person.id, at.warehouseId]
+    )
+    expect(codes(await at.signAs('finance-supervisor', number))).toEqual([422, 'KeeperOfMore'])
+  })
+
+  test('the incoming keeper who sees nothing else of the warehouse reads and signs what is taken over', async () => {
+    const { at, number } = await unsigned()
+    expect((await at.incoming.get(`/v1/warehouses/${at.warehouse}/stock`)).status).toBe(404)
+    expect(codes(await at.incoming.post(`/v1/handovers/${number}/snapshot`))).toEqual([404, 'NotFound'])
+    expect(must(await at.signAs('finance-supervisor', number), 200).state).toBe('completed')
+    expect((await at.incoming.get(`/v1/warehouses/${at.warehouse}/stock`)).status).toBe(200)
+  })
+
+  test('a repeated last signature with the same key answers what the first one answered (R-ERR-2)', async () => {
+    const { at, number } = await unsigned()
+    const sign = () =>
+      at.signers['finance-supervisor'].post(
+        `/v1/handovers/${number}/signatures`,
+        { party: 'finance-supervisor', decision: 'approve' },
+        { 'idempotency-key': `last-${number}` }
+      )
+    const first = must(await sign(), 200)
+    expect(must(await sign(), 200)).toEqual(first)
+  })
+})
+
+test('the duty of a keeper ran out by its date: the department head hands over for whoever is gone (R-ORG-3)', async () => {
+  const at = await openHandingOver(h)
+  const gone = callerFor(
+    h,
+    await h.make.person({
+      grants: [{ duty: 'keeper', warehouse: at.warehouse, validFrom: '2026-01-01', validTo: '2026-11-19' }]
+    })
+  )
+  const head = at.signers['department-head']
+  const { number } = await at.drawUp({ outgoing: gone.person.username, absentBecause: '合同到期' }, head)
+  await at.submit(number, head)
+  expect(await at.signAll(number, ['incoming-keeper', 'department-head', 'finance-supervisor'])).toMatchObject({
+    state: 'completed',
+    outgoing: { username: gone.person.username }
+  })
+  expect(await dutiesOf(at.incoming.person.id)).toHaveLength(1)
+})
+
 describe('cancelling and resuming (R-ORG-3)', () => {
   test('a cancelled handover changes nothing, and another one is drawn up', async () => {
     const at = await openHandingOver(h)
