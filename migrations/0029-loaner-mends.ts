@@ -101,6 +101,10 @@ begin
           when v.purpose = 'register' and not v_undoes and v.state <> 'registered' then 'it is registered already'
           when v.purpose in ('loan-in', 'loan-out') and v_m.quantity > 0 and (v.unit_loan is distinct from v.loan_id or v.unit_loan_warehouse <> new.warehouse_id) then 'it is not out on this loan'
           when v.purpose in ('transfer-in', 'transfer-out') and v_m.quantity > 0 and v.state <> 'in-transit' then 'it is not on its way'
+          when v.purpose = 'transfer-out' and v_m.quantity > 0 and v_moved <> (
+                 select sent.slip_id from loaner_movement sent
+                  where sent.unit_warehouse_id = v.unit_warehouse_id and sent.unit_id = v.unit_id and sent.purpose = 'transfer-out' and sent.quantity < 0
+                  order by sent.movement_id desc limit 1) then 'it is on its way by a later slip'
           when v.purpose = 'retire' and v_m.quantity > 0 and v.state <> 'retired' then 'it is not retired'
         end;
         if v_fault is not null then

@@ -47,7 +47,8 @@ const row = (zh: string, en: string, value: string | null): string =>
 `
 
 /**
- * The receipt (借用单) that the customer signs, in two copies; after the return also with how the unit came back.
+ * The receipt (借用单) that the customer signs, in two copies; after the return also with how the unit came back. That of a
+ * cancelled loan says that it is void.
  * @throws Refusal 404
  */
 export async function printLoanReceipt(ctx: Context, { number }: { number: string }): Promise<string> {
@@ -62,9 +63,10 @@ export async function printLoanReceipt(ctx: Context, { number }: { number: strin
           row('损坏赔偿', 'damage', [loan.damage, loan.damageAmount].filter((word) => word !== null).join(' '))
         ].join('')
       : ''
+  const isVoid = loan.state === 'cancelled'
   const pages = COPIES.map(
     ([zh, en]) => markup`<section>
-<h1>备用机借用单 — ${zh}<small>Loaner receipt — ${en}</small></h1>
+<h1>备用机借用单 — ${zh}${isVoid ? '（已作废）' : ''}<small>Loaner receipt — ${en}${isVoid ? ' (void)' : ''}</small></h1>
 <table>
 !${row('借用单号', 'loan', loan.number)}
 !${row('借条编号', 'receipt', loan.receiptNumber)}

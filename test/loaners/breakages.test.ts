@@ -100,6 +100,43 @@ test('a unit moves by the slip it waits for only: an arrival that was written be
   for (const at of [giver, taker, third]) expect(await at.verify()).toMatchObject({ ok: true })
 })
 
+test('a sending is reversed only while the unit is on its way by it, not while it is on a later one', async () => {
+  const giver = await openLoaners(h)
+  const taker = await openLoaners(h, { model: giver.model })
+  const third = await openLoaners(h, { model: giver.model })
+  const [serial] = await giver.units(1)
+  const send = async (from: LoanerCounter, to: LoanerCounter) => {
+    await from.keeper.post(`/v1/loaners/${serial}/transfer`, { to: to.warehouse, reason: 'x' })
+    const { pendingSlip } = await from.unit(serial)
+    await from.settle(serial)
+    return pendingSlip as string
+  }
+  const arrive = async (at: LoanerCounter) => {
+    await at.keeper.post(`/v1/loaners/${serial}/arrival`)
+    await at.settle(serial)
+  }
+  const reverse = async (slip: string) => {
+    const { number } = (await giver.keeper.post(`/v1/slips/${slip}/reversal`, { reason: 'x' })).body
+    const answer = await giver.signAndPost(number)
+    if (answer.status !== 200) await giver.keeper.post(`/v1/slips/${number}/cancellation`, { reason: 'x' })
+    return problem(answer)
+  }
+  const first = await send(giver, taker)
+  await arrive(taker)
+  await send(taker, third)
+  expect(await reverse(first)).toEqual([409, 'UnitElsewhere'])
+  expect(await third.unit(serial)).toMatchObject({ state: 'in-transit', movingTo: third.warehouse })
+  expect(await giver.onHand(giver.model)).toBe('0')
+  await arrive(third)
+  await send(third, giver)
+  await arrive(giver)
+  const last = await send(giver, taker)
+  expect(await reverse(first)).toEqual([409, 'UnitElsewhere'])
+  expect(await reverse(last)).toEqual([200, undefined])
+  expect(await giver.unit(serial)).toMatchObject({ state: 'available', warehouse: giver.warehouse })
+  for (const at of [giver, taker, third]) expect(await at.verify()).toMatchObject({ ok: true })
+})
+
 test('a loan that was drawn up before what brought the unit in, or gave it out, was reversed is cancelled, not posted', async () => {
   const at = await openLoaners(h)
   const serial = serialOf()
@@ -417,6 +454,17 @@ test('whatever state a unit is in, the list of that state has it', async () => {
     const { body } = await at.keeper.get(`/v1/loaners?state=${state}`)
     expect([state, ...body.items.map((unit: { serial: string }) => unit.serial)]).toEqual([state, serial])
   }
+})
+
+test('the receipt of a loan that never took effect says that it is void', async () => {
+  const at = await openLoaners(h)
+  const [serial] = await at.units(1)
+  const { number, outSlip } = await at.lend(serial)
+  const receipt = async () => (await at.keeper.get(`/v1/loans/${number}/receipt`)).text
+  expect(await receipt()).not.toContain('作废')
+  await at.keeper.post(`/v1/slips/${outSlip}/cancellation`, { reason: 'x' })
+  expect(await receipt()).toContain('（已作废）')
+  expect(await receipt()).toContain('(void)')
 })
 
 test('what is wrong with a unit that is registered is said of that unit', async () => {
