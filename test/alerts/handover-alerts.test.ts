@@ -5,19 +5,16 @@ import { followEvents } from '../../src/alerts/follow-events.ts'
 import { sweepAlerts } from '../../src/alerts/reconcile.ts'
 import { systemActor } from '../../src/identity/directory.ts'
 import { openHandingOver, type HandingOver } from '../handovers/handing-over.ts'
-import { callsAs, type Caller } from '../support/calls.ts'
+import { callerFor, type Caller } from '../support/counter.ts'
 import { openHarness, type Harness } from '../support/harness.ts'
-import type { MadePerson } from '../support/make.ts'
 import { relayed, runJob } from '../support/relay.ts'
 import { alertsOf, reconciled } from './alerting.ts'
 
 let h: Harness
-let administrator: MadePerson
 let admin: Caller
 beforeAll(async () => {
   h = await openHarness()
-  administrator = await h.make.person({ grants: [{ duty: 'administrator' }] })
-  admin = callsAs(h, administrator)
+  admin = callerFor(h, await h.make.person({ grants: [{ duty: 'administrator' }] }))
 })
 beforeEach(() => h.clock.set('2026-11-20T10:00'))
 afterAll(() => h.close())
@@ -166,7 +163,7 @@ describe('goods without a keeper (R-ORG-3, R-ALR-1)', () => {
     await h.sql('update duty_assignment set ended_at = now(), ended_by = 0 where person_id = any ($1::int[])', [others])
     await reconciled(h, 'keeper-missing')
     expect(await detailsOf(at, 'keeper-missing')).toMatchObject({ toldInstead: 'stock-controller' })
-    const mine = async (by: Pick<Caller, 'get'>) =>
+    const mine = async (by: Caller) =>
       (await by.get(`/v1/alerts?mine=true&kind=keeper-missing&warehouse=${at.warehouse}`)).body.items.length
     expect(await mine(at.controller)).toBe(1)
 
