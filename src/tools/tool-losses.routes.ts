@@ -1,11 +1,15 @@
+import { Readable } from 'node:stream'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from 'typebox'
 import { sendCsv, wantsCsv } from '../platform/csv.ts'
+import { sendFile } from '../platform/downloads.ts'
 import { IfMatch, tagged } from '../platform/etag.ts'
 import { problems, ref } from '../platform/schemas.ts'
 import { assessToolLoss } from './assess-tool-loss.ts'
 import { reportToolFound, reportToolRepaired, takeInDamagedTool } from './end-tool-loss.ts'
 import { reportToolLoss } from './report-tool-loss.ts'
 import { signToolLoss } from './sign-tool-loss.ts'
+import { LOSS_FORM_POLICY, printToolLoss } from './tool-loss-form.ts'
 import { readToolLoss } from './tool-loss.ts'
 import {
   COMPENSATION_HEADINGS,
@@ -114,6 +118,37 @@ export const toolLossRoutes: FastifyPluginAsyncTypebox = async (app) => {
       }
     },
     async (request, reply) => tagged(reply, await readToolLoss(request.ctx, request.params))
+  )
+
+  app.get(
+    '/tool-losses/:number/paper',
+    {
+      schema: {
+        operationId: 'printToolLoss',
+        tags,
+        summary: 'A report for paper (打印工具丢失损坏报告单)',
+        description:
+          'HTML for the printer, Chinese and English: what happened, the steps of the net value, what is compensated, who signed.',
+        produces: ['text/html'],
+        params: LossParams,
+        response: {
+          200: { description: 'HTML for paper', content: { 'text/html': { schema: Type.String() } } },
+          ...problems
+        }
+      }
+    },
+    async (request, reply) => {
+      const page = await printToolLoss(request.ctx, request.params)
+      return sendFile(
+        reply,
+        {
+          'content-type': 'text/html; charset=utf-8',
+          'content-security-policy': LOSS_FORM_POLICY,
+          'content-disposition': `inline; filename="${request.params.number}.html"`
+        },
+        () => Readable.from([page])
+      ) as never
+    }
   )
 
   app.get(

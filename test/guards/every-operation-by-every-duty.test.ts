@@ -280,6 +280,7 @@ const OF_NO_WAREHOUSE: Record<string, Rule> = {
   readToolWorth: foreign,
   listToolLosses: everybody,
   readToolLoss: foreign,
+  printToolLoss: foreign,
   listToolLossEvents: foreign,
   assessToolLoss: foreign,
   signToolLoss: foreign,

@@ -144,6 +144,33 @@ describe('a report of loss', () => {
     expect(text).toContain(number)
   })
 
+  test('is printed in two languages with the steps of what is compensated, and shows nothing as markup', async () => {
+    const { number } = await reported(await held({ value: '6000.00' }), {
+      ...LOST,
+      cause: '<b>车窗</b>被砸',
+      reasonReport: WHY
+    })
+    must(await sign(number, head, 'department-head'))
+    const { status, text, headers } = await at.technician.get(`/v1/tool-losses/${number}/paper`)
+    expect(status).toBe(200)
+    expect(headers['content-type']).toBe('text/html; charset=utf-8')
+    expect(headers['content-security-policy']).toContain("default-src 'none'")
+    for (const words of [
+      '工具丢失损坏报告单',
+      'Report of a lost or damaged tool',
+      number,
+      '固定资产 fixed asset',
+      WHY,
+      '17 / 60',
+      // 6000.00 − 5700.00 × 17 ⁄ 60.
+      '4385.00',
+      `${head.person.username} 2026-11-20`
+    ])
+      expect(text).toContain(words)
+    expect(text).not.toContain('<b>车窗')
+    expect(problem(await at.colleague.get(`/v1/tool-losses/${number}/paper`))).toEqual([404, 'NotFound'])
+  })
+
   test('of two reports at once one holds the tool', async () => {
     const serial = await held()
     const outcomes = await Promise.all([report(serial), report(serial, LOST, at.keeper), report(serial)])

@@ -1,0 +1,95 @@
+// The report of a lost or damaged tool on paper (工具丢失损坏报告单), with the steps of what is compensated.
+import { html as markup } from 'ghtml'
+import type { Context } from '../identity/actor.ts'
+import { fact, FACTS_AND_TABLE, PAGE_END, pageTop, PAPER_FONTS, paperPolicy } from '../platform/printed-page.ts'
+import { readToolLoss } from './tool-loss.ts'
+import type { LossView } from './tool-losses.schemas.ts'
+
+const STYLE = `
+@page { size: A4; margin: 12mm 10mm 16mm }
+body { font: 9pt/1.4 ${PAPER_FONTS}; margin: 0; color: #000 }
+h1 { font-size: 15pt; text-align: center; margin: 0 0 2mm }
+small { display: block; font-size: 8pt; font-weight: normal }
+h2 { font-size: 10pt; margin: 3mm 0 1mm }
+${FACTS_AND_TABLE}
+.words { border: 0.3mm solid #000; padding: 1mm 2mm; min-height: 10mm; white-space: pre-wrap; overflow-wrap: anywhere; margin: 0 }
+.n { text-align: right; white-space: nowrap }
+.signatures { break-inside: avoid; display: grid; grid-template-columns: repeat(4, 1fr); gap: 6mm; margin-top: 6mm }
+.signatures p { margin: 0; border-bottom: 0.3mm solid #000; min-height: 14mm }
+@media screen { body { margin: 8mm } }
+`
+export const LOSS_FORM_POLICY = paperPolicy(STYLE)
+
+const KINDS = { lost: '丢失 lost', damaged: '损坏 damaged' } as const
+const OUTCOMES = { lost: '按丢失处理 lost', scrapped: '报废 scrapped', repaired: '修复 repaired' } as const
+const STATES = {
+  reported: '待审批 awaits its signatures',
+  approved: '已批准，修理中 approved, being repaired',
+  ended: '已结案 ended',
+  refused: '未批准 refused',
+  found: '已找回 found'
+} as const
+const METHODS = {
+  'straight-line': '年限平均法 straight line',
+  'declining-balance': '双倍余额递减法 declining balance'
+} as const
+
+const steps = ({ worth, normalWear, compensation }: LossView): readonly (readonly [string, string, string])[] => [
+  ['原值', 'value', worth.value],
+  ['折旧方法', 'method', METHODS[worth.method]],
+  ['残值', 'residual value', worth.residualValue],
+  ['已用月数／使用月数', 'months used of life', `${worth.monthsUsed} / ${worth.lifeMonths}`],
+  ['累计折旧', 'depreciated', worth.accumulated],
+  ['当日净值', 'net value of the day', worth.netValue],
+  ['正常损耗', 'normal wear', normalWear ? '是 yes' : '否 no'],
+  ['赔偿金额', 'compensation', compensation]
+]
+
+const words = (zh: string, en: string, text: string | null): string =>
+  text === null ? '' : markup`<h2>${zh} ${en}</h2><p class="words">${text}</p>`
+
+/**
+ * A report for paper as it stands, Chinese and English, with who signed it when and places for who has not.
+ * @throws Refusal 404
+ */
+export async function printToolLoss(ctx: Context, { number }: { number: string }): Promise<string> {
+  const loss = await readToolLoss(ctx, { number })
+  const signed = (duty: string): string => {
+    const given = loss.signatures.find((one) => one.duty === duty && one.decision === 'approve')
+    if (given === undefined) return ''
+    const on = Temporal.Instant.from(given.signedAt).toZonedDateTimeISO(ctx.config.BUSINESS_TIME_ZONE).toPlainDate()
+    return `${given.signedBy} ${on.toString()}`
+  }
+  return markup`!${pageTop(`工具丢失损坏报告单 ${number}`, STYLE)}<h1>工具丢失损坏报告单<small>Report of a lost or damaged tool</small></h1>
+<dl>
+!${fact('单号', 'number', number)}
+!${fact('状态', 'state', STATES[loss.state])}
+!${fact('仓库', 'warehouse', loss.warehouse)}
+!${fact('工具', 'tool', `${loss.serial} ${loss.nameZh ?? loss.name}`)}
+!${fact('固定资产', 'fixed asset', loss.fixedAsset ? '是 yes' : '否 no')}
+!${fact('保管人', 'technician', loss.technician ?? '在库 on the shelf')}
+!${fact('类别', 'kind', KINDS[loss.kind])}
+!${fact('发生日期', 'occurred on', loss.occurredOn)}
+!${fact('处理', 'outcome', OUTCOMES[loss.outcome])}
+</dl>
+!${words('原因', 'cause', loss.cause)}
+!${words('情况说明', 'report of the reason', loss.reasonReport)}
+<h2>净值与赔偿 Net value and compensation</h2>
+<table>
+<tbody>
+!${steps(loss).map(
+    ([zh, en, value]) => markup`<tr><th>${zh}<small>${en}</small></th><td class="n">${value}</td></tr>
+`
+  )}</tbody>
+</table>
+!${words('减免原因', 'why it is less', loss.compensationReason)}
+!${words('未批准原因', 'why it was refused', loss.reason)}
+<div class="signatures">
+<div>报告人 reported by<p>${loss.reportedBy}</p></div>
+<div>保管人签字 technician<p></p></div>
+<div>售后服务部负责人 department head<p>${signed('department-head')}</p></div>
+<div>财务主管 finance supervisor<p>${signed('finance-supervisor')}</p></div>
+</div>
+<p>内容摘要 content hash: ${loss.contentHash}</p>
+!${PAGE_END}`
+}
