@@ -23,11 +23,11 @@ export async function takenSerials(ctx: Context, serials: readonly string[]): Pr
 }
 
 // In the order of the serial numbers: two that register the same ones wait for each other instead of blocking each other. Whether a tool is
-// a fixed asset is decided once, by the threshold that held when it was bought (R-TOOL-4).
+// a fixed asset is decided once, by the threshold that held when it was bought, or else the first there was (R-TOOL-4).
 const REGISTER = statement<{ id: string }>(`
 insert into tool (warehouse_id, serial, name, name_zh, model, value, purchased_on, fixed_asset, calibration_months, calibrated_on, calibration_due_on, note, registered_by, registered_at)
 select $1, g.serial, g.name, g.name_zh, g.model, g.value, g.purchased_on,
-       g.value >= (select threshold from tool_policy p where p.valid_from <= g.purchased_on order by p.valid_from desc limit 1),
+       g.value >= (select threshold from tool_policy p order by p.valid_from <= g.purchased_on desc, abs(p.valid_from - g.purchased_on) limit 1),
        g.calibration_months, g.calibrated_on,
        coalesce(g.calibration_due_on, (coalesce(g.calibrated_on, g.purchased_on) + make_interval(months => g.calibration_months))::date), g.note, $2, $3
   from unnest($4::text[], $5::text[], $6::text[], $7::text[], $8::numeric[], $9::date[], $10::int[], $11::date[], $12::date[], $13::text[])

@@ -6,7 +6,7 @@ import { warehouseByCode } from '../warehouses/directory.ts'
 import { requireCustodySight } from './custody-statement.ts'
 import { lockTools } from './custody.ts'
 import { writeToolDocument } from './tool-document.ts'
-import { personCalled } from './technician.ts'
+import { readsRegister, requireWriting } from './tool-rights.ts'
 import type { ReturnedAll, ToolDocumentView } from './tools.schemas.ts'
 
 const HELD = statement<{ id: string; warehouseId: number; code: string; regionId: number }>(`
@@ -16,9 +16,10 @@ select t.id::text as id, w.id as "warehouseId", w.code, w.region_id as "regionId
 
 /**
  * Draws up the return of everything a technician has in custody (R-TOOL-3): one document for each warehouse whose register the tools stand in,
- * for one document has one keeper who answers. A keeper draws up those of the warehouses they keep, the technician all of their own. What is
- * reported lost or damaged, or stands on another open document, is left out and named: it is settled there.
- * @throws Refusal 409 `NothingToReturn`, 403 `DutyRequired`, 404
+ * for one document has one keeper who answers. A keeper draws up those of the warehouses they keep, the technician all of their own, even
+ * when the duty has run out meanwhile. What is reported lost or damaged, or stands on another open document, is left out and named: it is
+ * settled there.
+ * @throws Refusal 409 `NothingToReturn`, 403 `DutyRequired`, `ReadOnlyKey`, 404
  */
 export async function returnAll(
   ctx: Context,
@@ -26,11 +27,8 @@ export async function returnAll(
 ): Promise<ReturnedAll> {
   const person = await requireCustodySight(ctx, username)
   const isOwn = person.id === ctx.actor.personId
-  const giver = await personCalled(ctx, username, '{username}')
-  if (code !== undefined) {
-    const warehouse = await warehouseByCode(ctx, code)
-    requireDuty(ctx, isOwn ? ['technician', 'keeper'] : 'keeper', warehouse)
-  }
+  if (isOwn) requireWriting(ctx)
+  else if (code !== undefined) requireDuty(ctx, 'keeper', await warehouseByCode(ctx, code))
   return inTransaction(ctx, async (inner) => {
     const inHand = await run(inner, HELD, [person.id, code ?? null])
     const keeps = grantsToday(inner).filter(({ duty }) => duty === 'keeper')
@@ -38,8 +36,7 @@ export async function returnAll(
       ({ warehouseId: id, code: place, regionId }) =>
         isOwn || keeps.some((grant) => covers(grant, { id, code: place, regionId }))
     )
-    for (const { warehouseId: id, code: place, regionId } of mine.length === 0 ? inHand.slice(0, 1) : mine)
-      requireDuty(inner, isOwn ? ['technician', 'keeper'] : 'keeper', { id, code: place, regionId })
+    if (!isOwn) requireKeeperOfSome(inner, mine.length === 0 ? inHand : mine)
     const held = (
       await lockTools(
         inner,
@@ -76,7 +73,7 @@ export async function returnAll(
       documents.push(
         await writeToolDocument(inner, warehouse, {
           kind: 'return',
-          giver,
+          giver: person,
           note,
           lines: tools.map(({ id }) => ({ id, condition: null })),
           isGiven: isOwn && !inner.actor.isMachine
@@ -85,4 +82,15 @@ export async function returnAll(
     }
     return { documents, leftOut }
   })
+}
+
+/** Of a register that the actor reads: others are not given away. @throws Refusal 403 `DutyRequired`, `ReadOnlyKey` */
+function requireKeeperOfSome(
+  ctx: Context,
+  held: readonly { warehouseId: number; code: string; regionId: number }[]
+): void {
+  const [first] = held
+    .map(({ warehouseId: id, code, regionId }) => ({ id, code, regionId }))
+    .filter((warehouse) => readsRegister(ctx, warehouse))
+  if (first !== undefined) requireDuty(ctx, 'keeper', first)
 }

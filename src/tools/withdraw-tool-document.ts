@@ -1,10 +1,10 @@
 import { covers, grantsToday, requireDuty, type Context } from '../identity/actor.ts'
 import { inTransaction } from '../platform/context.ts'
-import { Refusal } from '../platform/errors.ts'
 import { requireMatch } from '../platform/etag.ts'
 import { noteEvent } from '../signing/document-history.ts'
 import { roleToSign, settleDocument } from './sign-tool-document.ts'
 import { lockOpenDocument, ownerOf, readToolDocument } from './tool-document.ts'
+import { requireWriting } from './tool-rights.ts'
 import type { ToolDocumentView } from './tools.schemas.ts'
 
 interface Withdrawal {
@@ -39,8 +39,7 @@ export function cancelToolDocument(ctx: Context, { number, reason, ifMatch }: Wi
     const owner = ownerOf(document)
     const isKeeper = grantsToday(inner).some((grant) => grant.duty === 'keeper' && covers(grant, owner))
     if (isKeeper || document.preparedBy !== inner.actor.username) requireDuty(inner, 'keeper', owner)
-    else if (inner.actor.readOnly)
-      throw new Refusal('ReadOnlyKey', 403, 'this API key may only read; issue one with access "write"')
+    else requireWriting(inner)
     await settleDocument(inner, document, { state: 'cancelled', reason })
     await noteEvent(inner, document, `tool-${document.kind}-cancelled`, { document: number, reason })
     return readToolDocument(inner, { number })

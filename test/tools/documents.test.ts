@@ -418,6 +418,11 @@ test('return everything is one document for each register; what is reported lost
     ]
   })
   await at.keeper.post(`/v1/tool-documents/${byKeeper.body.documents[0].number}/cancellation`, { reason: 'x' })
+  // Whoever reads one register is told nothing of another one.
+  const head = await other.signers['department-head'].post(all)
+  expect(problem(head)).toEqual([403, 'DutyRequired'])
+  expect(head.text).toContain(other.warehouse)
+  expect(head.text).not.toContain(at.warehouse)
   // The technician all of their own.
   const own = await leaving.post(all)
   expect(own.body.documents.map(({ warehouse, lines }: any) => [warehouse, lines.length]).sort()).toEqual(
@@ -441,6 +446,37 @@ test('return everything is one document for each register; what is reported lost
     409,
     'NothingToReturn'
   ])
+})
+
+test('whose duty has run out returns everything all the same; a key that may only read does not', async () => {
+  const person = await h.make.person({
+    grants: [{ duty: 'technician', warehouse: at.warehouse, validTo: '2026-11-20' }]
+  })
+  const leaving = callerFor(h, person)
+  const serials = await at.tools(2)
+  await at.issued(serials, leaving)
+  const all = `/v1/technicians/${nameOf(leaving)}/return-all`
+  const { body: key } = await leaving.post('/v1/api-keys', { name: 'reader', expiresOn: '2027-01-01', access: 'read' })
+  expect(problem(await callerFor(h, { ...person, token: key.key }).post(all))).toEqual([403, 'ReadOnlyKey'])
+  h.clock.set('2026-11-21T02:00:00Z')
+  try {
+    expect((await leaving.get(`/v1/technicians/${nameOf(leaving)}/custody`)).body.count).toBe(2)
+    const { body } = await leaving.post(all, { warehouse: at.warehouse })
+    expect(body.documents).toMatchObject([{ warehouse: at.warehouse, lines: named(serials), awaiting: ['taker'] }])
+    expect((await sign(at.keeper, body.documents[0])).body.state).toBe('effective')
+  } finally {
+    h.clock.set('2026-11-20T02:00:00Z')
+  }
+})
+
+test('who keeps the warehouse and uses tools of it gives them back to another keeper', async () => {
+  const grants = (['keeper', 'technician'] as const).map((duty) => ({ duty, warehouse: at.warehouse }))
+  const both = callerFor(h, await h.make.person({ grants }))
+  const serials = await at.tools(1)
+  await at.issued(serials, both)
+  const { body } = await draw('return', { technician: nameOf(both), tools: named(serials) })
+  expect(problem(await sign(both, body))).toEqual([422, 'GiverTakes'])
+  expect((await sign(at.keeper, body)).body.state).toBe('effective')
 })
 
 test('the custody statement is data, a file, and a paper in two languages with a place for the signature', async () => {

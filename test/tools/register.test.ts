@@ -49,6 +49,9 @@ test('the threshold is that of the day on which the tool was bought (R-TOOL-4)',
     newTool(toolSerial(), { purchasedOn: '2026-06-01' })
   ])
   expect(body.tools.map(({ fixedAsset }: any) => fixedAsset)).toEqual([false, true])
+  // Before there was any policy the first one counts.
+  const old = await register([newTool(toolSerial(), { purchasedOn: '1999-12-31', value: '5000' })])
+  expect(old.body.tools[0].fixedAsset).toBe(true)
 })
 
 test('a serial number is unique in the company, whatever the case of its letters', async () => {
