@@ -179,9 +179,10 @@ test('it ends when the token does, and when the person is locked out; duties tha
   expect(await brief.next()).toMatchObject({ event: 'end', data: { code: 'TokenExpired' } })
   expect(await brief.any()).toBeUndefined()
 
-  const locked = await listen(at.keeper.person)
+  const { person: head } = at.signers['department-head']
+  const locked = await listen(head)
   await locked.any()
-  await h.sql(`update person set active = false where id = $1`, [at.keeper.person.id])
+  await h.sql(`update person set active = false where id = $1`, [head.id])
   await h.sql(`notify identity_changed`)
   expect(await locked.next()).toMatchObject({ event: 'end', data: { code: 'PersonInactive' } })
 })
