@@ -286,6 +286,15 @@ describe('the two signatures', () => {
       404,
       'NotFound'
     ])
+    const { key } = must(
+      await finance.post('/v1/api-keys', { name: 'ledger', access: 'write', expiresOn: '2026-12-01' }),
+      201
+    )
+    const byKey = await h.api
+      .post(`/v1/tool-losses/${number}/signatures`)
+      .set('x-api-key', key)
+      .send({ duty: 'finance-supervisor', decision: 'approve' })
+    expect(problem(byKey)).toEqual([403, 'PersonMustSign'])
     const own = await reported(await held(), LOST, all)
     expect(problem(await sign(own.number, all, 'department-head'))).toEqual([422, 'PreparerMaySign'])
   })
