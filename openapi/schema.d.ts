@@ -865,6 +865,86 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/custody-rounds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Custody rounds (工具核对列表)
+         * @description Of registers you read, and those that ask you; the newest first.
+         */
+        get: operations["listCustodyRounds"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/custody-rounds/{number}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One custody round (工具核对单)
+         * @description Everybody’s list and answer; a technician sees their own.
+         */
+        get: operations["readCustodyRound"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/custody-rounds/{number}/closing": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Close a custody round (结束工具核对)
+         * @description Duty: keeper or department-head. Once everybody confirmed or holds nothing of the list any more.
+         */
+        post: operations["closeCustodyRound"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/custody-rounds/{number}/confirmation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Confirm one’s own list, or say what is missing (确认保管工具)
+         * @description Duty: technician, in person and for oneself. Of what is missing a loss is reported (POST /v1/tools/{serial}/losses); until then the line stays open.
+         */
+        post: operations["confirmCustody"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/delegations": {
         parameters: {
             query?: never;
@@ -1138,6 +1218,227 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/handovers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Handovers of every warehouse you see, newest first (移交单列表)
+         * @description Besides those in which you are one of the two keepers. `Accept: text/csv` downloads all of them.
+         */
+        get: operations["listHandovers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/handovers/{number}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One handover with its open papers, keys, signatures and cut-off (移交单)
+         * @description Duty: any in the warehouse; the two keepers see it whatever duties they hold.
+         */
+        get: operations["readHandover"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Change a draft: keys, notes, the incoming keeper, the supervised count (修改移交单)
+         * @description Duty: the outgoing keeper, or department-head, who alone says that the outgoing keeper is absent. A null takes a member away.
+         */
+        patch: operations["amendHandover"];
+        trace?: never;
+    };
+    "/v1/handovers/{number}/balances": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What is handed over: balances at the snapshot, and what moved since (移交清单)
+         * @description onHand is frozen at the position of the snapshot and is what was signed; handedOver adds what moved up to the cut-off, or up to now while there is none. `Accept: text/csv` downloads all of them.
+         */
+        get: operations["listHandoverBalances"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/handovers/{number}/cancellation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Drop a handover that has not taken effect (取消移交)
+         * @description Duty: the outgoing keeper, or department-head. The outgoing keeper stays keeper.
+         */
+        post: operations["cancelHandover"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/handovers/{number}/form": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The handover for paper (打印工作移交单)
+         * @description A page for A4 paper, Chinese and English: balances, what moved since, open papers, loaners and tools, keys, notes, the cut-off and the boxes of the four who sign.
+         */
+        get: operations["printHandover"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/handovers/{number}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Everything that happened to a handover (移交历史) */
+        get: operations["listHandoverEvents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/handovers/{number}/movements": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What moved between the snapshot and the cut-off (清单后变动)
+         * @description In the order of the ledger; up to now while there is no cut-off. `Accept: text/csv` downloads all of it.
+         */
+        get: operations["listHandoverMovements"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/handovers/{number}/open": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What was open at the snapshot: slips, counts, transfers, requests, loaners, tools (未结事项)
+         * @description `Accept: text/csv` downloads all of it.
+         */
+        get: operations["listHandoverOpen"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/handovers/{number}/signatures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sign a handover, or refuse it (签署移交单)
+         * @description The two keepers in person; duty department-head and finance-supervisor for the others. Four different people. The last signature moves the duty: from that instant the outgoing keeper can act no more.
+         */
+        post: operations["signHandover"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/handovers/{number}/snapshot": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Freeze balances and open papers anew (刷新移交清单)
+         * @description Duty: the outgoing keeper, or department-head. So a handover that was interrupted goes on. Signatures that were given are void.
+         */
+        post: operations["refreshHandover"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/handovers/{number}/submission": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Hand a handover in for its signatures (提交移交单)
+         * @description Duty: the outgoing keeper, or department-head. Balances and open papers are frozen as they are now. Where the outgoing keeper is absent, all goods were counted first.
+         */
+        post: operations["submitHandover"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/imports/installed-base": {
         parameters: {
             query?: never;
@@ -1232,6 +1533,26 @@ export interface paths {
          * @description A dry run unless `apply=true`; applied, all rows are written or, if one is refused, none (422 with the outcome of every row). Columns, in any order, by one of these headings: `number` (required): part, part number, 货号, 编号, 物料编码; `name` (required): part name, 货名, 名称, 品名; `nameZh`: name zh, chinese name, 中文名称, 中文名; `specification`: spec, 规格, 规格型号; `colour`: color, 颜色; `unit`: uom, 单位, 计量单位; `category`: 类别, 分类; `standardCost`: cost, 标准成本, 成本; `listPrice`: price, 零售价, 销售价; `criticality`: class, 重要等级, 等级; `leadTimeDays`: lead time, 采购提前期, 提前期; `packSize`: pack, 包装数量, 装箱数; `controlled`: 监控件, 监控; `active`: 启用, 有效; `exchangeDueDays`: exchange due days, 旧件返还天数, 返件天数; `oldPartValue`: old part value, 旧件赔偿价, 旧件价值; `serialised`: 序列号管理. Columns left out stay as they are; an empty cell empties what was there.
          */
         post: operations["importParts"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/imports/tools": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Import tools (导入工具)
+         * @description Duty: keeper or stock-controller of every warehouse in the file. A dry run unless `apply=true`; applied, all rows are written or, if one is refused, none (422 with the outcome of every row). Columns, in any order, by one of these headings: `warehouse` (required): 仓库, 仓库代码; `serial` (required): serial number, s/n, sn, 工具编号, 编号; `name` (required): 名称, 工具名称; `nameZh`: chinese name, 中文名称; `model`: 型号, 型号规格; `value` (required): cost, 原值, 购入原值, 价值; `purchasedOn` (required): purchased on, 购置日期, 购入日期; `calibrationMonths`: calibration months, 检定周期; `calibratedOn`: calibrated on, 检定日期, 上次检定日期; `calibrationDueOn`: calibration due on, 检定到期日; `note`: 备注. Columns left out stay as they are; an empty cell empties what was there.
+         */
+        post: operations["importTools"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1523,7 +1844,7 @@ export interface paths {
         };
         /**
          * Loaner units (备用机台账)
-         * @description Units that belong to warehouses you see, those registered last first. CSV by `Accept: text/csv`, all of them.
+         * @description Units that belong to warehouses you see, or are on their way there, those registered last first. CSV by `Accept: text/csv`, all of them.
          */
         get: operations["listLoaners"];
         put?: never;
@@ -1733,7 +2054,7 @@ export interface paths {
         put?: never;
         /**
          * Retire a unit (备用机报废)
-         * @description Duty: keeper. Writes a scrap slip that names its lot; it is retired once that is signed and posted. A unit that a count found missing is retired at once.
+         * @description Duty: keeper. Writes a scrap slip that names its lot; it is retired once that is signed and posted. A unit that a count found missing is retired at once; one that a customer lost is returned first, as beyond-repair and with the claim.
          */
         post: operations["retireLoaner"];
         delete?: never;
@@ -3897,6 +4218,544 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/technicians/{username}/custody": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What a technician has in custody (保管清单)
+         * @description The technician all of it, others what stands in the registers they read. CSV by `Accept: text/csv`; by `Accept: text/html` the statement for paper, Chinese and English, with a place for the signature.
+         */
+        get: operations["readCustody"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/technicians/{username}/return-all": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Return everything (全部归还)
+         * @description Duty: keeper for what stands in the registers they keep, or the technician for all of their own. One return for each warehouse whose register the tools stand in, signed by a keeper of it. What is reported lost or damaged, or stands on another open document, is left out and named.
+         */
+        post: operations["returnAllTools"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tool-documents": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Issues, returns, hand-overs, transfers of tools (工具单据)
+         * @description Of warehouses whose register you read, and those you give or take by; the newest first. CSV by `Accept: text/csv`, all of them.
+         */
+        get: operations["listToolDocuments"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tool-documents/{number}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One document about tools (工具单据) */
+        get: operations["readToolDocument"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tool-documents/{number}/cancellation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancel a document about tools (作废)
+         * @description Whoever drew it up, or a keeper of the warehouse that owns the tools; while it awaits signatures.
+         */
+        post: operations["cancelToolDocument"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tool-documents/{number}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What happened to a document about tools (单据历史)
+         * @description The oldest first.
+         */
+        get: operations["readToolDocumentHistory"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tool-documents/{number}/paper": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A document about tools for paper (打印工具单据)
+         * @description HTML for the printer, Chinese and English, as the document stands, with who signed it.
+         */
+        get: operations["printToolDocument"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tool-documents/{number}/refusal": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Refuse to sign (拒签)
+         * @description Whoever would sign next, with the reason. The tools stay where they are, and are free again.
+         */
+        post: operations["refuseToolDocument"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tool-documents/{number}/signature": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sign a document about tools (签字)
+         * @description Issue: the technician who takes. Hand-over: both technicians. Return: a keeper of the warehouse. Transfer: a keeper of the warehouse that takes. In person; an API key never signs, and nobody signs for somebody else’s custody.
+         */
+        post: operations["signToolDocument"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tool-losses": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Reports of loss and damage (工具丢失损坏报告列表)
+         * @description Of registers you read, and about yourself; the newest first. CSV by `Accept: text/csv`, all of them.
+         */
+        get: operations["listToolLosses"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tool-losses/{number}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One report of loss or damage (工具丢失损坏报告) */
+        get: operations["readToolLoss"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tool-losses/{number}/assessment": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Say what becomes of the tool and what is compensated (核定赔偿)
+         * @description Duty: department-head, in person, not the technician. At most the net value; less with a reason; nothing for normal wear. What is left away stays as it is. Voids signatures.
+         */
+        put: operations["assessToolLoss"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tool-losses/{number}/found": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A lost tool was found (丢失工具找回)
+         * @description Duty: keeper. The tool is back on the shelf; what was compensated is taken back by a second line of the journal.
+         */
+        post: operations["reportToolFound"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tool-losses/{number}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What happened to a report (报告历史)
+         * @description The oldest first.
+         */
+        get: operations["listToolLossEvents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tool-losses/{number}/paper": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A report for paper (打印工具丢失损坏报告单)
+         * @description HTML for the printer, Chinese and English: what happened, the steps of the net value, what is compensated, who signed.
+         */
+        get: operations["printToolLoss"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tool-losses/{number}/repaired": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A damaged tool is repaired and on the shelf (修复入库)
+         * @description Duty: keeper. After the report is approved; the tool can be issued again.
+         */
+        post: operations["reportToolRepaired"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tool-losses/{number}/signatures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Approve or refuse a report (审批工具丢失损坏报告)
+         * @description Duties: department-head and finance-supervisor, two different people, neither who reported it nor the technician. With the second signature the compensation is booked and the tool leaves the register’s living part, or is repaired.
+         */
+        post: operations["signToolLoss"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tool-losses/{number}/taken-in": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take a damaged tool in from its technician (收回损坏工具)
+         * @description Duty: keeper. It lies on the shelf and is issued to nobody until it is repaired.
+         */
+        post: operations["takeInDamagedTool"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tool-policies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * From what value on tools are fixed assets, and how they lose value (工具管理政策)
+         * @description By the day they begin on. A tool goes by the policy that held when it was bought. Straight line: value − (value − residual) × months ⁄ life; declining balance: 2 ⁄ years of what is left each year, the last two years evenly. Months from the one after the purchase up to that of the day.
+         */
+        get: operations["listToolPolicies"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tool-policies/{validFrom}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Set the policy for tools bought from a day on (设定工具管理政策)
+         * @description Duty: hq-finance, held everywhere. Begins after today: the past never changes.
+         */
+        put: operations["setToolPolicy"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tools": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The register of tools (工具台账)
+         * @description Of warehouses whose register you read, and what is in your own custody; those registered last first. CSV by `Accept: text/csv`, all of them.
+         */
+        get: operations["listTools"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tools/compensations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What technicians compensate in a month (工具赔偿分录)
+         * @description Duty: finance-supervisor, department-head or hq-finance; of the warehouses these are held for. With the accounts of today; the same lines are in the journal of the month. CSV by `Accept: text/csv`, all of them.
+         */
+        get: operations["listToolCompensations"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tools/{serial}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One tool (工具查询)
+         * @description Where it is and since when, what holds it, when it is due for calibration.
+         */
+        get: operations["readTool"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Change what is written of a tool (工具资料)
+         * @description Duty: keeper or stock-controller of the warehouse it belongs to. Names, model, calibration, remark; what it cost and when it was bought stay.
+         */
+        patch: operations["updateTool"];
+        trace?: never;
+    };
+    "/v1/tools/{serial}/calibrations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Record a calibration (登记检定)
+         * @description Duty: keeper or stock-controller of the warehouse it belongs to. With its certificate; due again on the day that is given, else the interval of the tool later.
+         */
+        post: operations["recordCalibration"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tools/{serial}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The whole life of a tool (工具履历)
+         * @description Its custody journal over all warehouses, calibrations, changes; the oldest first.
+         */
+        get: operations["readToolHistory"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tools/{serial}/losses": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Report a tool lost or damaged (工具丢失、损坏报告)
+         * @description Duty: technician whose custody it is in, or keeper. The technician compensates the net value of that day unless it is normal wear (R-TOOL-2); a fixed asset needs reasonReport (R-TOOL-4).
+         */
+        post: operations["reportToolLoss"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tools/{serial}/worth": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What a tool is worth on a day (工具净值)
+         * @description With the steps that lead to it, by the policy that held when the tool was bought.
+         */
+        get: operations["readToolWorth"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/transfers": {
         parameters: {
             query?: never;
@@ -4201,6 +5060,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/warehouses/{warehouse}/custody-rounds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask technicians to confirm what they hold (发起工具核对)
+         * @description Duty: keeper or department-head. Freezes the list of everybody who holds tools of this register. One round at a time.
+         */
+        post: operations["openCustodyRound"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/warehouses/{warehouse}/duties": {
         parameters: {
             query?: never;
@@ -4255,6 +5134,46 @@ export interface paths {
          * @description Duty: purchaser, stock-controller or operations-supervisor. What is outstanding no longer counts as on order; what has arrived stays. A transfer of which nothing has left is cancelled.
          */
         post: operations["endExpectedReceipt"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/warehouses/{warehouse}/handovers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Draw up the handover of a warehouse from keeper to keeper (工作移交)
+         * @description Duty: keeper, for oneself; or department-head where the outgoing keeper is gone or ill, with the reason in absentBecause. Until it is completed the outgoing keeper stays keeper; work goes on.
+         */
+        post: operations["drawUpHandover"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/warehouses/{warehouse}/keepers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who is and was keeper of a warehouse, and from which cut-off to which (仓管员责任期间)
+         * @description Duty: any in the warehouse. The last appointed first; everybody who holds or held the duty in their own right, for the warehouse, its region or everywhere. `Accept: text/csv` downloads all of them.
+         */
+        get: operations["listKeepers"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -4594,6 +5513,151 @@ export interface paths {
         get: operations["listWarehouseStock"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/warehouses/{warehouse}/tool-hand-overs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Hand tools over between technicians (工具交接)
+         * @description Duty: keeper, or the technician who gives. Both technicians sign in person; who gives and draws it up has signed. It takes effect with the second signature.
+         */
+        post: operations["handOverTools"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/warehouses/{warehouse}/tool-issues": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Issue tools to a technician (工具领用)
+         * @description Duty: keeper, who gives and signs by drawing it up. It takes effect when the technician signs in person, who then has the tools in custody; until then it holds them. Tools by number, or a kit.
+         */
+        post: operations["issueTools"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/warehouses/{warehouse}/tool-kits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Kits of a warehouse (工具箱)
+         * @description Each with what is missing of it: what is not where the kit is.
+         */
+        get: operations["listToolKits"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/warehouses/{warehouse}/tool-kits/{code}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One kit (工具箱) */
+        get: operations["readToolKit"];
+        /**
+         * Say what a kit consists of (设置工具箱)
+         * @description Duty: keeper or stock-controller. Replaces what was said before; while it is out, or a document about it awaits signatures, it stays as it is. A tool is in one kit at most.
+         */
+        put: operations["setToolKit"];
+        post?: never;
+        /**
+         * Dissolve a kit (撤销工具箱)
+         * @description Duty: keeper or stock-controller. Its tools stay. Not while it is out.
+         */
+        delete: operations["dissolveToolKit"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/warehouses/{warehouse}/tool-returns": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Return tools (工具归还)
+         * @description Duty: keeper, or the technician for their own. It takes effect when a keeper signs who has the tools in hand. Only in the warehouse whose register they stand in.
+         */
+        post: operations["returnTools"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/warehouses/{warehouse}/tool-transfers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Transfer tools to another warehouse (工具调拨)
+         * @description Duty: keeper, who gives and signs by drawing it up. From the shelf only. The owner changes when a keeper of the other warehouse signs.
+         */
+        post: operations["transferTools"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/warehouses/{warehouse}/tools": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Register tools (工具登记)
+         * @description Duty: keeper or stock-controller. They are on the shelf then. Serial numbers are unique in the company, whatever the case of their letters. From the threshold of the policy that held when it was bought on, a tool is a fixed asset.
+         */
+        post: operations["registerTools"];
         delete?: never;
         options?: never;
         head?: never;
@@ -5064,7 +6128,7 @@ export interface components {
              * @description Kind of alert (预警类别)
              * @enum {string}
              */
-            kind: "reorder-point" | "lot-aging-soon" | "lot-aged" | "late-signature" | "count-due" | "count-report-due" | "statement-due" | "ledger-fault" | "request-clock-soon" | "request-clock" | "backorder-answer-soon" | "backorder-answer-due" | "reservation-expiring" | "transfer-in-transit" | "deposit-low" | "old-part-outstanding" | "recall" | "loaner-due-soon" | "loaner-overdue" | "loaner-notice-unanswered" | "loaner-fleet-short";
+            kind: "reorder-point" | "lot-aging-soon" | "lot-aged" | "late-signature" | "count-due" | "count-report-due" | "statement-due" | "ledger-fault" | "request-clock-soon" | "request-clock" | "backorder-answer-soon" | "backorder-answer-due" | "reservation-expiring" | "transfer-in-transit" | "deposit-low" | "old-part-outstanding" | "recall" | "loaner-due-soon" | "loaner-overdue" | "loaner-notice-unanswered" | "loaner-fleet-short" | "handover-open" | "keeper-missing" | "tool-calibration-due" | "tool-custody-unconfirmed" | "tool-loss-open" | "tool-custody-orphaned";
             /** @description Name of the kind in your language */
             kindName: string;
             /** @description Name of the kind in Chinese */
@@ -5154,7 +6218,7 @@ export interface components {
              * @description Kind of alert (预警类别)
              * @enum {string}
              */
-            kind: "reorder-point" | "lot-aging-soon" | "lot-aged" | "late-signature" | "count-due" | "count-report-due" | "statement-due" | "ledger-fault" | "request-clock-soon" | "request-clock" | "backorder-answer-soon" | "backorder-answer-due" | "reservation-expiring" | "transfer-in-transit" | "deposit-low" | "old-part-outstanding" | "recall" | "loaner-due-soon" | "loaner-overdue" | "loaner-notice-unanswered" | "loaner-fleet-short";
+            kind: "reorder-point" | "lot-aging-soon" | "lot-aged" | "late-signature" | "count-due" | "count-report-due" | "statement-due" | "ledger-fault" | "request-clock-soon" | "request-clock" | "backorder-answer-soon" | "backorder-answer-due" | "reservation-expiring" | "transfer-in-transit" | "deposit-low" | "old-part-outstanding" | "recall" | "loaner-due-soon" | "loaner-overdue" | "loaner-notice-unanswered" | "loaner-fleet-short" | "handover-open" | "keeper-missing" | "tool-calibration-due" | "tool-custody-unconfirmed" | "tool-loss-open" | "tool-custody-orphaned";
             /** @description Name of the kind in Chinese */
             kindZh: string;
             /** @description Rungs of duties: holders of the first are told at once, those of each next one when nobody acknowledged in time */
@@ -5180,7 +6244,7 @@ export interface components {
                  * @description Kind of alert (预警类别)
                  * @enum {string}
                  */
-                kind: "reorder-point" | "lot-aging-soon" | "lot-aged" | "late-signature" | "count-due" | "count-report-due" | "statement-due" | "ledger-fault" | "request-clock-soon" | "request-clock" | "backorder-answer-soon" | "backorder-answer-due" | "reservation-expiring" | "transfer-in-transit" | "deposit-low" | "old-part-outstanding" | "recall" | "loaner-due-soon" | "loaner-overdue" | "loaner-notice-unanswered" | "loaner-fleet-short";
+                kind: "reorder-point" | "lot-aging-soon" | "lot-aged" | "late-signature" | "count-due" | "count-report-due" | "statement-due" | "ledger-fault" | "request-clock-soon" | "request-clock" | "backorder-answer-soon" | "backorder-answer-due" | "reservation-expiring" | "transfer-in-transit" | "deposit-low" | "old-part-outstanding" | "recall" | "loaner-due-soon" | "loaner-overdue" | "loaner-notice-unanswered" | "loaner-fleet-short" | "handover-open" | "keeper-missing" | "tool-calibration-due" | "tool-custody-unconfirmed" | "tool-loss-open" | "tool-custody-orphaned";
                 kindName: string;
                 kindZh: string;
                 /** @description Acknowledged by nobody yet */
@@ -5216,7 +6280,7 @@ export interface components {
              * @description Kind of alert (预警类别)
              * @enum {string}
              */
-            kind: "reorder-point" | "lot-aging-soon" | "lot-aged" | "late-signature" | "count-due" | "count-report-due" | "statement-due" | "ledger-fault" | "request-clock-soon" | "request-clock" | "backorder-answer-soon" | "backorder-answer-due" | "reservation-expiring" | "transfer-in-transit" | "deposit-low" | "old-part-outstanding" | "recall" | "loaner-due-soon" | "loaner-overdue" | "loaner-notice-unanswered" | "loaner-fleet-short";
+            kind: "reorder-point" | "lot-aging-soon" | "lot-aged" | "late-signature" | "count-due" | "count-report-due" | "statement-due" | "ledger-fault" | "request-clock-soon" | "request-clock" | "backorder-answer-soon" | "backorder-answer-due" | "reservation-expiring" | "transfer-in-transit" | "deposit-low" | "old-part-outstanding" | "recall" | "loaner-due-soon" | "loaner-overdue" | "loaner-notice-unanswered" | "loaner-fleet-short" | "handover-open" | "keeper-missing" | "tool-calibration-due" | "tool-custody-unconfirmed" | "tool-loss-open" | "tool-custody-orphaned";
             /** @description Name of the kind in your language */
             kindName: string;
             /** @description Name of the kind in Chinese */
@@ -5458,6 +6522,31 @@ export interface components {
         ApiKeyPage: {
             items: components["schemas"]["ApiKey"][];
             nextCursor: string | null;
+        };
+        /**
+         * @example {
+         *       "compensation": "500.00",
+         *       "compensationReason": "因公外出途中被盗，已报警"
+         *     }
+         */
+        AssessToolLoss: {
+            /**
+             * @description Of a damaged tool: what is to become of it
+             * @enum {string}
+             */
+            outcome?: "scrapped" | "repaired";
+            /** @description Whether it is normal wear (正常损耗) */
+            normalWear?: boolean;
+            /**
+             * @description What the technician compensates, at most the net value; null for the net value itself
+             * @example 800.00
+             */
+            compensation?: string | null;
+            /**
+             * @description Why it is less than the net value (减免原因)
+             * @example 因公外出途中被盗，已报警
+             */
+            compensationReason?: string;
         };
         /** @description Who did what to what (操作记录) */
         AuditEvent: {
@@ -6026,6 +7115,19 @@ export interface components {
             /** @description A page of those that could not be closed, by code */
             warehouses: components["schemas"]["UnclosedWarehouse"][];
             nextCursor: string | null;
+        };
+        /**
+         * @example {
+         *       "missing": []
+         *     }
+         */
+        ConfirmCustody: {
+            /** @description What of the list is not there; a report of loss is asked for each */
+            missing?: string[];
+            /** @description Remark (备注) */
+            remark?: string;
+            /** @description contentHash of the list you have read; another one is refused */
+            contentHash?: string;
         };
         /**
          * @description Approval to order or request a controlled part (监控件审批)
@@ -6881,6 +7983,127 @@ export interface components {
              */
             secret: string;
         };
+        CustodyRound: {
+            /**
+             * @description Number of a custody round (工具核对单号)
+             * @example HQ-TCR-202611-00001
+             */
+            number: string;
+            /**
+             * @description Warehouse code (仓库代码)
+             * @example HQ
+             */
+            warehouse: string;
+            /**
+             * @description State (状态)
+             * @enum {string}
+             */
+            state: "open" | "closed";
+            /**
+             * Format: date
+             * @description Day in the business time zone
+             * @example 2026-11-21
+             */
+            dueOn: string;
+            note: string | null;
+            /** @description User name */
+            openedBy: string;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            openedAt: string;
+            closedBy: string | null;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            closedAt: string | null;
+            version: number;
+            /** @description A technician sees their own only */
+            lines: {
+                /** @description User name */
+                technician: string;
+                name: string;
+                /**
+                 * @description awaited; report-awaited: named what is missing, and no loss is reported of it yet; confirmed; handed-in: holds nothing of the list any more
+                 * @enum {string}
+                 */
+                state: "awaited" | "report-awaited" | "confirmed" | "handed-in";
+                /**
+                 * Format: date-time
+                 * @description Instant, RFC 3339 in UTC
+                 * @example 2026-11-21T08:30:00Z
+                 */
+                answeredAt: string | null;
+                remark: string | null;
+                /** @description SHA-256 of the RFC 8785 content that is confirmed */
+                contentHash: string;
+                tools: {
+                    /**
+                     * @description Serial number of the tool (工具编号), unique in the company whatever the case of its letters
+                     * @example GJ-2026-00031
+                     */
+                    serial: string;
+                    name: string;
+                    nameZh: string | null;
+                    /** @description The technician says that it is not there */
+                    missing: boolean;
+                    /** @description The report of its loss since the round was opened */
+                    lossReport: string | null;
+                }[];
+            }[];
+        };
+        CustodyRoundSummary: {
+            /**
+             * @description Number of a custody round (工具核对单号)
+             * @example HQ-TCR-202611-00001
+             */
+            number: string;
+            /**
+             * @description Warehouse code (仓库代码)
+             * @example HQ
+             */
+            warehouse: string;
+            /**
+             * @description State (状态)
+             * @enum {string}
+             */
+            state: "open" | "closed";
+            /**
+             * Format: date
+             * @description Day in the business time zone
+             * @example 2026-11-21
+             */
+            dueOn: string;
+            note: string | null;
+            /** @description User name */
+            openedBy: string;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            openedAt: string;
+            closedBy: string | null;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            closedAt: string | null;
+            version: number;
+            /** @description How many were asked */
+            technicians: number;
+            /** @description How many of them have not confirmed, or whose report of loss is awaited */
+            outstanding: number;
+        };
+        CustodyRoundSummaryPage: {
+            items: components["schemas"]["CustodyRoundSummary"][];
+            nextCursor: string | null;
+        };
         /** @description Standing in during leave; duty null means all of them (岗位代理) */
         Delegation: {
             /** @example 17 */
@@ -7001,10 +8224,10 @@ export interface components {
             department: string;
             accounts: {
                 /**
-                 * @description What is booked: inventory 备件存货, accumulated-depreciation 备件跌价准备, depreciation-expense 营业费用—备件折旧, material-cost 售后材料成本, cost-of-sales 备件销售成本, goods-received 暂估应付款, goods-in-transit 在途物资, carrier-claims 应收承运人赔款, scrap-loss 报废损失, count-gain 盘盈, count-loss 盘亏, loaner-goods 替补商品, opening-balance 期初, refurbishment 旧件翻新成本
+                 * @description What is booked: inventory 备件存货, accumulated-depreciation 备件跌价准备, depreciation-expense 营业费用—备件折旧, material-cost 售后材料成本, cost-of-sales 备件销售成本, goods-received 暂估应付款, goods-in-transit 在途物资, carrier-claims 应收承运人赔款, scrap-loss 报废损失, count-gain 盘盈, count-loss 盘亏, loaner-goods 替补商品, opening-balance 期初, refurbishment 旧件翻新成本, employee-claims 应收员工赔偿, tool-disposal 工具清理, tool-repair 工具修理
                  * @enum {string}
                  */
-                role: "inventory" | "accumulated-depreciation" | "depreciation-expense" | "material-cost" | "cost-of-sales" | "goods-received" | "goods-in-transit" | "carrier-claims" | "scrap-loss" | "count-gain" | "count-loss" | "loaner-goods" | "opening-balance" | "refurbishment";
+                role: "inventory" | "accumulated-depreciation" | "depreciation-expense" | "material-cost" | "cost-of-sales" | "goods-received" | "goods-in-transit" | "carrier-claims" | "scrap-loss" | "count-gain" | "count-loss" | "loaner-goods" | "opening-balance" | "refurbishment" | "employee-claims" | "tool-disposal" | "tool-repair";
                 roleNameZh: string;
                 /**
                  * @description Account of the general ledger (科目编码)
@@ -7971,6 +9194,556 @@ export interface components {
              */
             onBehalfOf: string | null;
         };
+        /** @description Handover of a warehouse from keeper to keeper (工作移交单) */
+        Handover: {
+            /**
+             * @description Handover number (工作移交单号)
+             * @example HQ-HOV-202611-00001
+             */
+            number: string;
+            /**
+             * @description Warehouse code (仓库代码)
+             * @example HQ
+             */
+            warehouse: string;
+            /**
+             * @description State (状态)
+             * @enum {string}
+             */
+            state: "draft" | "awaiting-signatures" | "completed" | "cancelled";
+            version: number;
+            outgoing: components["schemas"]["HandoverPerson"];
+            incoming: components["schemas"]["HandoverPerson"];
+            because: string;
+            absentBecause: string | null;
+            /** @description User name */
+            drawnUpBy: string;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            drawnUpAt: string;
+            keys: components["schemas"]["HandoverKey"][];
+            notes: string | null;
+            count: {
+                /**
+                 * @description Count number (盘点单号)
+                 * @example HQ-CNT-202611-00001
+                 */
+                number: string;
+                /** @description Lines on which ledger, card and goods did not agree */
+                differences: number;
+                /**
+                 * @description Amount in the business currency, a decimal string with at most two places
+                 * @example 12.50
+                 */
+                gainValue: string;
+                /**
+                 * @description Amount in the business currency, a decimal string with at most two places
+                 * @example 12.50
+                 */
+                lossValue: string;
+                /** @description The slip that made the ledger agree */
+                adjustmentSlip: string | null;
+            } | null;
+            /** @description What was frozen (移交清单): balances by position of the ledger, and what was open */
+            snapshot: {
+                /**
+                 * @description Position of the ledger: the last movement that lies before (账面位置)
+                 * @example 1042
+                 */
+                position: string;
+                /**
+                 * Format: date-time
+                 * @description Instant, RFC 3339 in UTC
+                 * @example 2026-11-21T08:30:00Z
+                 */
+                at: string;
+                /** @description Balances with something on hand */
+                balances: number;
+                /**
+                 * @description Amount in the business currency, a decimal string with at most two places
+                 * @example 12.50
+                 */
+                cost: string;
+                /** @description How many papers, loaners and tools are open, by kind */
+                open: {
+                    [key: string]: number;
+                };
+            };
+            submittedBy: string | null;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            submittedAt: string | null;
+            /** @description SHA-256 of what was submitted */
+            contentHash: string | null;
+            /** @description Who signs it */
+            parties: ("outgoing-keeper" | "incoming-keeper" | "department-head" | "finance-supervisor")[];
+            signatures: components["schemas"]["HandoverSignature"][];
+            /** @description Who has not signed yet */
+            awaiting: ("outgoing-keeper" | "incoming-keeper" | "department-head" | "finance-supervisor")[];
+            refusal: {
+                by: string;
+                party: string;
+                reason: string;
+                /**
+                 * Format: date-time
+                 * @description Instant, RFC 3339 in UTC
+                 * @example 2026-11-21T08:30:00Z
+                 */
+                at: string;
+            } | null;
+            cutOff: {
+                /**
+                 * @description Position of the ledger: the last movement that lies before (账面位置)
+                 * @example 1042
+                 */
+                position: string;
+                /**
+                 * Format: date-time
+                 * @description Instant, RFC 3339 in UTC
+                 * @example 2026-11-21T08:30:00Z
+                 */
+                at: string;
+            } | null;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            cancelledAt: string | null;
+            cancelledBecause: string | null;
+        };
+        /**
+         * @example {
+         *       "notes": "三号货架待维修"
+         *     }
+         */
+        HandoverAmendment: {
+            /**
+             * @description User name of the incoming keeper (接收人)
+             * @example technician@hq
+             */
+            incoming?: string;
+            /**
+             * @description Why the post changes hands (移交原因)
+             * @example 调任网点主管
+             */
+            because?: string;
+            /**
+             * @description Why the outgoing keeper cannot sign (缺席原因): gone, ill
+             * @example 因病住院
+             */
+            absentBecause?: string | null;
+            /** @description Keys and what else is counted by hand (钥匙) */
+            keys?: components["schemas"]["HandoverKey"][];
+            /**
+             * @description What the incoming keeper has to know (移交说明)
+             * @example 三号货架待维修
+             */
+            notes?: string | null;
+            /**
+             * @description An approved count of the warehouse that was opened after the draft (监盘)
+             * @example HQ-CNT-202611-00001
+             */
+            count?: string | null;
+        };
+        HandoverBalance: {
+            /**
+             * @description Part number (货号)
+             * @example CH-0234
+             */
+            part: string;
+            name: string;
+            nameZh: string | null;
+            specification: string | null;
+            colour: string | null;
+            unit: string;
+            /**
+             * @description own, or consigned by head office (总公司寄存商品)
+             * @enum {string}
+             */
+            ownership: "own" | "consigned";
+            /**
+             * @description qualified (合格) or nonconforming (不合格)
+             * @enum {string}
+             */
+            condition: "qualified" | "nonconforming";
+            /**
+             * @description Quantity, a decimal string with at most three places
+             * @example 5
+             * @example 0.125
+             */
+            onHand: string;
+            /**
+             * @description Quantity, a decimal string with at most three places
+             * @example 5
+             * @example 0.125
+             */
+            reserved: string;
+            /**
+             * @description Quantity, a decimal string with at most three places
+             * @example 5
+             * @example 0.125
+             */
+            blocked: string;
+            /**
+             * @description Amount in the business currency, a decimal string with at most two places
+             * @example 12.50
+             */
+            cost: string;
+            /**
+             * @description What moved after the snapshot, up to the cut-off or now
+             * @example -2
+             * @example 5
+             */
+            moved: string;
+            /**
+             * @description On hand at the cut-off, or now: what is taken over (移交数量)
+             * @example 5
+             * @example 0.125
+             */
+            handedOver: string;
+        };
+        HandoverBalancePage: {
+            items: components["schemas"]["HandoverBalance"][];
+            nextCursor: string | null;
+        };
+        /**
+         * @example {
+         *       "reason": "不再调任"
+         *     }
+         */
+        HandoverCancellation: {
+            /**
+             * @description Why (取消原因)
+             * @example 不再调任
+             */
+            reason: string;
+        };
+        HandoverEvents: {
+            items: components["schemas"]["SlipEvent"][];
+        };
+        /**
+         * @example {
+         *       "name": "仓库大门",
+         *       "count": 2
+         *     }
+         */
+        HandoverKey: {
+            /**
+             * @description What it opens, or what else is handed over by hand (钥匙、印章等)
+             * @example 仓库大门
+             */
+            name: string;
+            /**
+             * @description How many (数量)
+             * @example 2
+             */
+            count: number;
+            /** @description Remark (备注) */
+            note?: string;
+        };
+        HandoverMovement: {
+            /** @description Position of the ledger (账面位置) */
+            movement: string;
+            slip: string;
+            /** @description Kind of the slip */
+            kind: string;
+            line: number;
+            /**
+             * Format: date
+             * @description Day in the business time zone
+             * @example 2026-11-21
+             */
+            occurredOn: string;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            postedAt: string;
+            /** @description User name */
+            postedBy: string | null;
+            /**
+             * @description Part number (货号)
+             * @example CH-0234
+             */
+            part: string;
+            name: string;
+            nameZh: string | null;
+            unit: string;
+            /**
+             * @description own, or consigned by head office (总公司寄存商品)
+             * @enum {string}
+             */
+            ownership: "own" | "consigned";
+            /**
+             * @description qualified (合格) or nonconforming (不合格)
+             * @enum {string}
+             */
+            condition: "qualified" | "nonconforming";
+            lot: string;
+            /**
+             * @description Quantity with sign, a decimal string with at most three places
+             * @example -2
+             * @example 5
+             */
+            quantity: string;
+            /**
+             * @description Quantity, a decimal string with at most three places
+             * @example 5
+             * @example 0.125
+             */
+            onHandAfter: string;
+            /**
+             * @description Amount in the business currency, a decimal string with at most two places
+             * @example 12.50
+             */
+            cost: string;
+        };
+        HandoverMovementPage: {
+            items: components["schemas"]["HandoverMovement"][];
+            nextCursor: string | null;
+        };
+        HandoverOpen: {
+            line: number;
+            /**
+             * @description What it is
+             * @enum {string}
+             */
+            kind: "slip" | "late-signature" | "count" | "transfer" | "request" | "loan" | "loaner-reserved" | "tool" | "tool-document";
+            /** @description Number of the paper, or serial of the unit or tool */
+            reference: string;
+            /** @description As it stood at the snapshot; differs by kind */
+            details: {
+                [key: string]: unknown;
+            };
+        };
+        HandoverOpenPage: {
+            items: components["schemas"]["HandoverOpen"][];
+            nextCursor: string | null;
+        };
+        /** @description Somebody with user name and name */
+        HandoverPerson: {
+            username: string;
+            name: string;
+        };
+        HandoverSignature: {
+            /**
+             * @description As whom
+             * @enum {string}
+             */
+            party: "outgoing-keeper" | "incoming-keeper" | "department-head" | "finance-supervisor";
+            /** @description User name */
+            signedBy: string;
+            /** @description Who was stood in for; nobody stands in for the keepers */
+            onBehalfOf: string | null;
+            comment: string | null;
+            /** @description SHA-256 of the content at the moment of signing */
+            contentHash: string;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            signedAt: string;
+        };
+        HandoverSummary: {
+            /**
+             * @description Handover number (工作移交单号)
+             * @example HQ-HOV-202611-00001
+             */
+            number: string;
+            /**
+             * @description Warehouse code (仓库代码)
+             * @example HQ
+             */
+            warehouse: string;
+            /**
+             * @description State (状态)
+             * @enum {string}
+             */
+            state: "draft" | "awaiting-signatures" | "completed" | "cancelled";
+            version: number;
+            /** @description User name of the outgoing keeper (移交人) */
+            outgoing: string;
+            outgoingName: string;
+            /** @description User name of the incoming keeper (接收人) */
+            incoming: string;
+            incomingName: string;
+            /** @description Why the post changes hands (移交原因) */
+            because: string;
+            /** @description Why the outgoing keeper does not sign (缺席原因) */
+            absentBecause: string | null;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            drawnUpAt: string;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            submittedAt: string | null;
+            /** @description Who has not signed yet */
+            awaiting: ("outgoing-keeper" | "incoming-keeper" | "department-head" | "finance-supervisor")[];
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            cutOffAt: string | null;
+            /** @description Position of the ledger at the cut-off (账面位置) */
+            cutOffPosition: string | null;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            cancelledAt: string | null;
+        };
+        HandoverSummaryPage: {
+            items: components["schemas"]["HandoverSummary"][];
+            nextCursor: string | null;
+        };
+        HandoverWithPapers: {
+            /**
+             * @description Handover number (工作移交单号)
+             * @example HQ-HOV-202611-00001
+             */
+            number: string;
+            /**
+             * @description Warehouse code (仓库代码)
+             * @example HQ
+             */
+            warehouse: string;
+            /**
+             * @description State (状态)
+             * @enum {string}
+             */
+            state: "draft" | "awaiting-signatures" | "completed" | "cancelled";
+            version: number;
+            outgoing: components["schemas"]["HandoverPerson"];
+            incoming: components["schemas"]["HandoverPerson"];
+            because: string;
+            absentBecause: string | null;
+            /** @description User name */
+            drawnUpBy: string;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            drawnUpAt: string;
+            keys: components["schemas"]["HandoverKey"][];
+            notes: string | null;
+            count: {
+                /**
+                 * @description Count number (盘点单号)
+                 * @example HQ-CNT-202611-00001
+                 */
+                number: string;
+                /** @description Lines on which ledger, card and goods did not agree */
+                differences: number;
+                /**
+                 * @description Amount in the business currency, a decimal string with at most two places
+                 * @example 12.50
+                 */
+                gainValue: string;
+                /**
+                 * @description Amount in the business currency, a decimal string with at most two places
+                 * @example 12.50
+                 */
+                lossValue: string;
+                /** @description The slip that made the ledger agree */
+                adjustmentSlip: string | null;
+            } | null;
+            /** @description What was frozen (移交清单): balances by position of the ledger, and what was open */
+            snapshot: {
+                /**
+                 * @description Position of the ledger: the last movement that lies before (账面位置)
+                 * @example 1042
+                 */
+                position: string;
+                /**
+                 * Format: date-time
+                 * @description Instant, RFC 3339 in UTC
+                 * @example 2026-11-21T08:30:00Z
+                 */
+                at: string;
+                /** @description Balances with something on hand */
+                balances: number;
+                /**
+                 * @description Amount in the business currency, a decimal string with at most two places
+                 * @example 12.50
+                 */
+                cost: string;
+                /** @description How many papers, loaners and tools are open, by kind */
+                open: {
+                    [key: string]: number;
+                };
+            };
+            submittedBy: string | null;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            submittedAt: string | null;
+            /** @description SHA-256 of what was submitted */
+            contentHash: string | null;
+            /** @description Who signs it */
+            parties: ("outgoing-keeper" | "incoming-keeper" | "department-head" | "finance-supervisor")[];
+            signatures: components["schemas"]["HandoverSignature"][];
+            /** @description Who has not signed yet */
+            awaiting: ("outgoing-keeper" | "incoming-keeper" | "department-head" | "finance-supervisor")[];
+            refusal: {
+                by: string;
+                party: string;
+                reason: string;
+                /**
+                 * Format: date-time
+                 * @description Instant, RFC 3339 in UTC
+                 * @example 2026-11-21T08:30:00Z
+                 */
+                at: string;
+            } | null;
+            cutOff: {
+                /**
+                 * @description Position of the ledger: the last movement that lies before (账面位置)
+                 * @example 1042
+                 */
+                position: string;
+                /**
+                 * Format: date-time
+                 * @description Instant, RFC 3339 in UTC
+                 * @example 2026-11-21T08:30:00Z
+                 */
+                at: string;
+            } | null;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            cancelledAt: string | null;
+            cancelledBecause: string | null;
+            /** @description What was open at the snapshot: slips, counts, transfers, requests, loaners, tools; the first 200, all of them in the list `open` */
+            papers: components["schemas"]["HandoverOpen"][];
+            /** @description How much moved after the snapshot, up to the cut-off or now; see the list `movements` */
+            moved: {
+                movements: number;
+                slips: number;
+                balances: number;
+            };
+        };
         Health: {
             /** @enum {string} */
             status: "ok";
@@ -8205,10 +9978,10 @@ export interface components {
              */
             department: string;
             /**
-             * @description What is booked: inventory 备件存货, accumulated-depreciation 备件跌价准备, depreciation-expense 营业费用—备件折旧, material-cost 售后材料成本, cost-of-sales 备件销售成本, goods-received 暂估应付款, goods-in-transit 在途物资, carrier-claims 应收承运人赔款, scrap-loss 报废损失, count-gain 盘盈, count-loss 盘亏, loaner-goods 替补商品, opening-balance 期初, refurbishment 旧件翻新成本
+             * @description What is booked: inventory 备件存货, accumulated-depreciation 备件跌价准备, depreciation-expense 营业费用—备件折旧, material-cost 售后材料成本, cost-of-sales 备件销售成本, goods-received 暂估应付款, goods-in-transit 在途物资, carrier-claims 应收承运人赔款, scrap-loss 报废损失, count-gain 盘盈, count-loss 盘亏, loaner-goods 替补商品, opening-balance 期初, refurbishment 旧件翻新成本, employee-claims 应收员工赔偿, tool-disposal 工具清理, tool-repair 工具修理
              * @enum {string}
              */
-            role: "inventory" | "accumulated-depreciation" | "depreciation-expense" | "material-cost" | "cost-of-sales" | "goods-received" | "goods-in-transit" | "carrier-claims" | "scrap-loss" | "count-gain" | "count-loss" | "loaner-goods" | "opening-balance" | "refurbishment";
+            role: "inventory" | "accumulated-depreciation" | "depreciation-expense" | "material-cost" | "cost-of-sales" | "goods-received" | "goods-in-transit" | "carrier-claims" | "scrap-loss" | "count-gain" | "count-loss" | "loaner-goods" | "opening-balance" | "refurbishment" | "employee-claims" | "tool-disposal" | "tool-repair";
             /**
              * @description Account of the general ledger (科目编码)
              * @example 6601.08
@@ -8240,13 +10013,13 @@ export interface components {
             state: "closed" | "preview";
             /** @description Place in the journal of the warehouse */
             line: number;
-            /** @description `depreciation`, `transfer-claim` (settled claims for goods that left and never arrived), or the kind of slip whose movements are booked together */
+            /** @description `depreciation`, `transfer-claim` (settled claims for goods that left and never arrived), `tool-compensation` (what technicians compensate for tools), or the kind of slip whose movements are booked together */
             entry: string;
             /**
              * @description What the account is for
              * @enum {string}
              */
-            role: "inventory" | "accumulated-depreciation" | "depreciation-expense" | "material-cost" | "cost-of-sales" | "goods-received" | "goods-in-transit" | "carrier-claims" | "scrap-loss" | "count-gain" | "count-loss" | "loaner-goods" | "opening-balance" | "refurbishment";
+            role: "inventory" | "accumulated-depreciation" | "depreciation-expense" | "material-cost" | "cost-of-sales" | "goods-received" | "goods-in-transit" | "carrier-claims" | "scrap-loss" | "count-gain" | "count-loss" | "loaner-goods" | "opening-balance" | "refurbishment" | "employee-claims" | "tool-disposal" | "tool-repair";
             /** @description Account of the general ledger (科目编码) */
             account: string;
             /** @description Name of the account */
@@ -8315,6 +10088,67 @@ export interface components {
              * @example 12.50
              */
             credit: string;
+        };
+        /** @description A time in which somebody was keeper of a warehouse in their own right. Movements after takenOverPosition and up to handedOverPosition are theirs to answer for (责任期间) */
+        KeeperPeriod: {
+            /** @description User name (仓管员) */
+            keeper: string;
+            name: string;
+            /**
+             * @description For what the duty is held
+             * @enum {string}
+             */
+            scope: "warehouse" | "region" | "everywhere";
+            /** @description Whether they are keeper today (在岗) */
+            acting: boolean;
+            /** @description Who stands in for them today (代理人) */
+            standIns: string[];
+            /**
+             * Format: date
+             * @description Day in the business time zone
+             * @example 2026-11-21
+             */
+            validFrom: string;
+            /**
+             * Format: date
+             * @description Day in the business time zone
+             * @example 2026-11-21
+             */
+            validTo: string | null;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            endedAt: string | null;
+            /** @description Handover by which the post was taken over (工作移交单号) */
+            takenOverBy: string | null;
+            /** @description User name of the keeper before */
+            takenOverFrom: string | null;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            takenOverAt: string | null;
+            /** @description Position of the ledger at that cut-off (账面位置) */
+            takenOverPosition: string | null;
+            /** @description Handover by which the post was handed over (工作移交单号) */
+            handedOverBy: string | null;
+            /** @description User name of the keeper after */
+            handedOverTo: string | null;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            handedOverAt: string | null;
+            /** @description Position of the ledger at that cut-off (账面位置) */
+            handedOverPosition: string | null;
+        };
+        KeeperPeriodPage: {
+            items: components["schemas"]["KeeperPeriod"][];
+            nextCursor: string | null;
         };
         /** @description When a balance was last counted in a count that was approved (最近盘点日) */
         LastCounted: {
@@ -9726,6 +11560,72 @@ export interface components {
         };
         /**
          * @example {
+         *       "incoming": "technician@hq",
+         *       "because": "调任网点主管",
+         *       "keys": [
+         *         {
+         *           "name": "仓库大门",
+         *           "count": 2
+         *         }
+         *       ]
+         *     }
+         */
+        NewHandover: {
+            /**
+             * @description User name of the outgoing keeper (移交人); whoever asks, if left away
+             * @example keeper@hq
+             */
+            outgoing?: string;
+            /**
+             * @description User name of the incoming keeper (接收人)
+             * @example technician@hq
+             */
+            incoming: string;
+            /**
+             * @description Why the post changes hands (移交原因)
+             * @example 调任网点主管
+             */
+            because: string;
+            /**
+             * @description Why the outgoing keeper cannot sign (缺席原因): gone, ill
+             * @example 因病住院
+             */
+            absentBecause?: string;
+            /** @description Keys and what else is counted by hand (钥匙) */
+            keys?: components["schemas"]["HandoverKey"][];
+            /**
+             * @description What the incoming keeper has to know (移交说明)
+             * @example 三号货架待维修
+             */
+            notes?: string;
+        };
+        /**
+         * @example {
+         *       "party": "department-head",
+         *       "decision": "approve"
+         *     }
+         */
+        NewHandoverSignature: {
+            /**
+             * @description As whom (签署身份)
+             * @enum {string}
+             */
+            party: "outgoing-keeper" | "incoming-keeper" | "department-head" | "finance-supervisor";
+            /**
+             * @description A refusal says why and opens the handover again
+             * @enum {string}
+             */
+            decision: "approve" | "refuse";
+            /**
+             * @description Needed for a refusal
+             * @example 钥匙少一把
+             */
+            comment?: string;
+            /** @description What was read; signing something else is refused */
+            contentHash?: string;
+        };
+        /**
+         * @example {
          *       "repairOrder": "RO-2026-0815",
          *       "receiptNumber": "JT-000815",
          *       "customerName": "陈女士",
@@ -10116,6 +12016,319 @@ export interface components {
             expectedReceipt?: string;
             /** @description Remark (备注) */
             note?: string;
+        };
+        NewTool: {
+            /**
+             * @description Serial number of the tool (工具编号), unique in the company whatever the case of its letters
+             * @example GJ-2026-00031
+             */
+            serial: string;
+            /**
+             * @description Name (名称)
+             * @example Digital multimeter
+             */
+            name: string;
+            /**
+             * @description Chinese name (中文名称)
+             * @example 数字万用表
+             */
+            nameZh?: string;
+            /**
+             * @description Model (型号规格)
+             * @example FL-17B
+             */
+            model?: string;
+            /**
+             * @description What it cost when it was bought (购入原值), a decimal string with at most two places
+             * @example 1280.00
+             */
+            value: string;
+            /**
+             * Format: date
+             * @description Day it was bought (购置日期)
+             * @example 2026-03-02
+             */
+            purchasedOn: string;
+            /**
+             * @description Months from one calibration to the next (检定周期)
+             * @example 12
+             */
+            calibrationMonths?: number;
+            /**
+             * Format: date
+             * @description Day it was calibrated last (上次检定日期)
+             * @example 2026-11-21
+             */
+            calibratedOn?: string;
+            /**
+             * Format: date
+             * @description Day by which it is calibrated again (检定到期日); unless given, the interval after the last calibration, or after the purchase
+             * @example 2026-11-21
+             */
+            calibrationDueOn?: string;
+            /** @description Remark (备注) */
+            note?: string;
+        };
+        /**
+         * @example {
+         *       "calibratedOn": "2026-11-18",
+         *       "certificate": "JL-2026-118"
+         *     }
+         */
+        NewToolCalibration: {
+            /**
+             * Format: date
+             * @description Day of the calibration (检定日期)
+             * @example 2026-11-18
+             */
+            calibratedOn: string;
+            /**
+             * @description Number of the certificate (检定证书编号)
+             * @example JL-2026-118
+             */
+            certificate: string;
+            /**
+             * Format: date
+             * @description Due again (下次检定日期); unless given, the interval of the tool later
+             * @example 2026-11-21
+             */
+            nextDueOn?: string;
+            /** @description Remark (备注) */
+            note?: string;
+        };
+        /**
+         * @example {
+         *       "from": "technician@hq",
+         *       "to": "second-technician@hq",
+         *       "tools": [
+         *         {
+         *           "serial": "GJ-2026-00031",
+         *           "condition": "完好"
+         *         }
+         *       ]
+         *     }
+         */
+        NewToolHandOver: {
+            /**
+             * @description Who gives; you unless given
+             * @example technician@hq
+             */
+            from?: string;
+            /**
+             * @description Who takes (接收人)
+             * @example technician@hq
+             */
+            to: string;
+            /** @description Tools; or name a kit */
+            tools?: {
+                /**
+                 * @description Serial number of the tool (工具编号), unique in the company whatever the case of its letters
+                 * @example GJ-2026-00031
+                 */
+                serial: string;
+                /**
+                 * @description Condition as it changes hands (交接状况)
+                 * @example 完好
+                 */
+                condition?: string;
+            }[];
+            /**
+             * @description Code of the kit (工具箱编号), unique in its warehouse
+             * @example KIT-AC-1
+             */
+            kit?: string;
+            /**
+             * @description Of a kit: go ahead without what is missing of it (缺件放行)
+             * @default false
+             */
+            withoutMissing?: boolean;
+            /** @description Remark (备注) */
+            note?: string;
+        };
+        /**
+         * @example {
+         *       "technician": "technician@hq",
+         *       "tools": [
+         *         {
+         *           "serial": "GJ-2026-00031",
+         *           "condition": "完好"
+         *         }
+         *       ]
+         *     }
+         */
+        NewToolIssue: {
+            /**
+             * @description User name of the technician (维修技术员)
+             * @example technician@hq
+             */
+            technician: string;
+            /** @description Tools; or name a kit */
+            tools?: {
+                /**
+                 * @description Serial number of the tool (工具编号), unique in the company whatever the case of its letters
+                 * @example GJ-2026-00031
+                 */
+                serial: string;
+                /**
+                 * @description Condition as it changes hands (交接状况)
+                 * @example 完好
+                 */
+                condition?: string;
+            }[];
+            /**
+             * @description Code of the kit (工具箱编号), unique in its warehouse
+             * @example KIT-AC-1
+             */
+            kit?: string;
+            /**
+             * @description Of a kit: go ahead without what is missing of it (缺件放行)
+             * @default false
+             */
+            withoutMissing?: boolean;
+            /** @description Remark (备注) */
+            note?: string;
+        };
+        /**
+         * @example {
+         *       "name": "Air-conditioning service kit",
+         *       "nameZh": "空调维修工具箱",
+         *       "tools": [
+         *         "GJ-2026-00031"
+         *       ]
+         *     }
+         */
+        NewToolKit: {
+            /**
+             * @description Name (名称)
+             * @example Air-conditioning service kit
+             */
+            name: string;
+            /**
+             * @description Chinese name (中文名称)
+             * @example 空调维修工具箱
+             */
+            nameZh?: string | null;
+            /** @description All that is of it */
+            tools: string[];
+        };
+        /**
+         * @example {
+         *       "technician": "technician@hq",
+         *       "tools": [
+         *         {
+         *           "serial": "GJ-2026-00031",
+         *           "condition": "完好"
+         *         }
+         *       ]
+         *     }
+         */
+        NewToolReturn: {
+            /**
+             * @description Who returns; you unless given
+             * @example technician@hq
+             */
+            technician?: string;
+            /** @description Tools; or name a kit */
+            tools?: {
+                /**
+                 * @description Serial number of the tool (工具编号), unique in the company whatever the case of its letters
+                 * @example GJ-2026-00031
+                 */
+                serial: string;
+                /**
+                 * @description Condition as it changes hands (交接状况)
+                 * @example 完好
+                 */
+                condition?: string;
+            }[];
+            /**
+             * @description Code of the kit (工具箱编号), unique in its warehouse
+             * @example KIT-AC-1
+             */
+            kit?: string;
+            /**
+             * @description Of a kit: go ahead without what is missing of it (缺件放行)
+             * @default false
+             */
+            withoutMissing?: boolean;
+            /** @description Remark (备注) */
+            note?: string;
+        };
+        /**
+         * @example {
+         *       "note": "离岗退还"
+         *     }
+         */
+        NewToolReturnAll: {
+            /**
+             * @description Only what stands in the register of this warehouse
+             * @example HQ
+             */
+            warehouse?: string;
+            /** @description Remark (备注) */
+            note?: string;
+        };
+        /**
+         * @example {
+         *       "to": "SZ01",
+         *       "tools": [
+         *         {
+         *           "serial": "GJ-2026-00031",
+         *           "condition": "完好"
+         *         }
+         *       ]
+         *     }
+         */
+        NewToolTransfer: {
+            /**
+             * @description Warehouse that takes them into its register
+             * @example HQ
+             */
+            to: string;
+            /** @description Tools; or name a kit */
+            tools?: {
+                /**
+                 * @description Serial number of the tool (工具编号), unique in the company whatever the case of its letters
+                 * @example GJ-2026-00031
+                 */
+                serial: string;
+                /**
+                 * @description Condition as it changes hands (交接状况)
+                 * @example 完好
+                 */
+                condition?: string;
+            }[];
+            /**
+             * @description Code of the kit (工具箱编号), unique in its warehouse
+             * @example KIT-AC-1
+             */
+            kit?: string;
+            /**
+             * @description Of a kit: go ahead without what is missing of it (缺件放行)
+             * @default false
+             */
+            withoutMissing?: boolean;
+            /** @description Remark (备注) */
+            note?: string;
+        };
+        /**
+         * @example {
+         *       "tools": [
+         *         {
+         *           "serial": "GJ-2026-00031",
+         *           "name": "Digital multimeter",
+         *           "nameZh": "数字万用表",
+         *           "model": "FL-17B",
+         *           "value": "1280.00",
+         *           "purchasedOn": "2026-03-02",
+         *           "calibrationMonths": 12
+         *         }
+         *       ]
+         *     }
+         */
+        NewTools: {
+            /** @description Tools to register (登记) */
+            tools: components["schemas"]["NewTool"][];
         };
         /**
          * @example {
@@ -10756,6 +12969,22 @@ export interface components {
         OldPartWriteOffRowPage: {
             items: components["schemas"]["OldPartWriteOffRow"][];
             nextCursor: string | null;
+        };
+        /**
+         * @example {
+         *       "dueOn": "2026-12-04",
+         *       "note": "年终核对"
+         *     }
+         */
+        OpenCustodyRound: {
+            /**
+             * Format: date
+             * @description Until when everybody confirms (截止日期)
+             * @example 2026-11-21
+             */
+            dueOn: string;
+            /** @description Remark (备注) */
+            note?: string;
         };
         OpeningStockResult: {
             /** @description false for a dry run (试运行): nothing was changed */
@@ -11410,13 +13639,13 @@ export interface components {
                 sha256: string | null;
             };
             journal: {
-                /** @description `depreciation`, `transfer-claim` (settled claims for goods that left and never arrived), or the kind of slip whose movements are booked together */
+                /** @description `depreciation`, `transfer-claim` (settled claims for goods that left and never arrived), `tool-compensation` (what technicians compensate for tools), or the kind of slip whose movements are booked together */
                 entry: string;
                 /**
                  * @description What the account is for
                  * @enum {string}
                  */
-                role: "inventory" | "accumulated-depreciation" | "depreciation-expense" | "material-cost" | "cost-of-sales" | "goods-received" | "goods-in-transit" | "carrier-claims" | "scrap-loss" | "count-gain" | "count-loss" | "loaner-goods" | "opening-balance" | "refurbishment";
+                role: "inventory" | "accumulated-depreciation" | "depreciation-expense" | "material-cost" | "cost-of-sales" | "goods-received" | "goods-in-transit" | "carrier-claims" | "scrap-loss" | "count-gain" | "count-loss" | "loaner-goods" | "opening-balance" | "refurbishment" | "employee-claims" | "tool-disposal" | "tool-repair";
                 /** @description Account of the general ledger (科目编码) */
                 account: string;
                 /** @description Name of the account */
@@ -12583,6 +14812,9 @@ export interface components {
             slip: string;
             units: string[];
         };
+        RegisteredTools: {
+            tools: components["schemas"]["Tool"][];
+        };
         /** @description The level in force of a part in a warehouse, and what it comes from (订货点) */
         ReorderLevel: {
             /**
@@ -13221,6 +15453,42 @@ export interface components {
              */
             at?: string;
         };
+        /**
+         * @example {
+         *       "kind": "lost",
+         *       "cause": "在客户处维修后遗失"
+         *     }
+         */
+        ReportToolLoss: {
+            /**
+             * @description Lost or damaged (丢失、损坏)
+             * @enum {string}
+             */
+            kind: "lost" | "damaged";
+            /**
+             * Format: date
+             * @description The day of it, today if left away; the net value is that of this day
+             * @example 2026-11-21
+             */
+            occurredOn?: string;
+            /**
+             * @description What happened (原因)
+             * @example 在客户处维修后遗失
+             */
+            cause: string;
+            /** @description Normal wear (正常损耗), which costs nobody anything (R-TOOL-2) */
+            normalWear?: boolean;
+            /**
+             * @description Of a fixed asset: how it came about, at length (固定资产情况说明)
+             * @example 上门维修结束后放在车内，当晚车窗被砸，已报警，回执编号 2026-1120。
+             */
+            reasonReport?: string;
+            /**
+             * @description Of a damaged tool: what is to become of it (报废、修复)
+             * @enum {string}
+             */
+            outcome?: "scrapped" | "repaired";
+        };
         RequestAllocation: {
             allocation: number;
             /**
@@ -13743,6 +16011,55 @@ export interface components {
             region?: string;
             /** @description Why; outlets are told (原因) */
             reason: string;
+        };
+        /**
+         * @example {
+         *       "threshold": "5000.00",
+         *       "method": "straight-line",
+         *       "lifeMonths": 60,
+         *       "residualShare": "0.05"
+         *     }
+         */
+        SetToolPolicy: {
+            /**
+             * @description Tools of this value and above are fixed assets (固定资产标准, R-TOOL-4)
+             * @example 800.00
+             */
+            threshold: string;
+            /**
+             * @description How value falls: straight-line (年限平均法) or declining-balance (双倍余额递减法), whole years then
+             * @enum {string}
+             */
+            method: "straight-line" | "declining-balance";
+            /** @description Months of service (使用月数) */
+            lifeMonths: number;
+            /**
+             * @description What is left of the value at the end, as a share of it (残值率)
+             * @example 0.05
+             */
+            residualShare: string;
+        };
+        /**
+         * @example {
+         *       "duty": "department-head",
+         *       "decision": "approve"
+         *     }
+         */
+        SignToolLoss: {
+            /**
+             * @description The duty that is signed for
+             * @enum {string}
+             */
+            duty: "department-head" | "finance-supervisor";
+            /**
+             * @description approve or refuse
+             * @enum {string}
+             */
+            decision: "approve" | "refuse";
+            /** @description A refusal says why */
+            comment?: string;
+            /** @description contentHash of what you have read; another one is refused */
+            contentHash?: string;
         };
         Signature: {
             /**
@@ -14840,6 +17157,791 @@ export interface components {
              * @example 2592000
              */
             refreshExpiresIn: number;
+        };
+        Tool: {
+            /**
+             * @description Serial number of the tool (工具编号), unique in the company whatever the case of its letters
+             * @example GJ-2026-00031
+             */
+            serial: string;
+            name: string;
+            nameZh: string | null;
+            model: string | null;
+            /**
+             * @description Warehouse whose register it stands in (归属仓库)
+             * @example HQ
+             */
+            warehouse: string;
+            /**
+             * @description Where it is (状态): on the shelf, in custody, lost or scrapped
+             * @enum {string}
+             */
+            state: "shelf" | "custody" | "lost" | "scrapped";
+            /** @description User name of who has it in custody (保管人) */
+            technician: string | null;
+            technicianName: string | null;
+            /**
+             * Format: date-time
+             * @description Since when it is there
+             * @example 2026-11-21T08:30:00Z
+             */
+            since: string | null;
+            /** @description Open document that holds it: it waits for signatures */
+            document: string | null;
+            /** @description A report of loss or damage is not decided yet (遗失损坏待处理) */
+            lossReported: boolean;
+            /** @description Kit it belongs to (所属工具箱) */
+            kit: string | null;
+            /**
+             * @description Amount in the business currency, a decimal string with at most two places
+             * @example 12.50
+             */
+            value: string;
+            /**
+             * Format: date
+             * @description Day in the business time zone
+             * @example 2026-11-21
+             */
+            purchasedOn: string;
+            /** @description A fixed asset (固定资产): its value reached the threshold when it was bought */
+            fixedAsset: boolean;
+            /** @description Months from one calibration to the next */
+            calibrationMonths: number | null;
+            /**
+             * Format: date
+             * @description Day in the business time zone
+             * @example 2026-11-21
+             */
+            calibratedOn: string | null;
+            /**
+             * Format: date
+             * @description Day in the business time zone
+             * @example 2026-11-21
+             */
+            calibrationDueOn: string | null;
+            /** @description Due before today */
+            calibrationOverdue: boolean;
+            note: string | null;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            registeredAt: string;
+            version: number;
+        };
+        /**
+         * @example {
+         *       "note": "表笔已更换"
+         *     }
+         */
+        ToolChange: {
+            /**
+             * @description Name (名称)
+             * @example Digital multimeter
+             */
+            name?: string;
+            /**
+             * @description Chinese name (中文名称)
+             * @example 数字万用表
+             */
+            nameZh?: string | null;
+            /**
+             * @description Model (型号规格)
+             * @example FL-17B
+             */
+            model?: string | null;
+            /**
+             * @description Months from one calibration to the next (检定周期)
+             * @example 12
+             */
+            calibrationMonths?: number | null;
+            /**
+             * Format: date
+             * @description Day by which it is calibrated again; null if it need not be
+             * @example 2026-11-21
+             */
+            calibrationDueOn?: string | null;
+            /** @description Remark (备注) */
+            note?: string | null;
+        };
+        ToolCompensation: {
+            /**
+             * @description Warehouse code (仓库代码)
+             * @example HQ
+             */
+            warehouse: string;
+            /**
+             * Format: date
+             * @description Day in the business time zone
+             * @example 2026-11-21
+             */
+            bookedOn: string;
+            /**
+             * @description Number of a report of loss or damage (工具丢失损坏报告单号)
+             * @example HQ-TLR-202611-00001
+             */
+            loss: string;
+            /** @description 1 claims, 2 takes it back because the tool was found */
+            line: number;
+            /**
+             * @description Serial number of the tool (工具编号), unique in the company whatever the case of its letters
+             * @example GJ-2026-00031
+             */
+            serial: string;
+            name: string;
+            nameZh: string | null;
+            /** @description User name */
+            technician: string;
+            technicianName: string;
+            /**
+             * @description What became of the tool
+             * @enum {string}
+             */
+            outcome: "lost" | "scrapped" | "repaired";
+            /**
+             * @description Amount in the business currency, a decimal string with at most two places
+             * @example 12.50
+             */
+            netValue: string;
+            /**
+             * @description Claimed from the technician; negative where it is taken back
+             * @example 12.50
+             */
+            amount: string;
+            /** @description Account of the general ledger (科目) */
+            debitAccount: string;
+            debitName: string;
+            /** @description Account of the general ledger (科目) */
+            creditAccount: string;
+            creditName: string;
+        };
+        ToolCompensationPage: {
+            items: components["schemas"]["ToolCompensation"][];
+            nextCursor: string | null;
+            /**
+             * @description Of all lines of the filter, not only of this page
+             * @example 12.50
+             */
+            total: string;
+        };
+        ToolCustody: {
+            /** @description User name */
+            technician: string;
+            name: string;
+            /**
+             * Format: date
+             * @description Day in the business time zone
+             * @example 2026-11-21
+             */
+            on: string;
+            tools: components["schemas"]["Tool"][];
+            count: number;
+            /**
+             * @description What they cost together
+             * @example 12.50
+             */
+            value: string;
+        };
+        ToolDocument: {
+            /**
+             * @description Number of the document (单号): TIS issue, TRT return, THO hand-over, TTR transfer
+             * @example HQ-TIS-202611-00001
+             */
+            number: string;
+            /**
+             * @description Issue (领用), return (归还), hand-over between technicians (交接), transfer (调拨)
+             * @enum {string}
+             */
+            kind: "issue" | "return" | "hand-over" | "transfer";
+            /**
+             * @description Only an effective one has moved its tools
+             * @enum {string}
+             */
+            state: "awaiting-signatures" | "effective" | "refused" | "cancelled";
+            /**
+             * @description Warehouse code (仓库代码)
+             * @example HQ
+             */
+            warehouse: string;
+            /**
+             * @description Of a transfer: whose register they go to
+             * @example HQ
+             */
+            toWarehouse: string | null;
+            /** @description User name of who gives (移交人) */
+            giver: string | null;
+            /** @description User name of who takes (接收人); of a return or transfer once signed */
+            taker: string | null;
+            /** @description Signatures that are missing */
+            awaiting: ("giver" | "taker")[];
+            kit: string | null;
+            /** @description Tools of the kit that are not on this document (缺件) */
+            missingOfKit: string[];
+            note: string | null;
+            lines: {
+                line: number;
+                /**
+                 * @description Serial number of the tool (工具编号), unique in the company whatever the case of its letters
+                 * @example GJ-2026-00031
+                 */
+                serial: string;
+                name: string;
+                nameZh: string | null;
+                model: string | null;
+                /**
+                 * @description Amount in the business currency, a decimal string with at most two places
+                 * @example 12.50
+                 */
+                value: string;
+                condition: string | null;
+            }[];
+            signatures: {
+                /**
+                 * @description Giver or taker
+                 * @enum {string}
+                 */
+                role: "giver" | "taker";
+                /** @description User name */
+                by: string;
+                name: string;
+                contentHash: string;
+                /**
+                 * Format: date-time
+                 * @description Instant, RFC 3339 in UTC
+                 * @example 2026-11-21T08:30:00Z
+                 */
+                signedAt: string;
+            }[];
+            /** @description SHA-256 of the content that is signed, RFC 8785 */
+            contentHash: string;
+            /** @description Why it was refused or cancelled */
+            reason: string | null;
+            /** @description User name */
+            preparedBy: string;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            preparedAt: string;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            settledAt: string | null;
+            version: number;
+        };
+        ToolDocumentHistory: {
+            items: {
+                /**
+                 * Format: date-time
+                 * @description Instant, RFC 3339 in UTC
+                 * @example 2026-11-21T08:30:00Z
+                 */
+                at: string;
+                by: string;
+                event: string;
+                details: unknown;
+            }[];
+        };
+        /**
+         * @example {
+         *       "reason": "实物与清单不符"
+         *     }
+         */
+        ToolDocumentReason: {
+            /**
+             * @description Why (原因)
+             * @example 实物与清单不符
+             */
+            reason: string;
+        };
+        ToolDocumentSummary: {
+            /**
+             * @description Number of the document (单号): TIS issue, TRT return, THO hand-over, TTR transfer
+             * @example HQ-TIS-202611-00001
+             */
+            number: string;
+            /**
+             * @description Kind (单据类别)
+             * @enum {string}
+             */
+            kind: "issue" | "return" | "hand-over" | "transfer";
+            /**
+             * @description State (状态)
+             * @enum {string}
+             */
+            state: "awaiting-signatures" | "effective" | "refused" | "cancelled";
+            /**
+             * @description Warehouse code (仓库代码)
+             * @example HQ
+             */
+            warehouse: string;
+            /**
+             * @description Warehouse code (仓库代码)
+             * @example HQ
+             */
+            toWarehouse: string | null;
+            giver: string | null;
+            taker: string | null;
+            kit: string | null;
+            /** @description How many tools it moves */
+            tools: number;
+            /**
+             * @description Amount in the business currency, a decimal string with at most two places
+             * @example 12.50
+             */
+            value: string;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            preparedAt: string;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            settledAt: string | null;
+        };
+        ToolDocumentSummaryPage: {
+            items: components["schemas"]["ToolDocumentSummary"][];
+            nextCursor: string | null;
+        };
+        ToolHistory: {
+            /** @description The custody journal (保管流水), the oldest first */
+            custody: {
+                /** @description Position in the journal of the tool; each begins where the last ended */
+                position: number;
+                /**
+                 * @description What happened
+                 * @enum {string}
+                 */
+                kind: "registered" | "issued" | "returned" | "handed-over" | "transferred" | "lost" | "scrapped" | "repaired" | "found";
+                /**
+                 * @description Where it was
+                 * @enum {string|null}
+                 */
+                from: "shelf" | "custody" | "lost" | "scrapped" | null;
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                fromWarehouse: string | null;
+                fromTechnician: string | null;
+                /**
+                 * @description Where it went
+                 * @enum {string}
+                 */
+                to: "shelf" | "custody" | "lost" | "scrapped";
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                warehouse: string;
+                technician: string | null;
+                document: string | null;
+                /**
+                 * Format: date-time
+                 * @description Instant, RFC 3339 in UTC
+                 * @example 2026-11-21T08:30:00Z
+                 */
+                at: string;
+                /** @description User name */
+                by: string;
+            }[];
+            calibrations: {
+                /**
+                 * Format: date
+                 * @description Day in the business time zone
+                 * @example 2026-11-21
+                 */
+                calibratedOn: string;
+                certificate: string;
+                /**
+                 * Format: date
+                 * @description Day in the business time zone
+                 * @example 2026-11-21
+                 */
+                nextDueOn: string | null;
+                note: string | null;
+                recordedBy: string;
+                /**
+                 * Format: date-time
+                 * @description Instant, RFC 3339 in UTC
+                 * @example 2026-11-21T08:30:00Z
+                 */
+                recordedAt: string;
+            }[];
+            /** @description What was written of it otherwise */
+            events: {
+                /**
+                 * Format: date-time
+                 * @description Instant, RFC 3339 in UTC
+                 * @example 2026-11-21T08:30:00Z
+                 */
+                at: string;
+                by: string;
+                event: string;
+                details: unknown;
+            }[];
+        };
+        ToolKit: {
+            /**
+             * @description Warehouse code (仓库代码)
+             * @example HQ
+             */
+            warehouse: string;
+            /**
+             * @description Code of the kit (工具箱编号), unique in its warehouse
+             * @example KIT-AC-1
+             */
+            code: string;
+            name: string;
+            nameZh: string | null;
+            /** @description Who it was issued to as a whole; null on the shelf */
+            technician: string | null;
+            tools: {
+                /**
+                 * @description Serial number of the tool (工具编号), unique in the company whatever the case of its letters
+                 * @example GJ-2026-00031
+                 */
+                serial: string;
+                name: string;
+                nameZh: string | null;
+                /**
+                 * @description Where it is
+                 * @enum {string}
+                 */
+                state: "shelf" | "custody" | "lost" | "scrapped";
+                technician: string | null;
+            }[];
+            /** @description What is not where the kit is (缺件) */
+            missing: {
+                /**
+                 * @description Serial number of the tool (工具编号), unique in the company whatever the case of its letters
+                 * @example GJ-2026-00031
+                 */
+                serial: string;
+                name: string;
+                nameZh: string | null;
+                /**
+                 * @description Where it is
+                 * @enum {string}
+                 */
+                state: "shelf" | "custody" | "lost" | "scrapped";
+                technician: string | null;
+            }[];
+            version: number;
+        };
+        ToolKitList: {
+            items: components["schemas"]["ToolKit"][];
+        };
+        ToolLoss: {
+            /**
+             * @description Number of a report of loss or damage (工具丢失损坏报告单号)
+             * @example HQ-TLR-202611-00001
+             */
+            number: string;
+            /**
+             * @description Warehouse code (仓库代码)
+             * @example HQ
+             */
+            warehouse: string;
+            /**
+             * @description Serial number of the tool (工具编号), unique in the company whatever the case of its letters
+             * @example GJ-2026-00031
+             */
+            serial: string;
+            name: string;
+            nameZh: string | null;
+            /** @description Whose custody it was in, by user name; null for a tool on the shelf */
+            technician: string | null;
+            /**
+             * @description Lost or damaged
+             * @enum {string}
+             */
+            kind: "lost" | "damaged";
+            /**
+             * Format: date
+             * @description Day in the business time zone
+             * @example 2026-11-21
+             */
+            occurredOn: string;
+            /**
+             * @description What becomes of the tool
+             * @enum {string}
+             */
+            outcome: "lost" | "scrapped" | "repaired";
+            normalWear: boolean;
+            /**
+             * @description Net value on the day of the loss
+             * @example 12.50
+             */
+            netValue: string;
+            /**
+             * @description What the technician compensates
+             * @example 12.50
+             */
+            compensation: string;
+            /**
+             * @description reported: awaits its signatures; approved: is being repaired; ended; refused: the tool is as before; found: turned up after it was lost
+             * @enum {string}
+             */
+            state: "reported" | "approved" | "ended" | "refused" | "found";
+            /** @description User name */
+            reportedBy: string;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            reportedAt: string;
+            /**
+             * Format: date
+             * @description Day in the business time zone
+             * @example 2026-11-21
+             */
+            decidedOn: string | null;
+            fixedAsset: boolean;
+            cause: string;
+            reasonReport: string | null;
+            worth: components["schemas"]["ToolWorth"];
+            compensationReason: string | null;
+            /** @description Why it was refused */
+            reason: string | null;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            endedAt: string | null;
+            /** @description Whether the tool is in nobody’s custody any more */
+            takenIn: boolean;
+            /** @description Lines of the journal */
+            booked: {
+                line: number;
+                /**
+                 * @description Claimed; negative where it is taken back
+                 * @example 12.50
+                 */
+                amount: string;
+                /**
+                 * Format: date
+                 * @description Day in the business time zone
+                 * @example 2026-11-21
+                 */
+                bookedOn: string;
+            }[];
+            /** @description SHA-256 of the RFC 8785 content that signatures bind to */
+            contentHash: string;
+            duties: ("keeper" | "department-head" | "operations-supervisor" | "finance-supervisor" | "technician" | "outlet-clerk" | "stock-controller" | "hq-finance" | "purchaser" | "administrator")[];
+            signatures: components["schemas"]["Signature"][];
+            /** @description Duties that have not signed yet */
+            awaiting: ("keeper" | "department-head" | "operations-supervisor" | "finance-supervisor" | "technician" | "outlet-clerk" | "stock-controller" | "hq-finance" | "purchaser" | "administrator")[];
+            version: number;
+        };
+        ToolLossEvents: {
+            events: {
+                /**
+                 * Format: date-time
+                 * @description Instant, RFC 3339 in UTC
+                 * @example 2026-11-21T08:30:00Z
+                 */
+                at: string;
+                by: string;
+                event: string;
+                details: {
+                    [key: string]: unknown;
+                } | null;
+            }[];
+        };
+        /**
+         * @example {
+         *       "note": "更换表笔后正常"
+         *     }
+         */
+        ToolLossNote: {
+            /**
+             * @description Remark (备注)
+             * @example 更换表笔后正常
+             */
+            note?: string;
+        };
+        ToolLossSummary: {
+            /**
+             * @description Number of a report of loss or damage (工具丢失损坏报告单号)
+             * @example HQ-TLR-202611-00001
+             */
+            number: string;
+            /**
+             * @description Warehouse code (仓库代码)
+             * @example HQ
+             */
+            warehouse: string;
+            /**
+             * @description Serial number of the tool (工具编号), unique in the company whatever the case of its letters
+             * @example GJ-2026-00031
+             */
+            serial: string;
+            name: string;
+            nameZh: string | null;
+            /** @description Whose custody it was in, by user name; null for a tool on the shelf */
+            technician: string | null;
+            /**
+             * @description Lost or damaged
+             * @enum {string}
+             */
+            kind: "lost" | "damaged";
+            /**
+             * Format: date
+             * @description Day in the business time zone
+             * @example 2026-11-21
+             */
+            occurredOn: string;
+            /**
+             * @description What becomes of the tool
+             * @enum {string}
+             */
+            outcome: "lost" | "scrapped" | "repaired";
+            normalWear: boolean;
+            /**
+             * @description Net value on the day of the loss
+             * @example 12.50
+             */
+            netValue: string;
+            /**
+             * @description What the technician compensates
+             * @example 12.50
+             */
+            compensation: string;
+            /**
+             * @description reported: awaits its signatures; approved: is being repaired; ended; refused: the tool is as before; found: turned up after it was lost
+             * @enum {string}
+             */
+            state: "reported" | "approved" | "ended" | "refused" | "found";
+            /** @description User name */
+            reportedBy: string;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            reportedAt: string;
+            /**
+             * Format: date
+             * @description Day in the business time zone
+             * @example 2026-11-21
+             */
+            decidedOn: string | null;
+        };
+        ToolLossSummaryPage: {
+            items: components["schemas"]["ToolLossSummary"][];
+            nextCursor: string | null;
+        };
+        ToolPage: {
+            items: components["schemas"]["Tool"][];
+            nextCursor: string | null;
+        };
+        ToolPolicies: {
+            items: components["schemas"]["ToolPolicy"][];
+        };
+        ToolPolicy: {
+            /**
+             * Format: date
+             * @description Day in the business time zone
+             * @example 2026-11-21
+             */
+            validFrom: string;
+            /**
+             * @description Amount in the business currency, a decimal string with at most two places
+             * @example 12.50
+             */
+            threshold: string;
+            /**
+             * @description How value falls: straight-line (年限平均法) or declining-balance (双倍余额递减法), whole years then
+             * @enum {string}
+             */
+            method: "straight-line" | "declining-balance";
+            /** @description Months of service (使用月数) */
+            lifeMonths: number;
+            residualShare: string;
+            /**
+             * @description State today
+             * @enum {string}
+             */
+            state: "past" | "in-force" | "scheduled";
+            /** @description User name */
+            setBy: string;
+            /**
+             * Format: date-time
+             * @description Instant, RFC 3339 in UTC
+             * @example 2026-11-21T08:30:00Z
+             */
+            setAt: string;
+        };
+        ToolReturnAll: {
+            /** @description One per warehouse whose register the tools stand in; a keeper of each signs */
+            documents: components["schemas"]["ToolDocument"][];
+            /** @description What is still open and is settled otherwise (未列入) */
+            leftOut: {
+                /**
+                 * @description Serial number of the tool (工具编号), unique in the company whatever the case of its letters
+                 * @example GJ-2026-00031
+                 */
+                serial: string;
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                warehouse: string;
+                /**
+                 * @description Why it is not on a document
+                 * @enum {string}
+                 */
+                because: "loss-reported" | "on-open-document";
+                document: string | null;
+            }[];
+        };
+        /** @example {} */
+        ToolSignature: {
+            /** @description SHA-256 of the content you have read; another content is refused */
+            contentHash?: string;
+        };
+        /** @description Net value of a tool on a day, with its steps */
+        ToolWorth: {
+            /**
+             * @description Purchase price (原值)
+             * @example 12.50
+             */
+            value: string;
+            /**
+             * @description How value falls: straight-line (年限平均法) or declining-balance (双倍余额递减法), whole years then
+             * @enum {string}
+             */
+            method: "straight-line" | "declining-balance";
+            /** @description Months of service (使用月数) */
+            lifeMonths: number;
+            /**
+             * @description What is left at the end of its life (残值)
+             * @example 12.50
+             */
+            residualValue: string;
+            /** @description Months depreciated: from the month after the purchase up to that of the day, at most the life */
+            monthsUsed: number;
+            /**
+             * @description Depreciated so far (累计折旧)
+             * @example 12.50
+             */
+            accumulated: string;
+            /**
+             * @description What it is worth on that day (净值)
+             * @example 12.50
+             */
+            netValue: string;
         };
         Transfer: {
             /**
@@ -16055,7 +19157,7 @@ export interface components {
              * @description Name of the event
              * @enum {string}
              */
-            event: "slip.submitted" | "slip.signed" | "slip.refused" | "slip.posted" | "slip.reversed" | "slip.released-in-emergency" | "stock.below-reorder-point" | "lot.aged" | "period.closed" | "loaner.lent" | "loaner.returned" | "loaner.overdue" | "loaner.customer-notice" | "alert.raised" | "alert.resolved" | "request.created" | "request.line-allocated" | "request.line-displaced" | "request.line-lost" | "request.line-backordered" | "request.ready" | "request.issued" | "request.issue-reversed" | "request.cancelled" | "request.expired" | "request.done" | "backorder.promised" | "backorder.answered" | "backorder.arrived" | "backorder.cancelled" | "transfer.dispatched" | "transfer.received" | "transfer.called-back" | "deposit.changed" | "old-part.due" | "old-part.returned" | "old-part.written-off" | "recall.started" | "recall.ended" | "ping";
+            event: "slip.submitted" | "slip.signed" | "slip.refused" | "slip.posted" | "slip.reversed" | "slip.released-in-emergency" | "stock.below-reorder-point" | "lot.aged" | "period.closed" | "loaner.lent" | "loaner.returned" | "loaner.overdue" | "loaner.customer-notice" | "tool.issued" | "tool.returned" | "tool.lost" | "alert.raised" | "alert.resolved" | "request.created" | "request.line-allocated" | "request.line-displaced" | "request.line-lost" | "request.line-backordered" | "request.ready" | "request.issued" | "request.issue-reversed" | "request.cancelled" | "request.expired" | "request.done" | "backorder.promised" | "backorder.answered" | "backorder.arrived" | "backorder.cancelled" | "transfer.dispatched" | "transfer.received" | "transfer.called-back" | "deposit.changed" | "old-part.due" | "old-part.returned" | "old-part.written-off" | "recall.started" | "recall.ended" | "handover.completed" | "ping";
             /**
              * Format: date-time
              * @description Instant, RFC 3339 in UTC
@@ -16139,7 +19241,7 @@ export interface components {
              * @description Name of the event
              * @enum {string}
              */
-            event: "slip.submitted" | "slip.signed" | "slip.refused" | "slip.posted" | "slip.reversed" | "slip.released-in-emergency" | "stock.below-reorder-point" | "lot.aged" | "period.closed" | "loaner.lent" | "loaner.returned" | "loaner.overdue" | "loaner.customer-notice" | "alert.raised" | "alert.resolved" | "request.created" | "request.line-allocated" | "request.line-displaced" | "request.line-lost" | "request.line-backordered" | "request.ready" | "request.issued" | "request.issue-reversed" | "request.cancelled" | "request.expired" | "request.done" | "backorder.promised" | "backorder.answered" | "backorder.arrived" | "backorder.cancelled" | "transfer.dispatched" | "transfer.received" | "transfer.called-back" | "deposit.changed" | "old-part.due" | "old-part.returned" | "old-part.written-off" | "recall.started" | "recall.ended" | "ping";
+            event: "slip.submitted" | "slip.signed" | "slip.refused" | "slip.posted" | "slip.reversed" | "slip.released-in-emergency" | "stock.below-reorder-point" | "lot.aged" | "period.closed" | "loaner.lent" | "loaner.returned" | "loaner.overdue" | "loaner.customer-notice" | "tool.issued" | "tool.returned" | "tool.lost" | "alert.raised" | "alert.resolved" | "request.created" | "request.line-allocated" | "request.line-displaced" | "request.line-lost" | "request.line-backordered" | "request.ready" | "request.issued" | "request.issue-reversed" | "request.cancelled" | "request.expired" | "request.done" | "backorder.promised" | "backorder.answered" | "backorder.arrived" | "backorder.cancelled" | "transfer.dispatched" | "transfer.received" | "transfer.called-back" | "deposit.changed" | "old-part.due" | "old-part.returned" | "old-part.written-off" | "recall.started" | "recall.ended" | "handover.completed" | "ping";
             /**
              * Format: date-time
              * @description Instant, RFC 3339 in UTC
@@ -16203,7 +19305,7 @@ export interface components {
              * @description Name of the event
              * @enum {string}
              */
-            event: "slip.submitted" | "slip.signed" | "slip.refused" | "slip.posted" | "slip.reversed" | "slip.released-in-emergency" | "stock.below-reorder-point" | "lot.aged" | "period.closed" | "loaner.lent" | "loaner.returned" | "loaner.overdue" | "loaner.customer-notice" | "alert.raised" | "alert.resolved" | "request.created" | "request.line-allocated" | "request.line-displaced" | "request.line-lost" | "request.line-backordered" | "request.ready" | "request.issued" | "request.issue-reversed" | "request.cancelled" | "request.expired" | "request.done" | "backorder.promised" | "backorder.answered" | "backorder.arrived" | "backorder.cancelled" | "transfer.dispatched" | "transfer.received" | "transfer.called-back" | "deposit.changed" | "old-part.due" | "old-part.returned" | "old-part.written-off" | "recall.started" | "recall.ended" | "ping";
+            event: "slip.submitted" | "slip.signed" | "slip.refused" | "slip.posted" | "slip.reversed" | "slip.released-in-emergency" | "stock.below-reorder-point" | "lot.aged" | "period.closed" | "loaner.lent" | "loaner.returned" | "loaner.overdue" | "loaner.customer-notice" | "tool.issued" | "tool.returned" | "tool.lost" | "alert.raised" | "alert.resolved" | "request.created" | "request.line-allocated" | "request.line-displaced" | "request.line-lost" | "request.line-backordered" | "request.ready" | "request.issued" | "request.issue-reversed" | "request.cancelled" | "request.expired" | "request.done" | "backorder.promised" | "backorder.answered" | "backorder.arrived" | "backorder.cancelled" | "transfer.dispatched" | "transfer.received" | "transfer.called-back" | "deposit.changed" | "old-part.due" | "old-part.returned" | "old-part.written-off" | "recall.started" | "recall.ended" | "handover.completed" | "ping";
             summary: string;
             /** @description What is sent */
             example: {
@@ -16719,7 +19821,7 @@ export interface operations {
                  * @description Kind of alert (预警类别)
                  * @example late-signature
                  */
-                kind: "reorder-point" | "lot-aging-soon" | "lot-aged" | "late-signature" | "count-due" | "count-report-due" | "statement-due" | "ledger-fault" | "request-clock-soon" | "request-clock" | "backorder-answer-soon" | "backorder-answer-due" | "reservation-expiring" | "transfer-in-transit" | "deposit-low" | "old-part-outstanding" | "recall" | "loaner-due-soon" | "loaner-overdue" | "loaner-notice-unanswered" | "loaner-fleet-short";
+                kind: "reorder-point" | "lot-aging-soon" | "lot-aged" | "late-signature" | "count-due" | "count-report-due" | "statement-due" | "ledger-fault" | "request-clock-soon" | "request-clock" | "backorder-answer-soon" | "backorder-answer-due" | "reservation-expiring" | "transfer-in-transit" | "deposit-low" | "old-part-outstanding" | "recall" | "loaner-due-soon" | "loaner-overdue" | "loaner-notice-unanswered" | "loaner-fleet-short" | "handover-open" | "keeper-missing" | "tool-calibration-due" | "tool-custody-unconfirmed" | "tool-loss-open" | "tool-custody-orphaned";
             };
             cookie?: never;
         };
@@ -16751,7 +19853,7 @@ export interface operations {
                  * @description Kind of alert (预警类别)
                  * @example late-signature
                  */
-                kind: "reorder-point" | "lot-aging-soon" | "lot-aged" | "late-signature" | "count-due" | "count-report-due" | "statement-due" | "ledger-fault" | "request-clock-soon" | "request-clock" | "backorder-answer-soon" | "backorder-answer-due" | "reservation-expiring" | "transfer-in-transit" | "deposit-low" | "old-part-outstanding" | "recall" | "loaner-due-soon" | "loaner-overdue" | "loaner-notice-unanswered" | "loaner-fleet-short";
+                kind: "reorder-point" | "lot-aging-soon" | "lot-aged" | "late-signature" | "count-due" | "count-report-due" | "statement-due" | "ledger-fault" | "request-clock-soon" | "request-clock" | "backorder-answer-soon" | "backorder-answer-due" | "reservation-expiring" | "transfer-in-transit" | "deposit-low" | "old-part-outstanding" | "recall" | "loaner-due-soon" | "loaner-overdue" | "loaner-notice-unanswered" | "loaner-fleet-short" | "handover-open" | "keeper-missing" | "tool-calibration-due" | "tool-custody-unconfirmed" | "tool-loss-open" | "tool-custody-orphaned";
             };
             cookie?: never;
         };
@@ -16813,7 +19915,7 @@ export interface operations {
                 /** @description Only those you are told of, by your duties of today */
                 mine?: boolean;
                 /** @description Kind of alert (预警类别) */
-                kind?: "reorder-point" | "lot-aging-soon" | "lot-aged" | "late-signature" | "count-due" | "count-report-due" | "statement-due" | "ledger-fault" | "request-clock-soon" | "request-clock" | "backorder-answer-soon" | "backorder-answer-due" | "reservation-expiring" | "transfer-in-transit" | "deposit-low" | "old-part-outstanding" | "recall" | "loaner-due-soon" | "loaner-overdue" | "loaner-notice-unanswered" | "loaner-fleet-short";
+                kind?: "reorder-point" | "lot-aging-soon" | "lot-aged" | "late-signature" | "count-due" | "count-report-due" | "statement-due" | "ledger-fault" | "request-clock-soon" | "request-clock" | "backorder-answer-soon" | "backorder-answer-due" | "reservation-expiring" | "transfer-in-transit" | "deposit-low" | "old-part-outstanding" | "recall" | "loaner-due-soon" | "loaner-overdue" | "loaner-notice-unanswered" | "loaner-fleet-short" | "handover-open" | "keeper-missing" | "tool-calibration-due" | "tool-custody-unconfirmed" | "tool-loss-open" | "tool-custody-orphaned";
                 /** @description open; acknowledged by somebody; resolved: its cause is gone */
                 state?: "open" | "acknowledged" | "resolved";
                 /** @description Rows per page */
@@ -18633,6 +21735,182 @@ export interface operations {
             "5XX": components["responses"]["Failed"];
         };
     };
+    listCustodyRounds: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                warehouse?: string;
+                /** @description State (状态) */
+                state?: "open" | "closed";
+                /** @description Rows per page */
+                limit?: number;
+                /** @description nextCursor of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description custody round summary page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CustodyRoundSummaryPage"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    readCustodyRound: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Number of a custody round (工具核对单号)
+                 * @example HQ-TCR-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description custody round */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CustodyRound"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    closeCustodyRound: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description ETag of the version that is changed; another one is refused with 412
+                 * @example "3"
+                 */
+                "if-match"?: string;
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Number of a custody round (工具核对单号)
+                 * @example HQ-TCR-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /** @example {} */
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            /** @description custody round */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CustodyRound"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["VersionStale"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    confirmCustody: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description ETag of the version that is changed; another one is refused with 412
+                 * @example "3"
+                 */
+                "if-match"?: string;
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Number of a custody round (工具核对单号)
+                 * @example HQ-TCR-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "missing": []
+                 *     }
+                 */
+                "application/json": components["schemas"]["ConfirmCustody"];
+            };
+        };
+        responses: {
+            /** @description custody round */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CustodyRound"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["VersionStale"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
     listDelegations: {
         parameters: {
             query?: {
@@ -19444,6 +22722,516 @@ export interface operations {
             "5XX": components["responses"]["Failed"];
         };
     };
+    listHandovers: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                warehouse?: string;
+                /** @description State (状态) */
+                state?: "draft" | "awaiting-signatures" | "completed" | "cancelled";
+                /**
+                 * @description User name of the outgoing or the incoming keeper (移交人、接收人)
+                 * @example keeper@hq
+                 */
+                person?: string;
+                /** @description Submitted, and not signed by this one yet (待签) */
+                awaiting?: "outgoing-keeper" | "incoming-keeper" | "department-head" | "finance-supervisor";
+                /** @description Rows per page */
+                limit?: number;
+                /** @description nextCursor of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description handover summary page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HandoverSummaryPage"];
+                    "text/csv": string;
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    readHandover: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Handover number (工作移交单号)
+                 * @example HQ-HOV-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description handover with papers */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HandoverWithPapers"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    amendHandover: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description ETag of the version that is changed; another one is refused with 412
+                 * @example "3"
+                 */
+                "if-match"?: string;
+            };
+            path: {
+                /**
+                 * @description Handover number (工作移交单号)
+                 * @example HQ-HOV-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "notes": "三号货架待维修"
+                 *     }
+                 */
+                "application/json": components["schemas"]["HandoverAmendment"];
+            };
+        };
+        responses: {
+            /** @description Handover of a warehouse from keeper to keeper (工作移交单) */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Handover"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["VersionStale"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    listHandoverBalances: {
+        parameters: {
+            query?: {
+                /** @description Rows per page */
+                limit?: number;
+                /** @description nextCursor of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Handover number (工作移交单号)
+                 * @example HQ-HOV-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description handover balance page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HandoverBalancePage"];
+                    "text/csv": string;
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    cancelHandover: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description ETag of the version that is changed; another one is refused with 412
+                 * @example "3"
+                 */
+                "if-match"?: string;
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Handover number (工作移交单号)
+                 * @example HQ-HOV-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "reason": "不再调任"
+                 *     }
+                 */
+                "application/json": components["schemas"]["HandoverCancellation"];
+            };
+        };
+        responses: {
+            /** @description Handover of a warehouse from keeper to keeper (工作移交单) */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Handover"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["VersionStale"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    printHandover: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Handover number (工作移交单号)
+                 * @example HQ-HOV-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description HTML for paper */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    listHandoverEvents: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Handover number (工作移交单号)
+                 * @example HQ-HOV-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description handover events */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HandoverEvents"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    listHandoverMovements: {
+        parameters: {
+            query?: {
+                /** @description Rows per page */
+                limit?: number;
+                /** @description nextCursor of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Handover number (工作移交单号)
+                 * @example HQ-HOV-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description handover movement page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HandoverMovementPage"];
+                    "text/csv": string;
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    listHandoverOpen: {
+        parameters: {
+            query?: {
+                /** @description What it is */
+                kind?: "slip" | "late-signature" | "count" | "transfer" | "request" | "loan" | "loaner-reserved" | "tool" | "tool-document";
+                /** @description Rows per page */
+                limit?: number;
+                /** @description nextCursor of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Handover number (工作移交单号)
+                 * @example HQ-HOV-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description handover open page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HandoverOpenPage"];
+                    "text/csv": string;
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    signHandover: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description ETag of the version that is changed; another one is refused with 412
+                 * @example "3"
+                 */
+                "if-match"?: string;
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Handover number (工作移交单号)
+                 * @example HQ-HOV-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "party": "department-head",
+                 *       "decision": "approve"
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewHandoverSignature"];
+            };
+        };
+        responses: {
+            /** @description Handover of a warehouse from keeper to keeper (工作移交单) */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Handover"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["VersionStale"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    refreshHandover: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description ETag of the version that is changed; another one is refused with 412
+                 * @example "3"
+                 */
+                "if-match"?: string;
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Handover number (工作移交单号)
+                 * @example HQ-HOV-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Handover of a warehouse from keeper to keeper (工作移交单) */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Handover"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["VersionStale"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    submitHandover: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description ETag of the version that is changed; another one is refused with 412
+                 * @example "3"
+                 */
+                "if-match"?: string;
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Handover number (工作移交单号)
+                 * @example HQ-HOV-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Handover of a warehouse from keeper to keeper (工作移交单) */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Handover"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["VersionStale"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
     importInstalledBase: {
         parameters: {
             query?: {
@@ -19642,6 +23430,49 @@ export interface operations {
                 /**
                  * @example number,name,nameZh,unit
                  *     CH-0236,Chain link,链条节,piece
+                 */
+                "text/csv": string;
+            };
+        };
+        responses: {
+            /** @description Outcome of every row of an import (导入结果) */
+            200: {
+                headers: {
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImportResult"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    importTools: {
+        parameters: {
+            query?: {
+                /** @description false: dry run, nothing is changed. true: all rows or, if one is refused, none */
+                apply?: boolean;
+            };
+            header?: {
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example warehouse,serial,name,nameZh,model,value,purchasedOn,calibrationMonths
+                 *     HQ,GJ-2026-00101,Digital multimeter,数字万用表,FL-17B,1280.00,2026-03-02,12
                  */
                 "text/csv": string;
             };
@@ -20055,10 +23886,10 @@ export interface operations {
                 "application/json": {
                     accounts: {
                         /**
-                         * @description What is booked: inventory 备件存货, accumulated-depreciation 备件跌价准备, depreciation-expense 营业费用—备件折旧, material-cost 售后材料成本, cost-of-sales 备件销售成本, goods-received 暂估应付款, goods-in-transit 在途物资, carrier-claims 应收承运人赔款, scrap-loss 报废损失, count-gain 盘盈, count-loss 盘亏, loaner-goods 替补商品, opening-balance 期初, refurbishment 旧件翻新成本
+                         * @description What is booked: inventory 备件存货, accumulated-depreciation 备件跌价准备, depreciation-expense 营业费用—备件折旧, material-cost 售后材料成本, cost-of-sales 备件销售成本, goods-received 暂估应付款, goods-in-transit 在途物资, carrier-claims 应收承运人赔款, scrap-loss 报废损失, count-gain 盘盈, count-loss 盘亏, loaner-goods 替补商品, opening-balance 期初, refurbishment 旧件翻新成本, employee-claims 应收员工赔偿, tool-disposal 工具清理, tool-repair 工具修理
                          * @enum {string}
                          */
-                        role: "inventory" | "accumulated-depreciation" | "depreciation-expense" | "material-cost" | "cost-of-sales" | "goods-received" | "goods-in-transit" | "carrier-claims" | "scrap-loss" | "count-gain" | "count-loss" | "loaner-goods" | "opening-balance" | "refurbishment";
+                        role: "inventory" | "accumulated-depreciation" | "depreciation-expense" | "material-cost" | "cost-of-sales" | "goods-received" | "goods-in-transit" | "carrier-claims" | "scrap-loss" | "count-gain" | "count-loss" | "loaner-goods" | "opening-balance" | "refurbishment" | "employee-claims" | "tool-disposal" | "tool-repair";
                         /**
                          * @description Account of the general ledger (科目编码)
                          * @example 6601.08
@@ -26819,6 +30650,1218 @@ export interface operations {
             "5XX": components["responses"]["Failed"];
         };
     };
+    readCustody: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description User name of the technician (维修技术员)
+                 * @example technician@hq
+                 */
+                username: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description tool custody */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ToolCustody"];
+                    "text/csv": string;
+                    "text/html": components["schemas"]["ToolCustody"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    returnAllTools: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description User name of the technician (维修技术员)
+                 * @example technician@hq
+                 */
+                username: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "note": "离岗退还"
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewToolReturnAll"];
+            };
+        };
+        responses: {
+            /** @description tool return all */
+            201: {
+                headers: {
+                    Location: components["headers"]["Location"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ToolReturnAll"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    listToolDocuments: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                warehouse?: string;
+                /** @description Kind (类别) */
+                kind?: "issue" | "return" | "hand-over" | "transfer";
+                /** @description State (状态) */
+                state?: "awaiting-signatures" | "effective" | "refused" | "cancelled";
+                /**
+                 * @description Who gives or takes
+                 * @example technician@hq
+                 */
+                technician?: string;
+                /** @description Rows per page */
+                limit?: number;
+                /** @description nextCursor of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description tool document summary page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ToolDocumentSummaryPage"];
+                    "text/csv": string;
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    readToolDocument: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Number of the document (单号): TIS issue, TRT return, THO hand-over, TTR transfer
+                 * @example HQ-TIS-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description tool document */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ToolDocument"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    cancelToolDocument: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description ETag of the version that is changed; another one is refused with 412
+                 * @example "3"
+                 */
+                "if-match"?: string;
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Number of the document (单号): TIS issue, TRT return, THO hand-over, TTR transfer
+                 * @example HQ-TIS-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "reason": "实物与清单不符"
+                 *     }
+                 */
+                "application/json": components["schemas"]["ToolDocumentReason"];
+            };
+        };
+        responses: {
+            /** @description tool document */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ToolDocument"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["VersionStale"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    readToolDocumentHistory: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Number of the document (单号): TIS issue, TRT return, THO hand-over, TTR transfer
+                 * @example HQ-TIS-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description tool document history */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ToolDocumentHistory"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    printToolDocument: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Number of the document (单号): TIS issue, TRT return, THO hand-over, TTR transfer
+                 * @example HQ-TIS-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description HTML for paper */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    refuseToolDocument: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description ETag of the version that is changed; another one is refused with 412
+                 * @example "3"
+                 */
+                "if-match"?: string;
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Number of the document (单号): TIS issue, TRT return, THO hand-over, TTR transfer
+                 * @example HQ-TIS-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "reason": "实物与清单不符"
+                 *     }
+                 */
+                "application/json": components["schemas"]["ToolDocumentReason"];
+            };
+        };
+        responses: {
+            /** @description tool document */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ToolDocument"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["VersionStale"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    signToolDocument: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description ETag of the version that is changed; another one is refused with 412
+                 * @example "3"
+                 */
+                "if-match"?: string;
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Number of the document (单号): TIS issue, TRT return, THO hand-over, TTR transfer
+                 * @example HQ-TIS-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /** @example {} */
+                "application/json": components["schemas"]["ToolSignature"];
+            };
+        };
+        responses: {
+            /** @description tool document */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ToolDocument"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["VersionStale"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    listToolLosses: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                warehouse?: string;
+                /** @description User name */
+                technician?: string;
+                /**
+                 * @description Serial number of the tool (工具编号), unique in the company whatever the case of its letters
+                 * @example GJ-2026-00031
+                 */
+                serial?: string;
+                /** @description State (状态) */
+                state?: "reported" | "approved" | "ended" | "refused" | "found";
+                /** @description Rows per page */
+                limit?: number;
+                /** @description nextCursor of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description tool loss summary page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ToolLossSummaryPage"];
+                    "text/csv": string;
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    readToolLoss: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Number of a report of loss or damage (工具丢失损坏报告单号)
+                 * @example HQ-TLR-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description tool loss */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ToolLoss"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    assessToolLoss: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description ETag of the version that is changed; another one is refused with 412
+                 * @example "3"
+                 */
+                "if-match"?: string;
+            };
+            path: {
+                /**
+                 * @description Number of a report of loss or damage (工具丢失损坏报告单号)
+                 * @example HQ-TLR-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "compensation": "500.00",
+                 *       "compensationReason": "因公外出途中被盗，已报警"
+                 *     }
+                 */
+                "application/json": components["schemas"]["AssessToolLoss"];
+            };
+        };
+        responses: {
+            /** @description tool loss */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ToolLoss"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["VersionStale"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    reportToolFound: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description ETag of the version that is changed; another one is refused with 412
+                 * @example "3"
+                 */
+                "if-match"?: string;
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Number of a report of loss or damage (工具丢失损坏报告单号)
+                 * @example HQ-TLR-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "note": "更换表笔后正常"
+                 *     }
+                 */
+                "application/json": components["schemas"]["ToolLossNote"];
+            };
+        };
+        responses: {
+            /** @description tool loss */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ToolLoss"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["VersionStale"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    listToolLossEvents: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Number of a report of loss or damage (工具丢失损坏报告单号)
+                 * @example HQ-TLR-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description tool loss events */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ToolLossEvents"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    printToolLoss: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Number of a report of loss or damage (工具丢失损坏报告单号)
+                 * @example HQ-TLR-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description HTML for paper */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    reportToolRepaired: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description ETag of the version that is changed; another one is refused with 412
+                 * @example "3"
+                 */
+                "if-match"?: string;
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Number of a report of loss or damage (工具丢失损坏报告单号)
+                 * @example HQ-TLR-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "note": "更换表笔后正常"
+                 *     }
+                 */
+                "application/json": components["schemas"]["ToolLossNote"];
+            };
+        };
+        responses: {
+            /** @description tool loss */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ToolLoss"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["VersionStale"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    signToolLoss: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description ETag of the version that is changed; another one is refused with 412
+                 * @example "3"
+                 */
+                "if-match"?: string;
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Number of a report of loss or damage (工具丢失损坏报告单号)
+                 * @example HQ-TLR-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "duty": "department-head",
+                 *       "decision": "approve"
+                 *     }
+                 */
+                "application/json": components["schemas"]["SignToolLoss"];
+            };
+        };
+        responses: {
+            /** @description tool loss */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ToolLoss"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["VersionStale"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    takeInDamagedTool: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description ETag of the version that is changed; another one is refused with 412
+                 * @example "3"
+                 */
+                "if-match"?: string;
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Number of a report of loss or damage (工具丢失损坏报告单号)
+                 * @example HQ-TLR-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "note": "更换表笔后正常"
+                 *     }
+                 */
+                "application/json": components["schemas"]["ToolLossNote"];
+            };
+        };
+        responses: {
+            /** @description tool loss */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ToolLoss"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["VersionStale"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    listToolPolicies: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description tool policies */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ToolPolicies"];
+                };
+            };
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    setToolPolicy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Day from which on tools are bought under the policy
+                 * @example 2026-11-21
+                 */
+                validFrom: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "threshold": "5000.00",
+                 *       "method": "straight-line",
+                 *       "lifeMonths": 60,
+                 *       "residualShare": "0.05"
+                 *     }
+                 */
+                "application/json": components["schemas"]["SetToolPolicy"];
+            };
+        };
+        responses: {
+            /** @description tool policy */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ToolPolicy"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    listTools: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                warehouse?: string;
+                /**
+                 * @description In the custody of
+                 * @example technician@hq
+                 */
+                technician?: string;
+                /** @description State (状态) */
+                state?: "shelf" | "custody" | "lost" | "scrapped";
+                /**
+                 * @description In use, and due for calibration on this day or before
+                 * @example 2026-11-21
+                 */
+                calibrationDue?: string;
+                /** @description Fixed assets, or all others (固定资产) */
+                fixedAsset?: boolean;
+                /** @description Rows per page */
+                limit?: number;
+                /** @description nextCursor of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description tool page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ToolPage"];
+                    "text/csv": string;
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    listToolCompensations: {
+        parameters: {
+            query: {
+                /**
+                 * @description The month the lines are booked in (期间)
+                 * @example 2026-11
+                 */
+                period: string;
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                warehouse?: string;
+                /** @description Rows per page */
+                limit?: number;
+                /** @description nextCursor of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description tool compensation page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ToolCompensationPage"];
+                    "text/csv": string;
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    readTool: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Serial number of the tool (工具编号), unique in the company whatever the case of its letters
+                 * @example GJ-2026-00031
+                 */
+                serial: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description tool */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tool"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    updateTool: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description ETag of the version that is changed; another one is refused with 412
+                 * @example "3"
+                 */
+                "if-match"?: string;
+            };
+            path: {
+                /**
+                 * @description Serial number of the tool (工具编号), unique in the company whatever the case of its letters
+                 * @example GJ-2026-00031
+                 */
+                serial: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "note": "表笔已更换"
+                 *     }
+                 */
+                "application/json": components["schemas"]["ToolChange"];
+            };
+        };
+        responses: {
+            /** @description tool */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tool"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["VersionStale"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    recordCalibration: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Serial number of the tool (工具编号), unique in the company whatever the case of its letters
+                 * @example GJ-2026-00031
+                 */
+                serial: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "calibratedOn": "2026-11-18",
+                 *       "certificate": "JL-2026-118"
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewToolCalibration"];
+            };
+        };
+        responses: {
+            /** @description tool */
+            201: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    Location: components["headers"]["Location"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tool"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    readToolHistory: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Serial number of the tool (工具编号), unique in the company whatever the case of its letters
+                 * @example GJ-2026-00031
+                 */
+                serial: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description tool history */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ToolHistory"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    reportToolLoss: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Serial number of the tool (工具编号), unique in the company whatever the case of its letters
+                 * @example GJ-2026-00031
+                 */
+                serial: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "kind": "lost",
+                 *       "cause": "在客户处维修后遗失"
+                 *     }
+                 */
+                "application/json": components["schemas"]["ReportToolLoss"];
+            };
+        };
+        responses: {
+            /** @description tool loss */
+            201: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    Location: components["headers"]["Location"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ToolLoss"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    readToolWorth: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Day, today if left away
+                 * @example 2026-11-21
+                 */
+                on?: string;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Serial number of the tool (工具编号), unique in the company whatever the case of its letters
+                 * @example GJ-2026-00031
+                 */
+                serial: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Net value of a tool on a day, with its steps */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ToolWorth"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
     listTransfers: {
         parameters: {
             query?: {
@@ -27840,6 +32883,57 @@ export interface operations {
             "5XX": components["responses"]["Failed"];
         };
     };
+    openCustodyRound: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                warehouse: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "dueOn": "2026-12-04",
+                 *       "note": "年终核对"
+                 *     }
+                 */
+                "application/json": components["schemas"]["OpenCustodyRound"];
+            };
+        };
+        responses: {
+            /** @description custody round */
+            201: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    Location: components["headers"]["Location"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CustodyRound"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
     listWarehouseDuties: {
         parameters: {
             query?: {
@@ -27974,6 +33068,103 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ExpectedReceipt"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    drawUpHandover: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                warehouse: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "incoming": "technician@hq",
+                 *       "because": "调任网点主管",
+                 *       "keys": [
+                 *         {
+                 *           "name": "仓库大门",
+                 *           "count": 2
+                 *         }
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewHandover"];
+            };
+        };
+        responses: {
+            /** @description Handover of a warehouse from keeper to keeper (工作移交单) */
+            201: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    Location: components["headers"]["Location"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Handover"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    listKeepers: {
+        parameters: {
+            query?: {
+                /** @description Only who is keeper today */
+                acting?: boolean;
+                /** @description Rows per page */
+                limit?: number;
+                /** @description nextCursor of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                warehouse: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description keeper period page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeeperPeriodPage"];
+                    "text/csv": string;
                 };
             };
             400: components["responses"]["InvalidInput"];
@@ -28919,6 +34110,453 @@ export interface operations {
             "5XX": components["responses"]["Failed"];
         };
     };
+    handOverTools: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                warehouse: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "from": "technician@hq",
+                 *       "to": "second-technician@hq",
+                 *       "tools": [
+                 *         {
+                 *           "serial": "GJ-2026-00031",
+                 *           "condition": "完好"
+                 *         }
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewToolHandOver"];
+            };
+        };
+        responses: {
+            /** @description tool document */
+            201: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    Location: components["headers"]["Location"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ToolDocument"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    issueTools: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                warehouse: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "technician": "technician@hq",
+                 *       "tools": [
+                 *         {
+                 *           "serial": "GJ-2026-00031",
+                 *           "condition": "完好"
+                 *         }
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewToolIssue"];
+            };
+        };
+        responses: {
+            /** @description tool document */
+            201: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    Location: components["headers"]["Location"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ToolDocument"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    listToolKits: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                warehouse: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description tool kit list */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ToolKitList"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    readToolKit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                warehouse: string;
+                /**
+                 * @description Code of the kit (工具箱编号), unique in its warehouse
+                 * @example KIT-AC-1
+                 */
+                code: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description tool kit */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ToolKit"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    setToolKit: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description ETag of the version that is changed; another one is refused with 412
+                 * @example "3"
+                 */
+                "if-match"?: string;
+            };
+            path: {
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                warehouse: string;
+                /**
+                 * @description Code of the kit (工具箱编号), unique in its warehouse
+                 * @example KIT-AC-1
+                 */
+                code: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "name": "Air-conditioning service kit",
+                 *       "nameZh": "空调维修工具箱",
+                 *       "tools": [
+                 *         "GJ-2026-00031"
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewToolKit"];
+            };
+        };
+        responses: {
+            /** @description tool kit */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ToolKit"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["VersionStale"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    dissolveToolKit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                warehouse: string;
+                /**
+                 * @description Code of the kit (工具箱编号), unique in its warehouse
+                 * @example KIT-AC-1
+                 */
+                code: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Dissolved */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    returnTools: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                warehouse: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "technician": "technician@hq",
+                 *       "tools": [
+                 *         {
+                 *           "serial": "GJ-2026-00031",
+                 *           "condition": "完好"
+                 *         }
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewToolReturn"];
+            };
+        };
+        responses: {
+            /** @description tool document */
+            201: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    Location: components["headers"]["Location"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ToolDocument"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    transferTools: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                warehouse: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "to": "SZ01",
+                 *       "tools": [
+                 *         {
+                 *           "serial": "GJ-2026-00031",
+                 *           "condition": "完好"
+                 *         }
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewToolTransfer"];
+            };
+        };
+        responses: {
+            /** @description tool document */
+            201: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    Location: components["headers"]["Location"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ToolDocument"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    registerTools: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Warehouse code (仓库代码)
+                 * @example HQ
+                 */
+                warehouse: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "tools": [
+                 *         {
+                 *           "serial": "GJ-2026-00031",
+                 *           "name": "Digital multimeter",
+                 *           "nameZh": "数字万用表",
+                 *           "model": "FL-17B",
+                 *           "value": "1280.00",
+                 *           "purchasedOn": "2026-03-02",
+                 *           "calibrationMonths": 12
+                 *         }
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewTools"];
+            };
+        };
+        responses: {
+            /** @description registered tools */
+            201: {
+                headers: {
+                    Location: components["headers"]["Location"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RegisteredTools"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
     listWebhookEvents: {
         parameters: {
             query?: never;
@@ -29014,7 +34652,7 @@ export interface operations {
                     url: string;
                     /** @example ERP 接口 */
                     description?: string;
-                    events?: ("slip.submitted" | "slip.signed" | "slip.refused" | "slip.posted" | "slip.reversed" | "slip.released-in-emergency" | "stock.below-reorder-point" | "lot.aged" | "period.closed" | "loaner.lent" | "loaner.returned" | "loaner.overdue" | "loaner.customer-notice" | "alert.raised" | "alert.resolved" | "request.created" | "request.line-allocated" | "request.line-displaced" | "request.line-lost" | "request.line-backordered" | "request.ready" | "request.issued" | "request.issue-reversed" | "request.cancelled" | "request.expired" | "request.done" | "backorder.promised" | "backorder.answered" | "backorder.arrived" | "backorder.cancelled" | "transfer.dispatched" | "transfer.received" | "transfer.called-back" | "deposit.changed" | "old-part.due" | "old-part.returned" | "old-part.written-off" | "recall.started" | "recall.ended")[] | null;
+                    events?: ("slip.submitted" | "slip.signed" | "slip.refused" | "slip.posted" | "slip.reversed" | "slip.released-in-emergency" | "stock.below-reorder-point" | "lot.aged" | "period.closed" | "loaner.lent" | "loaner.returned" | "loaner.overdue" | "loaner.customer-notice" | "tool.issued" | "tool.returned" | "tool.lost" | "alert.raised" | "alert.resolved" | "request.created" | "request.line-allocated" | "request.line-displaced" | "request.line-lost" | "request.line-backordered" | "request.ready" | "request.issued" | "request.issue-reversed" | "request.cancelled" | "request.expired" | "request.done" | "backorder.promised" | "backorder.answered" | "backorder.arrived" | "backorder.cancelled" | "transfer.dispatched" | "transfer.received" | "transfer.called-back" | "deposit.changed" | "old-part.due" | "old-part.returned" | "old-part.written-off" | "recall.started" | "recall.ended" | "handover.completed")[] | null;
                     /**
                      * @description Only what happens in this warehouse
                      * @example HQ
@@ -29140,7 +34778,7 @@ export interface operations {
                     url?: string;
                     /** @example ERP 接口 */
                     description?: string | null;
-                    events?: ("slip.submitted" | "slip.signed" | "slip.refused" | "slip.posted" | "slip.reversed" | "slip.released-in-emergency" | "stock.below-reorder-point" | "lot.aged" | "period.closed" | "loaner.lent" | "loaner.returned" | "loaner.overdue" | "loaner.customer-notice" | "alert.raised" | "alert.resolved" | "request.created" | "request.line-allocated" | "request.line-displaced" | "request.line-lost" | "request.line-backordered" | "request.ready" | "request.issued" | "request.issue-reversed" | "request.cancelled" | "request.expired" | "request.done" | "backorder.promised" | "backorder.answered" | "backorder.arrived" | "backorder.cancelled" | "transfer.dispatched" | "transfer.received" | "transfer.called-back" | "deposit.changed" | "old-part.due" | "old-part.returned" | "old-part.written-off" | "recall.started" | "recall.ended")[] | null;
+                    events?: ("slip.submitted" | "slip.signed" | "slip.refused" | "slip.posted" | "slip.reversed" | "slip.released-in-emergency" | "stock.below-reorder-point" | "lot.aged" | "period.closed" | "loaner.lent" | "loaner.returned" | "loaner.overdue" | "loaner.customer-notice" | "tool.issued" | "tool.returned" | "tool.lost" | "alert.raised" | "alert.resolved" | "request.created" | "request.line-allocated" | "request.line-displaced" | "request.line-lost" | "request.line-backordered" | "request.ready" | "request.issued" | "request.issue-reversed" | "request.cancelled" | "request.expired" | "request.done" | "backorder.promised" | "backorder.answered" | "backorder.arrived" | "backorder.cancelled" | "transfer.dispatched" | "transfer.received" | "transfer.called-back" | "deposit.changed" | "old-part.due" | "old-part.returned" | "old-part.written-off" | "recall.started" | "recall.ended" | "handover.completed")[] | null;
                     /** @description false pauses it; true switches it on, also after the service disabled it */
                     active?: boolean;
                 };
@@ -29170,7 +34808,7 @@ export interface operations {
                 /** @description Only those in this state; dead is the dead-letter list */
                 state?: "waiting" | "delivered" | "dead";
                 /** @description Only those of this event */
-                event?: "slip.submitted" | "slip.signed" | "slip.refused" | "slip.posted" | "slip.reversed" | "slip.released-in-emergency" | "stock.below-reorder-point" | "lot.aged" | "period.closed" | "loaner.lent" | "loaner.returned" | "loaner.overdue" | "loaner.customer-notice" | "alert.raised" | "alert.resolved" | "request.created" | "request.line-allocated" | "request.line-displaced" | "request.line-lost" | "request.line-backordered" | "request.ready" | "request.issued" | "request.issue-reversed" | "request.cancelled" | "request.expired" | "request.done" | "backorder.promised" | "backorder.answered" | "backorder.arrived" | "backorder.cancelled" | "transfer.dispatched" | "transfer.received" | "transfer.called-back" | "deposit.changed" | "old-part.due" | "old-part.returned" | "old-part.written-off" | "recall.started" | "recall.ended" | "ping";
+                event?: "slip.submitted" | "slip.signed" | "slip.refused" | "slip.posted" | "slip.reversed" | "slip.released-in-emergency" | "stock.below-reorder-point" | "lot.aged" | "period.closed" | "loaner.lent" | "loaner.returned" | "loaner.overdue" | "loaner.customer-notice" | "tool.issued" | "tool.returned" | "tool.lost" | "alert.raised" | "alert.resolved" | "request.created" | "request.line-allocated" | "request.line-displaced" | "request.line-lost" | "request.line-backordered" | "request.ready" | "request.issued" | "request.issue-reversed" | "request.cancelled" | "request.expired" | "request.done" | "backorder.promised" | "backorder.answered" | "backorder.arrived" | "backorder.cancelled" | "transfer.dispatched" | "transfer.received" | "transfer.called-back" | "deposit.changed" | "old-part.due" | "old-part.returned" | "old-part.written-off" | "recall.started" | "recall.ended" | "handover.completed" | "ping";
                 /** @description Rows per page */
                 limit?: number;
                 /** @description nextCursor of the page before */
@@ -29376,7 +35014,7 @@ export interface operations {
                      */
                     to?: string;
                     /** @description Only these of those it wants */
-                    events?: ("slip.submitted" | "slip.signed" | "slip.refused" | "slip.posted" | "slip.reversed" | "slip.released-in-emergency" | "stock.below-reorder-point" | "lot.aged" | "period.closed" | "loaner.lent" | "loaner.returned" | "loaner.overdue" | "loaner.customer-notice" | "alert.raised" | "alert.resolved" | "request.created" | "request.line-allocated" | "request.line-displaced" | "request.line-lost" | "request.line-backordered" | "request.ready" | "request.issued" | "request.issue-reversed" | "request.cancelled" | "request.expired" | "request.done" | "backorder.promised" | "backorder.answered" | "backorder.arrived" | "backorder.cancelled" | "transfer.dispatched" | "transfer.received" | "transfer.called-back" | "deposit.changed" | "old-part.due" | "old-part.returned" | "old-part.written-off" | "recall.started" | "recall.ended")[];
+                    events?: ("slip.submitted" | "slip.signed" | "slip.refused" | "slip.posted" | "slip.reversed" | "slip.released-in-emergency" | "stock.below-reorder-point" | "lot.aged" | "period.closed" | "loaner.lent" | "loaner.returned" | "loaner.overdue" | "loaner.customer-notice" | "tool.issued" | "tool.returned" | "tool.lost" | "alert.raised" | "alert.resolved" | "request.created" | "request.line-allocated" | "request.line-displaced" | "request.line-lost" | "request.line-backordered" | "request.ready" | "request.issued" | "request.issue-reversed" | "request.cancelled" | "request.expired" | "request.done" | "backorder.promised" | "backorder.answered" | "backorder.arrived" | "backorder.cancelled" | "transfer.dispatched" | "transfer.received" | "transfer.called-back" | "deposit.changed" | "old-part.due" | "old-part.returned" | "old-part.written-off" | "recall.started" | "recall.ended" | "handover.completed")[];
                     /** @description Leaves away what has arrived, and of events of more than 30 days ago what the log has no more */
                     onlyFailed?: boolean;
                 };
