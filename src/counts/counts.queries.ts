@@ -7,7 +7,8 @@ import { rowsOf } from '../platform/csv.ts'
 import { run, statement } from '../platform/database.ts'
 import { notFound } from '../platform/errors.ts'
 import { Instant, Month, named, nullable, oneOf, pageOf, ref, WarehouseCode } from '../platform/schemas.ts'
-import { SigningDuty, SlipEvent } from '../slips/slips.schemas.ts'
+import { SigningDuty } from '../signing/signing.schemas.ts'
+import { SlipEvent } from '../slips/slips.schemas.ts'
 import { warehouseByCode } from '../warehouses/directory.ts'
 import {
   COUNT_KIND_NAMES,

@@ -18,8 +18,8 @@ import {
   UnitCost,
   WarehouseCode
 } from '../platform/schemas.ts'
+import { ReadContentHash, SignatureView, SigningDuty } from '../signing/signing.schemas.ts'
 import { SLIP_STATES } from '../slips/slip-kinds.ts'
-import { SignatureView, SigningDuty } from '../slips/slips.schemas.ts'
 
 export const COUNT_KINDS = ['month-end', 'cycle'] as const
 export const COUNT_STATES = ['counting', 'awaiting-signatures', 'approved', 'cancelled'] as const
@@ -237,12 +237,7 @@ export const SignCountBody = named(
       duty: SigningDuty,
       decision: oneOf(['approve', 'refuse'], 'A refusal needs a comment and sends the count back to be mended'),
       comment: Type.Optional(text(1000, 'Reason of a refusal, or a remark')),
-      contentHash: Type.Optional(
-        Type.String({
-          pattern: '^[0-9a-f]{64}$',
-          description: 'Hash of the content the signer has read; another content is refused'
-        })
-      )
+      contentHash: Type.Optional(ReadContentHash)
     },
     { ...closed, examples: [{ duty: 'finance-supervisor', decision: 'approve' }] }
   )

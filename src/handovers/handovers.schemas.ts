@@ -1,6 +1,7 @@
 import { Type, type Static } from 'typebox'
 import { CountNumber } from '../counts/counts.schemas.ts'
 import { closed, Instant, Money, named, nullable, oneOf, ref, text, WarehouseCode } from '../platform/schemas.ts'
+import { ReadContentHash } from '../signing/signing.schemas.ts'
 
 export const HANDOVER_STATES = ['draft', 'awaiting-signatures', 'completed', 'cancelled'] as const
 export type HandoverState = (typeof HANDOVER_STATES)[number]
@@ -107,9 +108,7 @@ export const SignHandoverBody = named(
       party: oneOf(HANDOVER_PARTIES, 'As whom (签署身份)'),
       decision: oneOf(['approve', 'refuse'], 'A refusal says why and opens the handover again'),
       comment: Type.Optional(text(1000, 'Needed for a refusal', '钥匙少一把')),
-      contentHash: Type.Optional(
-        Type.String({ pattern: '^[0-9a-f]{64}$', description: 'What was read; signing something else is refused' })
-      )
+      contentHash: Type.Optional(ReadContentHash)
     },
     { ...closed, examples: [{ party: 'department-head', decision: 'approve' }] }
   )

@@ -17,7 +17,8 @@ import {
   UnitCost,
   WarehouseCode
 } from '../platform/schemas.ts'
-import { SignatureView, SigningDuty, SlipEvent } from '../slips/slips.schemas.ts'
+import { ReadContentHash, SignatureView, SigningDuty } from '../signing/signing.schemas.ts'
+import { SlipEvent } from '../slips/slips.schemas.ts'
 import { ProposalNumber } from '../replenishment/proposals.schemas.ts'
 
 export const PLAN_STATES = ['draft', 'awaiting-signatures', 'approved', 'cancelled'] as const
@@ -226,12 +227,7 @@ export const SignPlanBody = named(
       duty: SigningDuty,
       decision: oneOf(['approve', 'refuse'], 'A refusal needs a comment and sends the plan back to be mended'),
       comment: Type.Optional(words('Reason of a refusal, or a remark')),
-      contentHash: Type.Optional(
-        Type.String({
-          pattern: '^[0-9a-f]{64}$',
-          description: 'Hash of the content the signer has read; another content is refused'
-        })
-      )
+      contentHash: Type.Optional(ReadContentHash)
     },
     { ...closed, examples: [{ duty: 'hq-finance', decision: 'approve' }] }
   )

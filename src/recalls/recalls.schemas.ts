@@ -17,8 +17,8 @@ import {
   text,
   WarehouseCode
 } from '../platform/schemas.ts'
+import { ReadContentHash, SignatureView, SigningDuty } from '../signing/signing.schemas.ts'
 import { PURPOSES, SLIP_KINDS } from '../slips/slip-kinds.ts'
-import { SignatureView, SigningDuty } from '../slips/slips.schemas.ts'
 
 export const RECALL_STATES = ['awaiting-second-signature', 'running', 'lifted', 'closed', 'cancelled'] as const
 export type RecallState = (typeof RECALL_STATES)[number]
@@ -441,12 +441,7 @@ export const SignRecallBody = named(
       duty: oneOf(DUTIES, 'The duty that is signed for'),
       decision: oneOf(['approve', 'refuse'], 'A refusal needs a comment; what was proposed is dropped'),
       comment: Type.Optional(text(1000, 'Reason of a refusal, or a remark')),
-      contentHash: Type.Optional(
-        Type.String({
-          pattern: '^[0-9a-f]{64}$',
-          description: 'Hash of the content the signer has read; another content is refused'
-        })
-      )
+      contentHash: Type.Optional(ReadContentHash)
     },
     { ...closed, examples: [{ duty: 'hq-finance', decision: 'approve' }] }
   )

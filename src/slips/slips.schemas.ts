@@ -1,5 +1,4 @@
 import { Type, type Static } from 'typebox'
-import { DUTIES } from '../identity/actor.ts'
 import { Condition, Ownership } from '../ledger/ledger.schemas.ts'
 import {
   closed,
@@ -19,6 +18,7 @@ import {
   UnitCost,
   WarehouseCode
 } from '../platform/schemas.ts'
+import { ReadContentHash, SignatureView, SigningDuty } from '../signing/signing.schemas.ts'
 import { PURPOSES, SLIP_KINDS, SLIP_STATES } from './slip-kinds.ts'
 
 /** A slip has at most this many lines; a longer delivery is split. */
@@ -37,7 +37,6 @@ export const SlipNumber = Type.String({
   examples: ['HQ-OUT-202611-00017']
 })
 export const SlipParams = Type.Object({ number: SlipNumber })
-export const SigningDuty = oneOf(DUTIES, 'The duty that is signed for')
 
 const Difference = Type.Object(
   {
@@ -223,19 +222,6 @@ const SlipLineView = named(
   })
 )
 
-export const SignatureView = named(
-  'Signature',
-  Type.Object({
-    duty: SigningDuty,
-    signedBy: Type.String({ description: 'User name' }),
-    onBehalfOf: nullable(Type.String({ description: 'Who was stood in for' })),
-    decision: oneOf(['approve', 'refuse'], 'Decision'),
-    comment: nullable(Type.String()),
-    contentHash: Type.String({ description: 'SHA-256 of the content at the moment of signing' }),
-    signedAt: Instant
-  })
-)
-
 const headView = {
   number: SlipNumber,
   kind: oneOf(SLIP_KINDS, 'Kind of slip'),
@@ -334,12 +320,7 @@ export const SignSlipBody = named(
   Type.Object(
     {
       ...decision,
-      contentHash: Type.Optional(
-        Type.String({
-          pattern: '^[0-9a-f]{64}$',
-          description: 'Hash of the content the signer has read; another content is refused'
-        })
-      )
+      contentHash: Type.Optional(ReadContentHash)
     },
     { ...closed, examples: [{ duty: 'finance-supervisor', decision: 'approve' }] }
   )
@@ -355,10 +336,7 @@ export const SignSlipsBody = named(
           Type.Object(
             {
               number: SlipNumber,
-              contentHash: Type.String({
-                pattern: '^[0-9a-f]{64}$',
-                description: 'Hash of the content the signer has read; another content is refused'
-              })
+              contentHash: ReadContentHash
             },
             closed
           )

@@ -11,6 +11,7 @@ import {
   text,
   WarehouseCode
 } from '../platform/schemas.ts'
+import { ReadContentHash } from '../signing/signing.schemas.ts'
 import { ToolSerial } from './tools.schemas.ts'
 
 export const ROUND_LINE_STATES = ['awaited', 'report-awaited', 'confirmed', 'handed-in'] as const
@@ -50,12 +51,7 @@ export const ConfirmCustodyBody = named(
         })
       ),
       remark: Type.Optional(text(500, 'Remark (备注)')),
-      contentHash: Type.Optional(
-        Type.String({
-          pattern: '^[0-9a-f]{64}$',
-          description: 'contentHash of the list you have read; another one is refused'
-        })
-      )
+      contentHash: Type.Optional(ReadContentHash)
     },
     { ...closed, examples: [{ missing: [] }] }
   )

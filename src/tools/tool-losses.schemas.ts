@@ -14,7 +14,7 @@ import {
   text,
   WarehouseCode
 } from '../platform/schemas.ts'
-import { SignatureView, SigningDuty } from '../slips/slips.schemas.ts'
+import { ReadContentHash, SignatureView, SigningDuty } from '../signing/signing.schemas.ts'
 import { ToolSerial } from './tools.schemas.ts'
 
 export const LOSS_KINDS = ['lost', 'damaged'] as const
@@ -113,12 +113,7 @@ export const SignLossBody = named(
       duty: oneOf(['department-head', 'finance-supervisor'], 'The duty that is signed for'),
       decision: oneOf(['approve', 'refuse'], 'approve or refuse'),
       comment: Type.Optional(text(500, 'A refusal says why')),
-      contentHash: Type.Optional(
-        Type.String({
-          pattern: '^[0-9a-f]{64}$',
-          description: 'contentHash of what you have read; another one is refused'
-        })
-      )
+      contentHash: Type.Optional(ReadContentHash)
     },
     { ...closed, examples: [{ duty: 'department-head', decision: 'approve' }] }
   )

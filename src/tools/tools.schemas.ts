@@ -13,6 +13,7 @@ import {
   text,
   WarehouseCode
 } from '../platform/schemas.ts'
+import { ReadContentHash } from '../signing/signing.schemas.ts'
 
 /** Where a tool is: on the shelf of its warehouse, in the custody of a technician, or gone. */
 export const TOOL_STATES = ['shelf', 'custody', 'lost', 'scrapped'] as const
@@ -304,12 +305,7 @@ export const SignToolDocumentBody = named(
   'ToolSignature',
   Type.Object(
     {
-      contentHash: Type.Optional(
-        Type.String({
-          pattern: '^[0-9a-f]{64}$',
-          description: 'SHA-256 of the content you have read; another content is refused'
-        })
-      )
+      contentHash: Type.Optional(ReadContentHash)
     },
     { ...closed, examples: [{}] }
   )
