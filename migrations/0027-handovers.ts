@@ -8,6 +8,7 @@ export class Handovers extends Migration {
   override up(): void {
     this.addSql(DOCUMENTS)
     this.addSql(CUT_OFF)
+    this.addSql(LOCK)
     this.addSql(GATE)
   }
 }
@@ -183,16 +184,25 @@ create trigger document_event_by_who_may_act after insert on document_event
   for each row when (new.person_id <> 0) execute function document_event_requires_acting_keeper();
 `
 
+// Who is keeper of goods cannot be deactivated before they are handed over; an account in the wrong hands cannot wait for that.
+const LOCK = `
+alter table person
+  -- Since when every sign-in, token and key of the person is refused. Duties go on: what was theirs to answer for still is.
+  add column locked_at timestamptz,
+  add column locked_because text,
+  add constraint person_locked_says_why check ((locked_at is null) = (locked_because is null));
+`
+
 const GATE = `
 -- Today in the business calendar, as the service says it within its transaction.
 create function business_today() returns date language sql stable as $$
   select coalesce(nullif(current_setting('bincard.today', true), '')::date, (now() at time zone 'Asia/Shanghai')::date)
 $$;
 
--- Whether a warehouse has somebody of their own right who is keeper of it on a day, besides one person.
+-- Whether a warehouse has somebody of their own right who is keeper of it on a day and can act, besides one person.
 create function has_other_keeper(p_warehouse int, p_person int, p_day date) returns boolean language sql stable as $$
   select exists (
-    select 1 from duty_assignment g join person on person.id = g.person_id and person.active join warehouse w on w.id = p_warehouse
+    select 1 from duty_assignment g join person on person.id = g.person_id and person.active and person.locked_at is null join warehouse w on w.id = p_warehouse
      where g.duty = 'keeper' and g.person_id <> p_person and g.ended_at is null and g.valid_from <= p_day and (g.valid_to is null or g.valid_to >= p_day)
        and case when g.warehouse_id is not null then g.warehouse_id = w.id when g.region_id is not null then g.region_id = w.region_id else true end)
 $$;

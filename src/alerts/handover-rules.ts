@@ -22,7 +22,7 @@ select h.warehouse_id, h.number as subject, h.id as about_id, null::text as duty
 
 /** Own grants `g` of keeper for warehouse `w`: standing in for a keeper does not outlast that keeper's own duty. */
 const KEEPS = `g.duty = 'keeper' and (g.warehouse_id = w.id or g.region_id = w.region_id or (g.warehouse_id is null and g.region_id is null))`
-const ACTS = `${KEEPS} and g.ended_at is null and exists (select from person where person.id = g.person_id and person.active)`
+const ACTS = `${KEEPS} and g.ended_at is null and exists (select from person where person.id = g.person_id and person.active and person.locked_at is null)`
 
 // Goods lie there, somebody was keeper once, and on a day from today on nobody is. A warehouse whose first keeper is still to be named is the
 // business of whoever sets it up. Who keeps it for as long as is looked ahead is looked for first: most warehouses are done with then. Where

@@ -5,12 +5,15 @@ import { run, statement } from '../platform/database.ts'
 import { notFound, Refusal } from '../platform/errors.ts'
 import type { Warehouse } from '../warehouses/directory.ts'
 
-const PERSON = statement<{ id: number; active: boolean }>(
-  'select id, active from person where username = $1 and id <> 0'
+const PERSON = statement<{ id: number; active: boolean; locked: boolean }>(
+  'select id, active, locked_at is not null as locked from person where username = $1 and id <> 0'
 )
 
 /** @throws Refusal 404 */
-export async function personCalled(ctx: Context, username: string): Promise<{ id: number; active: boolean }> {
+export async function personCalled(
+  ctx: Context,
+  username: string
+): Promise<{ id: number; active: boolean; locked: boolean }> {
   const [person] = await run(ctx, PERSON, [username])
   if (person === undefined) throw notFound('person', username)
   return person
@@ -18,7 +21,7 @@ export async function personCalled(ctx: Context, username: string): Promise<{ id
 
 /**
  * Who can take a warehouse over from somebody.
- * @throws Refusal 404, 422 `HandoverToOneself`, `PersonInactive`
+ * @throws Refusal 404, 422 `HandoverToOneself`, `PersonInactive`, `PersonLocked`
  */
 export async function requireIncoming(
   ctx: Context,
@@ -34,6 +37,14 @@ export async function requireIncoming(
     throw new Refusal('PersonInactive', 422, `${username} is inactive and takes nothing over; name somebody who acts`, {
       errors: [{ pointer: '/incoming', detail: 'is inactive', sent: username }]
     })
+  }
+  if (person.locked) {
+    throw new Refusal(
+      'PersonLocked',
+      422,
+      `the account of ${username} is locked and takes nothing over; name somebody else, or have it unlocked`,
+      { errors: [{ pointer: '/incoming', detail: 'is locked', sent: username }] }
+    )
   }
   return person.id
 }

@@ -8,7 +8,7 @@ const LOCK = statement<never>(`select pg_advisory_xact_lock(7305002)`)
 const ADMINISTRATORS = statement<{ username: string }>(`
 select person.username
   from duty_assignment
-  join person on person.id = duty_assignment.person_id and person.active
+  join person on person.id = duty_assignment.person_id and person.active and person.locked_at is null
  where duty = 'administrator' and warehouse_id is null and region_id is null
    and ended_at is null and valid_from <= $1 and (valid_to is null or valid_to >= $1)
  limit 1`)

@@ -188,9 +188,10 @@ function credentialsOf({ headers }: FastifyRequest): Credentials {
   return { token, apiKey: token.startsWith('bck_') ? token : undefined }
 }
 
-function requireActive({ active, actor, username }: CachedPerson): Actor {
+function requireActive({ active, locked, actor, username }: CachedPerson): Actor {
   if (!active)
     throw new Refusal('PersonInactive', 401, `${username} is inactive; an administrator can activate the account`)
+  if (locked) throw new Refusal('PersonLocked', 401, `${username} is locked; an administrator can unlock the account`)
   return actor
 }
 

@@ -62,7 +62,9 @@ export async function createPerson(
       name,
       language,
       email,
-      hasPassword: hash !== null
+      hasPassword: hash !== null,
+      lockedAt: null,
+      lockedBecause: null
     })
     await identityChanged(ctx)
     return { ...(await personView(ctx, username)), id: created.id }

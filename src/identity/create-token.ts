@@ -18,7 +18,7 @@ select id, password_hash as "passwordHash", active from person where username = 
 
 /**
  * Signs a person in with a password. The answer and the time it takes are the same for an unknown person, a wrong password,
- * an account without a password and an inactive one.
+ * an account without a password, an inactive and a locked one.
  * @throws Refusal 401 `CredentialsWrong`, 403 `PasswordSignInDisabled`
  */
 export async function createToken(
@@ -30,7 +30,7 @@ export async function createToken(
   const [account] = await run(ctx.em, ACCOUNT, [username.trim().toLowerCase()])
   const isRight = await verifyPassword(password, account?.active ? account.passwordHash : null)
   const person = isRight && account !== undefined ? await directoryOf(ctx.em).person(ctx.em, account.id) : undefined
-  if (person === undefined || !person.active)
+  if (person === undefined || !person.active || person.locked)
     throw new Refusal('CredentialsWrong', 401, 'user name or password is not right')
   return inTransaction(actingAs(ctx, person.actor), async (ctx) => {
     const refresh = await issueRefreshToken(ctx, person.id, randomUUID())

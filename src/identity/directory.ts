@@ -57,6 +57,8 @@ interface Known {
   name: string
   language: 'zh' | 'en'
   active: boolean
+  /** By an administrator: nothing the person signs in with is taken. */
+  locked: boolean
   /** Milliseconds since 1970; access tokens from before are refused. */
   tokensValidFrom: number
   grants: Grant[]
@@ -87,7 +89,7 @@ export interface CachedKey {
 // Duties of all days: which of them are in force is decided against the clock of each request. What was ended at once is
 // no longer among them.
 const PERSON = `
-select person.id, person.username, person.name, person.language, person.active,
+select person.id, person.username, person.name, person.language, person.active, person.locked_at is not null as locked,
        coalesce(floor(extract(epoch from person.tokens_valid_from) * 1000), 0)::float8 as "tokensValidFrom",
        coalesce((
          select json_agg(held)

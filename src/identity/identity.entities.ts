@@ -8,7 +8,8 @@ export const Person = defineEntity({
   indexes: [{ name: 'person_name', properties: ['name', 'id'] }],
   checks: [
     { name: 'person_username_malformed', expression: `username ~ '^[a-z0-9][a-z0-9._@-]{1,59}$'::text` },
-    { name: 'person_language_unknown', expression: `language = ANY (ARRAY['zh'::text, 'en'::text])` }
+    { name: 'person_language_unknown', expression: `language = ANY (ARRAY['zh'::text, 'en'::text])` },
+    { name: 'person_locked_says_why', expression: `(locked_at IS NULL) = (locked_because IS NULL)` }
   ],
   properties: {
     id: p.integer().primary().generated('by default as identity'),
@@ -22,6 +23,9 @@ export const Person = defineEntity({
     active: p.boolean().default(true),
     /** Access tokens from before are refused. */
     tokensValidFrom: p.datetime().nullable(),
+    /** Everything the person signs in with is refused since then; duties go on. */
+    lockedAt: p.datetime().nullable(),
+    lockedBecause: p.text().nullable(),
     createdAt: p.datetime().defaultRaw('now()'),
     createdBy: () =>
       p

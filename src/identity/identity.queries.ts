@@ -21,7 +21,7 @@ export const instant = (column: string): string =>
 // People
 
 const PERSON = `
-select username, name, language, email, active, password_hash is not null as "hasPassword", ${instant('created_at')} as "createdAt"
+select username, name, language, email, active, password_hash is not null as "hasPassword", ${instant('locked_at')} as "lockedAt", locked_because as "lockedBecause", ${instant('created_at')} as "createdAt"
   from person`
 
 const PERSON_VIEW = statement<PersonView>(`${PERSON} where username = $1 and id <> 0`)

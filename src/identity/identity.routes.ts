@@ -11,6 +11,7 @@ import { endDuty } from './end-duty.ts'
 import * as queries from './identity.queries.ts'
 import * as schemas from './identity.schemas.ts'
 import { issueApiKey } from './issue-api-key.ts'
+import { lockAccount, unlockAccount } from './lock-account.ts'
 import { refreshToken } from './refresh-token.ts'
 import { revokeApiKey } from './revoke-api-key.ts'
 import { revokeToken } from './revoke-token.ts'
@@ -177,7 +178,7 @@ export const identityRoutes: FastifyPluginAsyncTypebox = async (app) => {
         tags: ['people'],
         summary: 'Change name, language, e-mail address or whether the person is active (修改人员)',
         description:
-          'Needs the duty administrator everywhere. An inactive person is refused at once, with every token and key.',
+          'Needs the duty administrator everywhere. An inactive person is refused at once, with every token and key. Whoever is keeper of goods or holds tools hands over or returns them first; an account in the wrong hands is locked instead.',
         params: schemas.PersonParams,
         body: schemas.UpdatePersonBody,
         response: { 200: ref(schemas.PersonView), ...problems }
@@ -204,6 +205,39 @@ export const identityRoutes: FastifyPluginAsyncTypebox = async (app) => {
       reply.code(204)
       return null
     }
+  )
+
+  app.post(
+    '/people/:username/lock',
+    {
+      schema: {
+        operationId: 'lockAccount',
+        tags: ['people'],
+        summary: 'Cut an account off at once, e.g. a stolen one (锁定账号)',
+        description:
+          'Needs the duty administrator everywhere. Sign-ins, tokens and API keys are refused from the next request on; the keys are revoked and the password is forgotten. No duty ends, so nothing has to be handed over first, and who stands in for the person goes on.',
+        params: schemas.PersonParams,
+        body: schemas.LockAccountBody,
+        response: { 200: ref(schemas.PersonView), ...problems }
+      }
+    },
+    (request) => lockAccount(request.ctx, { ...request.params, ...request.body })
+  )
+
+  app.post(
+    '/people/:username/unlock',
+    {
+      schema: {
+        operationId: 'unlockAccount',
+        tags: ['people'],
+        summary: 'Accept a locked account again (解锁账号)',
+        description:
+          'Needs the duty administrator everywhere. The account has no password and no API keys any more: give it new ones.',
+        params: schemas.PersonParams,
+        response: { 200: ref(schemas.PersonView), ...problems }
+      }
+    },
+    (request) => unlockAccount(request.ctx, request.params)
   )
 
   app.post(

@@ -8,6 +8,7 @@ import {
   nullable,
   pageOf,
   ref,
+  text,
   WarehouseCode
 } from '../platform/schemas.ts'
 import { DUTIES, DUTY_NAMES } from './actor.ts'
@@ -159,6 +160,10 @@ export const UpdatePersonBody = Type.Object(
   { ...closed, minProperties: 1, examples: [{ language: 'en' }] }
 )
 export const SetPasswordBody = Type.Object({ password: NewPassword }, closed)
+export const LockAccountBody = Type.Object(
+  { reason: text(500, 'Why (锁定原因)', '账号被盗用') },
+  { ...closed, examples: [{ reason: '账号被盗用' }] }
+)
 export const PeopleQuery = Type.Object(
   {
     search: Type.Optional(
@@ -187,6 +192,8 @@ export const PersonView = named(
       hasPassword: Type.Boolean({
         description: 'false: signs in through the OpenID Connect issuer, or not at all yet'
       }),
+      lockedAt: nullable({ ...Instant, description: 'Refused since then, with every token and key; duties go on' }),
+      lockedBecause: nullable(Type.String()),
       createdAt: Instant
     },
     { ...closed, description: 'A person (人员)' }

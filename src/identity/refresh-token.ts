@@ -33,7 +33,7 @@ export async function refreshToken(
     const [spent] = used === undefined ? await run(ctx.em, SPENT, [hash]) : []
     const found = used ?? spent
     const person = found === undefined ? undefined : await directoryOf(ctx.em).person(ctx.em, found.personId)
-    if (used !== undefined && person?.active)
+    if (used !== undefined && person?.active && !person.locked)
       return tokenView(ctx, person.id, await issueRefreshToken(ctx, person.id, used.family), mint)
     if (found !== undefined && person !== undefined) {
       await endFamily(ctx, found.family)

@@ -144,6 +144,18 @@ describe('goods without a keeper (R-ORG-3, R-ALR-1)', () => {
     expect(await detailsOf(at, 'keeper-missing')).toMatchObject({ handover: null })
   })
 
+  test('alert while the account of the last keeper is locked, and are quiet when it is unlocked', async () => {
+    const at = await openHandingOver(h)
+    await at.stocked()
+    const path = `/v1/people/${at.keeper.person.username}`
+    await admin.post(`${path}/lock`, { reason: '账号被盗用' })
+    await runJob(h, watchKeepers)
+    expect(await detailsOf(at, 'keeper-missing')).toMatchObject({ isMissing: true })
+    await admin.post(`${path}/unlock`)
+    await runJob(h, watchKeepers)
+    expect(await statesOf(at, 'keeper-missing')).toEqual(['resolved'])
+  })
+
   test('are quiet at once when the keeper whose duty runs out has handed over', async () => {
     const at = await openHandingOver(h)
     await at.stocked()

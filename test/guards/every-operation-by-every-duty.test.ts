@@ -57,6 +57,8 @@ const OF_NO_WAREHOUSE: Record<string, Rule> = {
   readPerson: administrator,
   updatePerson: administrator,
   setPassword: administrator,
+  lockAccount: administrator,
+  unlockAccount: administrator,
   assignDuty: administrator,
   listPersonDuties: administrator,
   endDuty: administrator,

@@ -203,6 +203,7 @@ const BEFORE: Record<string, () => Promise<{ path?: string; token?: string } | v
   changePassword: async () => ({ token: (await personWithPassword()).token }),
   updatePerson: async () => ({ path: `/v1/people/${(await h.make.person()).username}` }),
   setPassword: async () => ({ path: `/v1/people/${(await h.make.person()).username}/password` }),
+  lockAccount: async () => ({ path: `/v1/people/${(await h.make.person()).username}/lock` }),
   assignDuty: async () => ({ path: `/v1/people/${(await h.make.person()).username}/duties` }),
   endDuty: async () => {
     const { username } = await h.make.person()

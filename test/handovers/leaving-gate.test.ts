@@ -57,6 +57,45 @@ describe('until the handover is complete the role of the outgoing keeper cannot 
     expect((await deactivate(at.keeper)).status).toBe(200)
   })
 
+  test('a stolen account is locked without a handover; the duty goes on, and the department head hands over for its keeper', async () => {
+    const at = await openHandingOver(h)
+    const part = await at.stocked()
+    must(await administrator.post(`/v1/people/${at.keeper.person.username}/lock`, { reason: '账号被盗用' }), 200)
+    expect(
+      codes(
+        await at.keeper.post(`/v1/warehouses/${at.warehouse}/slips`, {
+          kind: 'issue',
+          lines: [{ part: part.number, quantity: '1' }]
+        })
+      )
+    ).toEqual([401, 'PersonLocked'])
+    expect(await dutyOf(at.keeper)).toHaveLength(1)
+
+    const head = at.signers['department-head']
+    const { number } = await at.drawUp(
+      { outgoing: at.keeper.person.username, absentBecause: '账号被盗用，已停用' },
+      head
+    )
+    expect(codes(await head.post(`/v1/handovers/${number}/submission`))).toEqual([422, 'SupervisedCountMissing'])
+  })
+
+  test('a locked keeper is no other keeper, and takes nothing over', async () => {
+    const at = await openHandingOver(h)
+    await at.stocked()
+    await at.handOver()
+    const second = await other(at)
+    must(await administrator.post(`/v1/people/${second.person.username}/lock`, { reason: '账号被盗用' }), 200)
+    expect(codes(await end(at.incoming, (await dutyOf(at.incoming))[0]))).toEqual([409, 'HandoverMissing'])
+    expect(
+      codes(
+        await at.incoming.post(`/v1/warehouses/${at.warehouse}/handovers`, {
+          incoming: second.person.username,
+          because: '调任'
+        })
+      )
+    ).toEqual([422, 'PersonLocked'])
+  })
+
   test('an empty warehouse without open slips needs none; one open slip is enough to need it', async () => {
     const at = await openHandingOver(h)
     const [id] = await dutyOf(at.keeper)

@@ -96,6 +96,8 @@ test('an administrator adds, reads and changes people; each step is recorded', a
     email: 'wang.fang@example.com',
     active: true,
     hasPassword: false,
+    lockedAt: null,
+    lockedBecause: null,
     createdAt: '2026-11-20T02:00:00.000Z'
   })
 
