@@ -215,7 +215,9 @@ end $$;
 -- Of the warehouses the duty is for, those in which no other duty of a technician goes on.
 create function duty_leaves_tools() returns trigger language plpgsql as $$
 declare
-  v_last date := coalesce((new.ended_at at time zone 'UTC')::date, new.valid_to);
+  -- Duties are held by days of the business calendar, and so is what goes on: see leaving-gate.ts, which says today.
+  v_last date := case when new.ended_at is null then new.valid_to
+    else coalesce(nullif(current_setting('bincard.today', true), '')::date, (new.ended_at at time zone 'Asia/Shanghai')::date) end;
 begin
   perform refuse_leaving_with_tools(new.person_id, array(
     select w.id from warehouse w

@@ -162,3 +162,12 @@ test('what is drawn up and what is held keep the gate shut alike, whichever is s
     expect([signed.status, ended.body.code]).toEqual([200, 'CustodyOpen'])
   }
 })
+
+test('whoever leaves before eight in the morning is asked what goes on after today, not after yesterday (R-TOOL-3)', async () => {
+  const both = await technician({ warehouse: at.warehouse }, { warehouse: at.warehouse, validTo: '2026-11-21' })
+  const [serial = ''] = await at.tools(1)
+  await at.issued([serial], both)
+  // The 21st has begun in Shanghai, and is the last day of the other duty.
+  h.clock.set('2026-11-20T23:00:00Z')
+  expect(shut(await end(both))).toEqual([409, 'CustodyOpen', [`tool ${serial}`]])
+})
