@@ -98,6 +98,8 @@ create table tool_document (
   taker_id int references person (id),
   to_warehouse_id int references warehouse (id),
   kit_id bigint,
+  -- What of the kit stayed away, as it was when this was drawn up: kits change, papers do not.
+  missing_of_kit text[] not null default '{}',
   note text,
   content_hash text not null,
   prepared_by int not null references person (id),

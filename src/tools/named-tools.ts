@@ -1,11 +1,12 @@
 // Which tools a document is about: by serial number or as a kit, held until the commit.
-import { maySee, type Context } from '../identity/actor.ts'
+import { maySee, type Context, type WarehouseRef } from '../identity/actor.ts'
 import { run, statement } from '../platform/database.ts'
 import { NAMED_OFFENDERS, Refusal, type FieldProblem } from '../platform/errors.ts'
 import type { Warehouse } from '../warehouses/directory.ts'
 import { lockTools, requireFree, type HeldTool } from './custody.ts'
 import { kitByCode } from './kits.ts'
-import type { NewLine } from './tool-document.ts'
+import type { KitOnPaper, NewLine } from './tool-document.ts'
+import { readsRegister } from './tool-rights.ts'
 
 /** What a request says of tools. */
 export interface Named {
@@ -24,14 +25,14 @@ select t.id::text as id, upper(t.serial) as serial, w.code as owner, w.id as "ow
 /**
  * The tools that a document of a warehouse takes from where they must be, held until the commit, in the order in which they are named. Of a
  * kit: everything that is there; what is missing of it has to be left out knowingly.
- * @throws Refusal 422 `ToolsMissing`, `ToolRepeated`, `ToolUnknown`, `ToolOfOtherWarehouse`, `KitIncomplete`, 409 `ToolNotThere`, `ToolHeld`, 404
+ * @throws Refusal 422 `ToolsMissing`, `ToolRepeated`, `ToolUnknown`, `ToolOfOtherWarehouse`, `KitIncomplete`, 409 `KitEmpty`, `ToolNotThere`, `ToolHeld`, 404
  */
 export async function namedTools(
   ctx: Context,
   warehouse: Warehouse,
   named: Named,
   from: From
-): Promise<{ lines: NewLine[]; kit?: { id: string; code: string } }> {
+): Promise<{ lines: NewLine[]; kit?: KitOnPaper }> {
   if ((named.tools === undefined) === (named.kit === undefined))
     throw new Refusal('ToolsMissing', 422, 'name either tools or a kit', {
       errors: [{ pointer: '/tools', detail: 'tools or kit, one of them' }]
@@ -44,7 +45,7 @@ export async function namedTools(
     lines: wanted.map(({ condition }, index) => {
       const tool = held.get(ids[index] ?? '')
       if (tool === undefined) throw new Error('a tool that was found is there')
-      requireThere(tool, warehouse, from, `/tools/${index}/serial`)
+      requireThere(ctx, tool, warehouse, from, `/tools/${index}/serial`)
       requireFree(tool)
       return { id: tool.id, condition: condition ?? null }
     })
@@ -109,15 +110,21 @@ const IN_WORDS = {
   scrapped: 'is scrapped'
 } as const
 
-/** @throws Refusal 409 `ToolNotThere`, saying where it is instead */
+/** @throws Refusal 409 `ToolNotThere`, saying where it is instead to who reads the register */
 export function requireThere(
+  ctx: Context,
   tool: HeldTool,
-  warehouse: { id: number; code: string },
+  warehouse: WarehouseRef,
   from: From,
   pointer?: string
 ): void {
   if (isThere(tool, warehouse, from)) return
   const wanted = from.place === 'shelf' ? `on the shelf of ${warehouse.code}` : `in the custody of ${from.username}`
+  if (!readsRegister(ctx, warehouse))
+    throw new Refusal('ToolNotThere', 409, `tool ${tool.serial} is not ${wanted}; the keeper knows where it is`, {
+      ...(pointer !== undefined && { errors: [{ pointer, detail: `is not ${wanted}`, sent: tool.serial }] }),
+      extra: { serial: tool.serial }
+    })
   const detail = `${IN_WORDS[tool.state]}${tool.holder === null ? '' : ` of ${tool.holder}`}`
   throw new Refusal(
     'ToolNotThere',
@@ -136,9 +143,15 @@ async function toolsOfKit(
   code: string,
   withoutMissing: boolean,
   from: From
-): Promise<{ lines: NewLine[]; kit: { id: string; code: string } }> {
+): Promise<{ lines: NewLine[]; kit: KitOnPaper }> {
   const kit = await kitByCode(ctx, warehouse, code, { lock: true })
   const all = await lockTools(ctx, kit.toolIds)
+  if (all.length === 0)
+    throw new Refusal(
+      'KitEmpty',
+      409,
+      `nothing is of kit ${kit.code}; PUT /v1/warehouses/${warehouse.code}/tool-kits/${kit.code} says what it consists of, or name the tools`
+    )
   const isPresent = (tool: HeldTool): boolean =>
     isThere(tool, warehouse, from) && tool.openDocument === null && tool.lossId === null
   const missing = all.filter((tool) => !isPresent(tool))
@@ -155,9 +168,14 @@ async function toolsOfKit(
       {
         extra: {
           kit: kit.code,
-          missing: missing.map(({ serial, state, holder }) => ({ serial, state, technician: holder }))
+          missing: missing.map(({ serial, state, holder }) =>
+            readsRegister(ctx, warehouse) ? { serial, state, technician: holder } : { serial }
+          )
         }
       }
     )
-  return { kit, lines: all.filter(isPresent).map(({ id }) => ({ id, condition: null })) }
+  return {
+    kit: { id: kit.id, code: kit.code, missing: missing.map(({ serial }) => serial) },
+    lines: all.filter(isPresent).map(({ id }) => ({ id, condition: null }))
+  }
 }

@@ -151,7 +151,7 @@ async function takeEffect(ctx: Context, document: ToolDocument): Promise<void> {
     await moveKit(ctx, document.warehouseId, document.kitId, to.place === 'custody' ? to.personId : null)
   const tools = await lockTools(ctx, document.toolIds)
   for (const tool of tools) {
-    requireThere(tool, owner, from)
+    requireThere(ctx, tool, owner, from)
     requireFree({ ...tool, openDocument: null })
   }
   // Before the tools: they leave the kits of the register that they leave.

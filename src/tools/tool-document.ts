@@ -33,9 +33,7 @@ const DOCUMENT_COLUMNS = `
   d.id::text as id, d.warehouse_id as "warehouseId", w.region_id as "regionId", d.to_warehouse_id as "toWarehouseId", target.region_id as "toRegionId",
   d.giver_id as "giverId", d.taker_id as "takerId", d.kit_id::text as "kitId",
   d.number, d.kind, d.state, w.code as warehouse, target.code as "toWarehouse", giver.username as giver, taker.username as taker, kit.code as kit,
-  coalesce((select json_agg(t.serial order by upper(t.serial)) from tool_kit_tool k join tool t on t.id = k.tool_id
-             where k.warehouse_id = d.warehouse_id and k.kit_id = d.kit_id
-               and not exists (select 1 from tool_document_line l where l.warehouse_id = d.warehouse_id and l.document_id = d.id and l.tool_id = k.tool_id)), '[]') as "missingOfKit",
+  d.missing_of_kit as "missingOfKit",
   d.note, lines.lines, lines.ids as "toolIds",
   coalesce((select json_agg(json_build_object('role', s.role, 'by', p.username, 'name', p.name, 'contentHash', s.content_hash, 'signedAt', s.signed_at) order by s.signed_at, s.role)
               from tool_signature s join person p on p.id = s.person_id where s.warehouse_id = d.warehouse_id and s.document_id = d.id), '[]') as signatures,
@@ -153,11 +151,15 @@ export const hashOf = ({
   giver,
   taker,
   kit,
+  missingOfKit,
   note,
   lines
-}: Pick<ToolDocument, 'number' | 'kind' | 'warehouse' | 'toWarehouse' | 'giver' | 'kit' | 'note' | 'lines'> & {
+}: Pick<
+  ToolDocument,
+  'number' | 'kind' | 'warehouse' | 'toWarehouse' | 'giver' | 'kit' | 'missingOfKit' | 'note' | 'lines'
+> & {
   taker: string | null
-}): string => contentHash({ number, kind, warehouse, toWarehouse, giver, taker, kit, note, lines })
+}): string => contentHash({ number, kind, warehouse, toWarehouse, giver, taker, kit, missingOfKit, note, lines })
 
 /** A line to be written: a tool as it is held, and its condition. */
 export interface NewLine {
@@ -165,13 +167,20 @@ export interface NewLine {
   condition: string | null
 }
 
+/** The kit a document is about, with the serial numbers of what stays away of it. */
+export interface KitOnPaper {
+  id: string
+  code: string
+  missing: string[]
+}
+
 const NUMBERED = statement<{ id: string; number: string }>(`
 with numbered as (${nextNumber('$3::text', '$2')})
 select nextval('document_id_seq')::text as id, ${documentNumber('$4', '$3::text', '$2')} as number from numbered`)
 const WRITE = statement<never>(`
 with document as (
-  insert into tool_document (warehouse_id, id, number, kind, giver_id, taker_id, to_warehouse_id, kit_id, note, content_hash, prepared_by, prepared_at)
-  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, repeat('0', 64), $10, $11)
+  insert into tool_document (warehouse_id, id, number, kind, giver_id, taker_id, to_warehouse_id, kit_id, missing_of_kit, note, content_hash, prepared_by, prepared_at)
+  values ($1, $2, $3, $4, $5, $6, $7, $8, $14, $9, repeat('0', 64), $10, $11)
 )
 insert into tool_document_line (warehouse_id, document_id, line_no, tool_id, condition)
 select $1, $2, g.line_no, g.tool_id, g.condition from unnest($12::bigint[], $13::text[]) with ordinality as g (tool_id, condition, line_no)`)
@@ -201,7 +210,7 @@ export async function writeToolDocument(
     giver: Person
     taker?: Person | undefined
     to?: Warehouse | undefined
-    kit?: { id: string; code: string } | undefined
+    kit?: KitOnPaper | undefined
     note?: string | undefined
     lines: readonly NewLine[]
     isGiven: boolean
@@ -225,7 +234,8 @@ export async function writeToolDocument(
     ctx.actor.personId,
     now,
     lines.map((line) => line.id),
-    lines.map(({ condition }) => condition)
+    lines.map(({ condition }) => condition),
+    kit?.missing ?? []
   ]).catch((error: unknown) => {
     throw constraintOf(error) === 'tool_document_line_one_open'
       ? new Refusal('ToolHeld', 409, 'one of these tools was put on another document at the same moment; read it again')

@@ -622,3 +622,55 @@ test('a kit is issued and returned together, and says what is missing of it', as
   expect((await shop.tool(meter)).kit).toBe(null)
   expect((await shop.technician.get(kits)).status).toBe(404)
 })
+
+test('a kit of which nothing is left is issued by nobody, and says how it is filled', async () => {
+  const shop = await openTools(h)
+  const [meter] = await shop.tools(1)
+  const kits = `/v1/warehouses/${shop.warehouse}/tool-kits`
+  await shop.keeper.put(`${kits}/AC-9`, { name: 'AC kit', tools: [meter] })
+  const technician = nameOf(shop.technician)
+  const issues = `/v1/warehouses/${shop.warehouse}/tool-issues`
+  await sign(shop.technician, (await shop.keeper.post(issues, { technician, kit: 'AC-9' })).body)
+  await shop.returned([meter])
+  await h.api.delete(`${kits}/AC-9`).set('authorization', `Bearer ${shop.keeper.person.token}`)
+  const refused = await shop.keeper.post(issues, { technician, kit: 'AC-9', withoutMissing: true })
+  expect(problem(refused)).toEqual([409, 'KitEmpty'])
+  expect(refused.body.detail).toContain(`${kits}/AC-9`)
+})
+
+test('a document keeps saying what was missing of its kit, whatever becomes of the kit', async () => {
+  const shop = await openTools(h)
+  const [meter, pump, later] = await shop.tools(3)
+  const kits = `/v1/warehouses/${shop.warehouse}/tool-kits`
+  await shop.keeper.put(`${kits}/AC-8`, { name: 'AC kit', tools: [meter, pump] })
+  await shop.issued([pump], shop.colleague)
+  const { body: issue } = await shop.keeper.post(`/v1/warehouses/${shop.warehouse}/tool-issues`, {
+    technician: nameOf(shop.technician),
+    kit: 'AC-8',
+    withoutMissing: true
+  })
+  expect((await sign(shop.technician, issue)).body.missingOfKit).toEqual([pump])
+  await shop.returned([meter])
+  await shop.keeper.put(`${kits}/AC-8`, { name: 'AC kit', tools: [meter, later] })
+  expect((await shop.keeper.get(`/v1/tool-documents/${issue.number}`)).body).toMatchObject({
+    missingOfKit: [pump],
+    contentHash: issue.contentHash
+  })
+})
+
+test('a technician learns of tools that are not their own nothing but that', async () => {
+  const shop = await openTools(h)
+  const [theirs, shelved] = await shop.tools(2)
+  await shop.issued([theirs], shop.colleague)
+  const give = (what: object) => shop.technician.post(`/v1/warehouses/${shop.warehouse}/tool-returns`, what)
+  for (const serial of [theirs, shelved]) {
+    const refused = await give({ tools: named([serial]) })
+    expect(problem(refused)).toEqual([409, 'ToolNotThere'])
+    expect(refused.body).not.toHaveProperty('state')
+    expect(refused.text).not.toContain(nameOf(shop.colleague))
+  }
+  await shop.keeper.put(`/v1/warehouses/${shop.warehouse}/tool-kits/AC-7`, { name: 'AC kit', tools: [theirs, shelved] })
+  const kit = await give({ kit: 'AC-7' })
+  expect(kit.body).toMatchObject({ code: 'KitIncomplete', missing: [{ serial: theirs }, { serial: shelved }] })
+  expect(kit.text).not.toContain(nameOf(shop.colleague))
+})
