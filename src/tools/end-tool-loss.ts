@@ -7,6 +7,7 @@ import { noteEvent } from '../signing/document-history.ts'
 import type { Warehouse } from '../warehouses/directory.ts'
 import { bookCompensation } from './book-compensation.ts'
 import { lockTools, moveCustody, type CustodyKind, type HeldTool } from './custody.ts'
+import { holdOpen } from './register-tools.ts'
 import { holdForLoss, lockLoss, readToolLoss, type Loss } from './tool-loss.ts'
 import type { LossState, LossView } from './tool-losses.schemas.ts'
 
@@ -102,7 +103,7 @@ export const reportToolRepaired = (ctx: Context, settling: Settling): Promise<Lo
 /**
  * Says that a lost tool was found: it is back on the shelf of its warehouse, and what was compensated is taken back by a second line on today; the
  * first one stays.
- * @throws Refusal 403, 404, 409 `NotLost`, `PeriodClosed`, 412
+ * @throws Refusal 403, 404, 409 `NotLost`, `WarehouseClosed`, `PeriodClosed`, 412
  */
 export const reportToolFound = (ctx: Context, settling: Settling): Promise<LossView> =>
   byKeeper(ctx, settling, async (settled) => {
@@ -115,6 +116,8 @@ export const reportToolFound = (ctx: Context, settling: Settling): Promise<LossV
           ? `${loss.number} is not decided yet; a signer refuses it and says that the tool was found`
           : `by ${loss.number} tool ${loss.serial} is not lost: the report is ${loss.state}, the tool is ${tool.state}`
       )
+    // It would lie on a shelf that nothing leaves, and be booked in a month that is never closed.
+    await holdOpen(inner, [warehouse.id])
     await bookCompensation(inner, { warehouseId: warehouse.id, loss, amount: `-${loss.compensation}` })
     await settle(settled, { state: 'found', moves: 'found', event: 'tool-found', note: settling.note })
   })
