@@ -5,7 +5,7 @@ import { Refusal } from '../platform/errors.ts'
 import { requireMatch } from '../platform/etag.ts'
 import { noteEvent } from '../signing/document-history.ts'
 import { lockTools } from './custody.ts'
-import { REGISTERING } from './register-tools.ts'
+import { dayFaults, REGISTERING } from './register-tools.ts'
 import { ownerOf, readTool, toolBySerial } from './tool.ts'
 import type { ToolView, UpdateTool } from './tools.schemas.ts'
 
@@ -15,7 +15,7 @@ update tool set name = $2, name_zh = $3, model = $4, calibration_months = $5, ca
 /**
  * Changes what is written of a tool. What it cost and when it was bought stay; where it is, its documents say. What a document that awaits
  * signatures shows of it, nobody changes under the hands of those who sign.
- * @throws Refusal 409 `ToolHeld`, 403, 404, 412
+ * @throws Refusal 409 `ToolHeld`, 422 `DaysWrong`, 403, 404, 412
  */
 export async function updateTool(
   ctx: Context,
@@ -42,6 +42,14 @@ export async function updateTool(
       calibrationDueOn = tool.calibrationDueOn,
       note = tool.note
     } = change
+    const [fault] =
+      change.calibrationDueOn === undefined
+        ? []
+        : dayFaults(inner, { calibratedOn: tool.calibratedOn, calibrationDueOn })
+    if (fault !== undefined)
+      throw new Refusal('DaysWrong', 422, `tool ${tool.serial}: ${fault.detail}`, {
+        errors: [{ pointer: `/${fault.member}`, detail: fault.detail, sent: calibrationDueOn }]
+      })
     await run(inner, UPDATE, [tool.id, name, nameZh, model, calibrationMonths, calibrationDueOn, note])
     await noteEvent(inner, { warehouseId: tool.warehouseId, id: tool.id }, 'tool-changed', {
       serial: tool.serial,

@@ -150,6 +150,15 @@ test('what is written of a tool is changed against its version; value and day of
   expect((await keeper.patch(`/v1/tools/${serial}`, { note: 'y' })).status).toBe(200)
 })
 
+test('a tool is due for calibration after it was calibrated, whoever changes the day', async () => {
+  const [serial = ''] = await at.tools(1, { calibratedOn: '2026-05-04', calibrationMonths: 12 })
+  const change = (body: object) =>
+    h.api.patch(`/v1/tools/${serial}`).auth(at.keeper.person.token, { type: 'bearer' }).send(body)
+  const refused = await change({ calibrationDueOn: '2026-05-04' })
+  expect([refused.status, refused.body.code]).toEqual([422, 'DaysWrong'])
+  expect((await change({ calibrationDueOn: '2026-12-31' })).body.calibrationDueOn).toBe('2026-12-31')
+})
+
 test('a calibration is recorded with its certificate, and says when the next one is due', async () => {
   const [serial] = await at.tools(1, { calibrationMonths: 6 })
   const calibrate = (body: object) => at.keeper.post(`/v1/tools/${serial}/calibrations`, body)
