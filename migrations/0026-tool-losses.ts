@@ -212,21 +212,25 @@ begin
   end if;
 end $$;
 
--- Of the warehouses the duty is for, those in which no other duty of a technician goes on.
+-- Of the warehouses the duty is for, those in which no other duty of a technician goes on. With the last one somebody leaves the post, and
+-- then everything counts, also tools of a warehouse that moved to another region meanwhile.
 create function duty_leaves_tools() returns trigger language plpgsql as $$
 declare
   -- Duties are held by days of the business calendar, and so is what goes on: see leaving-gate.ts, which says today.
   v_last date := case when new.ended_at is null then new.valid_to
     else coalesce(nullif(current_setting('bincard.today', true), '')::date, (new.ended_at at time zone 'Asia/Shanghai')::date) end;
+  v_others int[] := array(
+    select other.id from duty_assignment other
+     where other.person_id = new.person_id and other.duty = 'technician' and other.id <> new.id and other.ended_at is null
+       and other.valid_from <= v_last + 1 and (other.valid_to is null or other.valid_to > v_last));
 begin
-  perform refuse_leaving_with_tools(new.person_id, array(
+  perform refuse_leaving_with_tools(new.person_id, case when v_others <> '{}' then array(
     select w.id from warehouse w
      where (new.warehouse_id = w.id or new.region_id = w.region_id or (new.warehouse_id is null and new.region_id is null))
        and not exists (
          select from duty_assignment other
-          where other.person_id = new.person_id and other.duty = 'technician' and other.id <> new.id and other.ended_at is null
-            and other.valid_from <= v_last + 1 and (other.valid_to is null or other.valid_to > v_last)
-            and (other.warehouse_id = w.id or other.region_id = w.region_id or (other.warehouse_id is null and other.region_id is null)))));
+          where other.id = any (v_others)
+            and (other.warehouse_id = w.id or other.region_id = w.region_id or (other.warehouse_id is null and other.region_id is null)))) end);
   return new;
 end $$;
 create trigger technician_leaves_no_tools before update of ended_at, valid_to on duty_assignment

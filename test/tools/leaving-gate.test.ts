@@ -171,3 +171,19 @@ test('whoever leaves before eight in the morning is asked what goes on after tod
   h.clock.set('2026-11-20T23:00:00Z')
   expect(shut(await end(both))).toEqual([409, 'CustodyOpen', [`tool ${serial}`]])
 })
+
+test('with the last duty of a technician everything counts, also what stands in a warehouse that moved to another region (R-TOOL-3)', async () => {
+  const region = (await h.make.region()).code
+  const shop = await openTools(h, { region })
+  const roving = await technician({ region }, { warehouse: at.warehouse })
+  const [serial = ''] = await shop.tools(1)
+  await shop.issued([serial], roving)
+  const next = await h.make.region()
+  await h.sql('update warehouse set region_id = $1 where id = $2', [next.id, shop.warehouseId])
+  expect((await end(roving, 1)).status).toBe(200)
+  expect(shut(await end(roving))).toEqual([409, 'CustodyOpen', [`tool ${serial}`]])
+  await shop.keeper.post(`/v1/technicians/${roving.person.username}/return-all`)
+  const { items } = must(await shop.keeper.get('/v1/tool-documents?kind=return&state=awaiting-signatures'))
+  must(await shop.keeper.post(`/v1/tool-documents/${items[0].number}/signature`))
+  expect((await end(roving)).status).toBe(200)
+})
