@@ -33,13 +33,14 @@ export function confirmCustody(
 ): Promise<RoundView> {
   return inTransaction(ctx, async (inner) => {
     const { round, warehouse } = await lockRound(inner, number, ifMatch)
-    const { onBehalfOf } = requireDuty(inner, 'technician', warehouse)
+    const line = round.lines.find(({ personId }) => personId === inner.actor.personId)
+    // Who is asked answers, even when the duty has run out meanwhile.
+    const onBehalfOf = line === undefined ? requireDuty(inner, 'technician', warehouse).onBehalfOf : null
     if (inner.actor.isMachine)
       throw new Refusal('PersonMustSign', 403, 'an API key never confirms what somebody holds; sign in as a person')
     if (onBehalfOf !== null)
       throw new Refusal('CustodyIsPersonal', 403, 'custody is personal: nobody confirms for whom they stand in for')
     requireOpen(round)
-    const line = round.lines.find(({ personId }) => personId === inner.actor.personId)
     if (line === undefined)
       throw new Refusal(
         'NotAsked',

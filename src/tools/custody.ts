@@ -36,8 +36,10 @@ export interface HeldTool {
   value: string
   purchasedOn: string
   fixedAsset: boolean
-  /** The report of loss or damage that is not decided yet. */
+  /** The report of loss or damage that holds it: not decided yet, or decided and the tool is being repaired. */
   lossId: string | null
+  lossReport: string | null
+  isInRepair: boolean
   /** The open document that holds it. */
   openDocument: string | null
   version: number
@@ -46,11 +48,13 @@ export interface HeldTool {
 const LOCK = statement<never>('select 1 from tool where id = any ($1::bigint[]) order by id for no key update')
 const HELD = statement<HeldTool>(`
 select t.warehouse_id as "warehouseId", t.id::text as id, t.serial, t.state, t.holder_id as "holderId", person.username as holder, t.value::text as value,
-       t.purchased_on::text as "purchasedOn", t.fixed_asset as "fixedAsset", t.loss_id::text as "lossId", d.number as "openDocument", t.version
+       t.purchased_on::text as "purchasedOn", t.fixed_asset as "fixedAsset", t.loss_id::text as "lossId", loss.number as "lossReport",
+       coalesce(loss.state = 'approved', false) as "isInRepair", d.number as "openDocument", t.version
   from tool t
   left join person on person.id = t.holder_id
   left join tool_document_line l on l.tool_id = t.id and l.open
   left join tool_document d on d.warehouse_id = l.warehouse_id and d.id = l.document_id
+  left join tool_loss loss on loss.warehouse_id = t.warehouse_id and loss.id = t.loss_id
  where t.id = any ($1::bigint[])
  order by t.id`)
 
@@ -103,7 +107,9 @@ export const moveCustody = (
  * Refuses a tool that an open document or loss report holds.
  * @throws Refusal 409 `ToolHeld`
  */
-export function requireFree(tool: Pick<HeldTool, 'serial' | 'openDocument' | 'lossId'>): void {
+export function requireFree(
+  tool: Pick<HeldTool, 'serial' | 'openDocument' | 'lossId' | 'lossReport' | 'isInRepair'>
+): void {
   if (tool.openDocument !== null)
     throw new Refusal(
       'ToolHeld',
@@ -115,7 +121,9 @@ export function requireFree(tool: Pick<HeldTool, 'serial' | 'openDocument' | 'lo
     throw new Refusal(
       'ToolHeld',
       409,
-      `a report of loss or damage about tool ${tool.serial} is not decided yet; it moves once that is decided`,
-      { extra: { serial: tool.serial } }
+      tool.isInRepair
+        ? `tool ${tool.serial} is being repaired by ${tool.lossReport}; POST /v1/tool-losses/${tool.lossReport}/repaired puts it back on the shelf, and what happened since is reported then`
+        : `a report of loss or damage about tool ${tool.serial}${tool.lossReport === null ? '' : `, ${tool.lossReport},`} is not decided yet; it moves once that is decided`,
+      { extra: { serial: tool.serial, document: tool.lossReport } }
     )
 }

@@ -9,7 +9,7 @@ import { toolWorth, type ToolWorth } from './tool-depreciation.ts'
 import { holdForLoss, readToolLoss } from './tool-loss.ts'
 import type { LossOutcome, LossView, ReportLoss } from './tool-losses.schemas.ts'
 import { toolPolicyOf } from './tool-policies.ts'
-import { isOwn } from './tool-rights.ts'
+import { isOwn, requireWriting } from './tool-rights.ts'
 import { ownerOf, toolBySerial } from './tool.ts'
 
 const SINCE = statement<{ since: string }>(`
@@ -24,7 +24,8 @@ select $1, ${documentNumber('warehouse.code', `'TLR'`, '$8')}, $2, $3, $4, $5, $
 returning id::text as id, number`)
 
 /**
- * Reports that a tool was lost or damaged (R-TOOL-2): the technician whose custody it is in, or the keeper. The report says what the tool was
+ * Reports that a tool was lost or damaged (R-TOOL-2): the technician whose custody it is in, even when the duty has run out meanwhile, or the
+ * keeper. The report says what the tool was
  * worth on that day, which is what the technician compensates unless it is normal wear; until it is decided, the tool is in no other
  * document. Wear and damage of fixed assets want a report of the reason (R-TOOL-4).
  * @throws Refusal 404, 403, 409 `ToolHeld`, `ToolOutOfUse`, 422 `FutureDay`, `LossBeforeCustody`, `OutcomeMissing`, `LossIsNoWear`, `ReasonReportMissing`
@@ -34,8 +35,8 @@ export async function reportToolLoss(
   { serial, ...report }: ReportLoss & { serial: string }
 ): Promise<LossView> {
   const found = await toolBySerial(ctx, serial)
-  if (!isOwn(ctx, found.holderId)) requireDuty(ctx, 'keeper', ownerOf(found))
-  else requireDuty(ctx, ['technician', 'keeper'], ownerOf(found))
+  if (isOwn(ctx, found.holderId)) requireWriting(ctx)
+  else requireDuty(ctx, 'keeper', ownerOf(found))
   const outcome = outcomeOf(report)
   return inTransaction(ctx, async (inner) => {
     const [tool] = await lockTools(inner, [found.id])

@@ -47,11 +47,11 @@ export async function returnAll(
     const free = held.filter((tool) => !left.includes(tool))
     const codes = new Map(mine.map(({ warehouseId, code: place }) => [warehouseId, place]))
     const codeOf = (warehouseId: number): string => codes.get(warehouseId) ?? ''
-    const leftOut = left.map(({ serial, warehouseId, lossId, openDocument }) => ({
+    const leftOut = left.map(({ serial, warehouseId, lossId, lossReport, openDocument }) => ({
       serial,
       warehouse: codeOf(warehouseId),
       because: lossId === null ? ('on-open-document' as const) : ('loss-reported' as const),
-      document: openDocument
+      document: openDocument ?? lossReport
     }))
     if (free.length === 0)
       throw new Refusal(

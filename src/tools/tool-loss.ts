@@ -122,10 +122,14 @@ const IN_WORDS: Record<LossState, string> = {
 /** @throws Refusal 409 `LossNotOpen` */
 export function requireReported({ number, state, decidedOn }: Loss): void {
   if (state === 'reported') return
+  const then =
+    state === 'approved'
+      ? `say that it is back by POST /v1/tool-losses/${number}/repaired, and report what happened since anew`
+      : 'report what happened since anew'
   throw new Refusal(
     'LossNotOpen',
     409,
-    `${number} ${IN_WORDS[state]}${decidedOn === null ? '' : ` (decided on ${decidedOn})`}; this is done before it is decided, so report what happened since anew`,
+    `${number} ${IN_WORDS[state]}${decidedOn === null ? '' : ` (decided on ${decidedOn})`}; this is done before it is decided, so ${then}`,
     { extra: { state } }
   )
 }

@@ -403,7 +403,7 @@ export const ReturnedAll = named(
         serial: ToolSerial,
         warehouse: WarehouseCode,
         because: oneOf(['loss-reported', 'on-open-document'], 'Why it is not on a document'),
-        document: nullable(Type.String())
+        document: nullable(Type.String({ description: 'Number of the open document, or of the report' }))
       }),
       { description: 'What is still open and is settled otherwise (未列入)' }
     )

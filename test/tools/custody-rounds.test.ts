@@ -132,6 +132,20 @@ test('who has handed everything in has nothing left to confirm', async () => {
   must(await close(number))
 })
 
+test('whose duty has run out still answers for what they hold, and reports what is missing (R-TOOL-2)', async () => {
+  const leaving = callerFor(
+    h,
+    await h.make.person({ grants: [{ duty: 'technician', warehouse: at.warehouse, validTo: '2026-11-20' }] })
+  )
+  const [lost = '', kept = ''] = await at.tools(2)
+  await at.issued([lost, kept], leaving)
+  const { number } = must(await open(), 201)
+  h.clock.set('2026-11-23T02:00:00Z')
+  expect(must(await confirm(number, leaving, { missing: [lost] })).lines[0].state).toBe('report-awaited')
+  must(await leaving.post(`/v1/tools/${lost}/losses`, { kind: 'lost', cause: '遗失' }), 201)
+  expect(must(await leaving.get(`/v1/custody-rounds/${number}`)).lines[0].state).toBe('confirmed')
+})
+
 test('nobody confirms for somebody else: not the keeper, not a deputy, not a key', async () => {
   const [serial = ''] = await at.tools(1)
   await at.issued([serial])

@@ -382,6 +382,25 @@ describe('a damaged tool', () => {
     ])
   })
 
+  test('that cannot be repaired is put back first and reported anew; whoever tries otherwise is told so', async () => {
+    const serial = await held()
+    const { number } = await reported(serial, BROKEN)
+    await approved(number)
+    const back = `POST /v1/tool-losses/${number}/repaired`
+    const again = await report(serial, { ...BROKEN, outcome: 'scrapped' }, at.keeper)
+    expect(again.body).toMatchObject({ status: 409, code: 'ToolHeld', document: number })
+    expect(again.body.detail).toContain(back)
+    expect((await assess(number, { outcome: 'scrapped' })).body.detail).toContain(back)
+    const all = await at.technician.post(`/v1/technicians/${at.technician.person.username}/return-all`)
+    const { leftOut } = all.body
+    expect(leftOut.find((one: any) => one.serial === serial)).toMatchObject({
+      because: 'loss-reported',
+      document: number
+    })
+    must(await act(number, 'repaired'))
+    must(await report(serial, { ...BROKEN, outcome: 'scrapped' }, at.keeper), 201)
+  })
+
   test('that is repaired where it is comes back from its technician', async () => {
     const serial = await held()
     const { number } = await reported(serial, BROKEN)
