@@ -6,7 +6,7 @@ import { requireMatch } from '../platform/etag.ts'
 import { noteEvent } from '../signing/document-history.ts'
 import { lockTools } from './custody.ts'
 import { dayFaults, REGISTERING } from './register-tools.ts'
-import { ownerOf, readTool, toolBySerial } from './tool.ts'
+import { ownerOf, readTool, toolBySerial, type Tool } from './tool.ts'
 import type { ToolView, UpdateTool } from './tools.schemas.ts'
 
 const UPDATE = statement<never>(`
@@ -37,11 +37,8 @@ export async function updateTool(
         `tool ${tool.serial} stands on ${tool.document}, which is being signed as it is; have that signed or cancelled before you rename it`,
         { extra: { serial: tool.serial, document: tool.document } }
       )
-    const {
-      calibrationMonths = tool.calibrationMonths,
-      calibrationDueOn = tool.calibrationDueOn,
-      note = tool.note
-    } = change
+    const { calibrationMonths = tool.calibrationMonths, note = tool.note } = change
+    const { calibrationDueOn = dueBy(tool, calibrationMonths) } = change
     const [fault] =
       change.calibrationDueOn === undefined
         ? []
@@ -57,4 +54,12 @@ export async function updateTool(
     })
     return readTool(inner, { serial })
   })
+}
+
+/** The day stays; a tool that had none, and now has an interval, is due as if it had been registered with it. */
+function dueBy({ calibrationDueOn, calibratedOn, purchasedOn }: Tool, months: number | null): string | null {
+  if (calibrationDueOn !== null || months === null) return calibrationDueOn
+  return Temporal.PlainDate.from(calibratedOn ?? purchasedOn)
+    .add({ months })
+    .toString()
 }

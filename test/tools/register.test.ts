@@ -159,6 +159,17 @@ test('a tool is due for calibration after it was calibrated, whoever changes the
   expect((await change({ calibrationDueOn: '2026-12-31' })).body.calibrationDueOn).toBe('2026-12-31')
 })
 
+test('a tool that is given an interval is due by it, and tells of it', async () => {
+  const [serial = ''] = await at.tools(1, { purchasedOn: '2026-01-31' })
+  const change = (body: object) =>
+    h.api.patch(`/v1/tools/${serial}`).auth(at.keeper.person.token, { type: 'bearer' }).send(body)
+  expect((await change({ note: '新表笔' })).body.calibrationDueOn).toBe(null)
+  expect((await change({ calibrationMonths: 1 })).body.calibrationDueOn).toBe('2026-02-28')
+  // A day that stands there is a certificate's, and stays.
+  expect((await change({ calibrationMonths: 6 })).body.calibrationDueOn).toBe('2026-02-28')
+  expect((await change({ calibrationDueOn: null })).body.calibrationDueOn).toBe(null)
+})
+
 test('a calibration is recorded with its certificate, and says when the next one is due', async () => {
   const [serial] = await at.tools(1, { calibrationMonths: 6 })
   const calibrate = (body: object) => at.keeper.post(`/v1/tools/${serial}/calibrations`, body)
