@@ -42,6 +42,7 @@ export async function kitByCode(
   return kit
 }
 
+// One that was dissolved is kept for the papers that name it, and is no kit any more until it is set anew.
 const VIEWS = statement<Omit<KitView, 'missing'>>(`
 select w.code as warehouse, k.code, k.name, k.name_zh as "nameZh", holder.username as technician, k.version,
        coalesce((select json_agg(json_build_object('serial', t.serial, 'name', t.name, 'nameZh', t.name_zh, 'state', t.state, 'technician', person.username) order by upper(t.serial))
@@ -51,6 +52,7 @@ select w.code as warehouse, k.code, k.name, k.name_zh as "nameZh", holder.userna
   join warehouse w on w.id = k.warehouse_id
   left join person holder on holder.id = ${HOLDER}
  where k.warehouse_id = $1 and ($2::text is null or upper(k.code) = upper($2))
+   and exists (select 1 from tool_kit_tool m where m.warehouse_id = k.warehouse_id and m.kit_id = k.id)
  order by upper(k.code)`)
 
 const kitView = (kit: Omit<KitView, 'missing'>): KitView => ({

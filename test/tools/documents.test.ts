@@ -619,6 +619,8 @@ test('a kit is issued and returned together, and says what is missing of it', as
   expect((await remove('AC-1', shop.technician)).status).toBe(403)
   expect((await remove('AC-1', next.keeper)).status).toBe(404)
   expect((await remove('AC-1', shop.keeper)).status).toBe(204)
+  expect((await shop.keeper.get(kits)).body.items).toEqual([])
+  expect((await shop.keeper.get(`${kits}/AC-1`)).status).toBe(404)
   expect((await shop.tool(meter)).kit).toBe(null)
   expect((await shop.technician.get(kits)).status).toBe(404)
 })
