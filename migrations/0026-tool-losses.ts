@@ -120,6 +120,8 @@ create table custody_round (
   opened_at timestamptz not null,
   closed_by int references person (id),
   closed_at timestamptz,
+  -- Why it was closed although not everybody had answered.
+  closed_because text,
   version int not null default 1,
   constraint custody_round_pkey primary key (warehouse_id, id),
   constraint custody_round_number_unique unique (warehouse_id, number),

@@ -27,7 +27,7 @@ const FROM = `custody_round r
   left join person closer on closer.id = r.closed_by`
 
 const ROUND = statement<Round>(`
-select r.id::text as id, ${HEAD},
+select r.id::text as id, ${HEAD}, r.closed_because as "closedBecause",
        (select coalesce(json_agg(json_build_object(
                 'personId', p.person_id, 'technician', person.username, 'name', person.name, 'state', p.state, 'answeredAt', p.answered_at, 'remark', p.remark,
                 'contentHash', p.content_hash, 'tools', (
@@ -93,6 +93,7 @@ export async function readCustodyRound(ctx: Context, { number }: { number: strin
     ...head,
     openedAt: instant(round.openedAt),
     closedAt: instantOrNull(round.closedAt),
+    closedBecause: seesAll ? round.closedBecause : null,
     lines: lines
       .filter(({ personId }) => seesAll || isOwn(ctx, personId))
       .map(({ personId: _person, ...line }) => ({ ...line, answeredAt: instantOrNull(line.answeredAt) }))

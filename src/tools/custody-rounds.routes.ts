@@ -1,11 +1,12 @@
 import { Type } from 'typebox'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { IfMatch, tagged } from '../platform/etag.ts'
-import { closed, problems, ref, WarehouseCode } from '../platform/schemas.ts'
+import { problems, ref, WarehouseCode } from '../platform/schemas.ts'
 import { closeCustodyRound } from './close-custody-round.ts'
 import { confirmCustody } from './confirm-custody.ts'
 import { listCustodyRounds, readCustodyRound } from './custody-round.ts'
 import {
+  CloseRoundBody,
   ConfirmCustodyBody,
   OpenRoundBody,
   RoundPage,
@@ -16,7 +17,6 @@ import {
 import { openCustodyRound } from './open-custody-round.ts'
 
 const tags = ['tools']
-const nothing = Type.Object({}, { ...closed, examples: [{}] })
 
 /** Rounds in which technicians confirm what they hold. */
 export const custodyRoundRoutes: FastifyPluginAsyncTypebox = async (app) => {
@@ -100,14 +100,22 @@ export const custodyRoundRoutes: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'closeCustodyRound',
         tags,
         summary: 'Close a custody round (结束工具核对)',
-        description: 'Duty: keeper or department-head. Once everybody confirmed or holds nothing of the list any more.',
+        description:
+          'Duty: keeper or department-head. Once everybody confirmed or holds nothing of the list any more. A round that is overdue the head of department closes all the same, with the reason.',
         params: RoundParams,
         headers: IfMatch,
-        body: nothing,
+        body: ref(CloseRoundBody),
         response: { 200: ref(RoundView), ...problems }
       }
     },
     async (request, reply) =>
-      tagged(reply, await closeCustodyRound(request.ctx, { ...request.params, ifMatch: request.headers['if-match'] }))
+      tagged(
+        reply,
+        await closeCustodyRound(request.ctx, {
+          ...request.params,
+          ...request.body,
+          ifMatch: request.headers['if-match']
+        })
+      )
   )
 }

@@ -58,6 +58,19 @@ export const ConfirmCustodyBody = named(
 )
 export type ConfirmCustody = Static<typeof ConfirmCustodyBody>
 
+export const CloseRoundBody = named(
+  'CloseCustodyRound',
+  Type.Object(
+    {
+      reason: Type.Optional(
+        text(500, 'Why it is closed although not everybody has answered (未全部核对的原因)', '外派支援，月底返回')
+      )
+    },
+    { ...closed, examples: [{}, { reason: '外派支援，月底返回' }] }
+  )
+)
+export type CloseRound = Static<typeof CloseRoundBody>
+
 const head = {
   number: RoundNumber,
   warehouse: WarehouseCode,
@@ -87,6 +100,11 @@ export const RoundView = named(
   'CustodyRound',
   Type.Object({
     ...head,
+    closedBecause: nullable(
+      Type.String({
+        description: 'Why it was closed although not everybody had answered; a technician does not see it'
+      })
+    ),
     lines: Type.Array(
       Type.Object({
         technician: Type.String({ description: 'User name' }),

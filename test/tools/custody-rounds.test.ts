@@ -146,6 +146,30 @@ test('whose duty has run out still answers for what they hold, and reports what 
   expect(must(await leaving.get(`/v1/custody-rounds/${number}`)).lines[0].state).toBe('confirmed')
 })
 
+test('a round that is overdue the head of department closes with a reason, and the next one asks again (R-TOOL-1)', async () => {
+  await at.issued(await at.tools(1))
+  await at.issued(await at.tools(1), at.colleague)
+  const { number } = must(await open(), 201)
+  must(await confirm(number, at.technician))
+  const head = at.signers['department-head']
+  const because = (by: Caller) => by.post(`/v1/custody-rounds/${number}/closing`, { reason: '病假三个月' })
+  expect(problem(await because(head))).toEqual([409, 'RoundUnfinished'])
+  h.clock.set('2026-12-05T02:00:00Z')
+  expect(problem(await because(at.keeper))).toEqual([403, 'DutyRequired'])
+  const silent = await close(number, head)
+  expect(problem(silent)).toEqual([409, 'RoundUnfinished'])
+  expect(silent.body.detail).toContain('the head of department may close it with a reason')
+  expect(must(await because(head))).toMatchObject({ state: 'closed', closedBecause: '病假三个月' })
+  // What keeps somebody away is no matter of the others.
+  expect(must(await at.technician.get(`/v1/custody-rounds/${number}`)).closedBecause).toBe(null)
+  const [event] = await h.sql<{ details: object }>(
+    `select details from document_event where event = 'custody-round-closed' and warehouse_id = $1`,
+    [at.warehouseId]
+  )
+  expect(event?.details).toMatchObject({ because: '病假三个月', unanswered: [at.colleague.person.username] })
+  must(await open(at.keeper, { dueOn: '2026-12-20' }), 201)
+})
+
 test('nobody confirms for somebody else: not the keeper, not a deputy, not a key', async () => {
   const [serial = ''] = await at.tools(1)
   await at.issued([serial])
