@@ -119,6 +119,11 @@ create trigger handover_balance_stays after update on handover_balance referenci
   for each statement execute function handover_refuse_change_of_lines();
 create trigger handover_balance_is_kept after delete on handover_balance referencing old table as was
   for each statement execute function handover_refuse_change_of_lines();
+-- Nothing is added to it either.
+create trigger handover_balance_is_closed after insert on handover_balance referencing new table as was
+  for each statement execute function handover_refuse_change_of_lines();
+create trigger handover_open_is_closed after insert on handover_open referencing new table as was
+  for each statement execute function handover_refuse_change_of_lines();
 create trigger handover_open_stays after update on handover_open referencing old table as was
   for each statement execute function handover_refuse_change_of_lines();
 create trigger handover_open_is_kept after delete on handover_open referencing old table as was
@@ -141,11 +146,17 @@ create table keeper_cut_off (
 -- Duties are cached by each process for some seconds, and a write may wait for a lock. So whoever writes in a warehouse shares a lock that
 -- the last signature of a handover takes alone: what began before is waited for and lies before the cut-off, what comes later sees it here
 -- and is refused. It looks back half a minute, three times what a cache may be old; from then on the service itself refuses.
--- Slips are the keeper's alone; of another paper it is not known by which duty it was written, so any duty there will do.
+-- Slips are the keeper's alone; of another paper it is not known by which duty it was written, so any duty there will do. Whoever never was keeper,
+-- nor stood in for anybody, cannot be cut off and takes no lock for it: head office writes papers of thousands of warehouses at once.
 create function require_acting_keeper(p_warehouse int, p_person int, p_at timestamptz, p_keepers_alone boolean) returns void language plpgsql as $$
 declare
   v_cut keeper_cut_off;
 begin
+  if not p_keepers_alone and not exists (select 1 from duty_assignment where person_id = p_person and duty = 'keeper')
+     and not exists (select 1 from delegation where to_person_id = p_person)
+  then
+    return;
+  end if;
   perform pg_advisory_xact_lock_shared(7305027, p_warehouse);
   select * into v_cut from keeper_cut_off where warehouse_id = p_warehouse and person_id = p_person and p_at < cut_off_at + interval '30 seconds';
   if not found then return; end if;
@@ -202,9 +213,14 @@ $$;
 -- Whether a warehouse has somebody of their own right who is keeper of it on a day and can act, besides one person.
 create function has_other_keeper(p_warehouse int, p_person int, p_day date) returns boolean language sql stable as $$
   select exists (
-    select 1 from duty_assignment g join person on person.id = g.person_id and person.active and person.locked_at is null join warehouse w on w.id = p_warehouse
-     where g.duty = 'keeper' and g.person_id <> p_person and g.ended_at is null and g.valid_from <= p_day and (g.valid_to is null or g.valid_to >= p_day)
-       and case when g.warehouse_id is not null then g.warehouse_id = w.id when g.region_id is not null then g.region_id = w.region_id else true end)
+    select 1
+      from (select g.* from duty_assignment g where g.duty = 'keeper' and g.warehouse_id = p_warehouse
+             union all
+            select g.* from duty_assignment g join warehouse w on w.region_id = g.region_id where g.duty = 'keeper' and w.id = p_warehouse
+             union all
+            select g.* from duty_assignment g where g.duty = 'keeper' and g.warehouse_id is null and g.region_id is null) g
+      join person on person.id = g.person_id and person.active and person.locked_at is null
+     where g.person_id <> p_person and g.ended_at is null and g.valid_from <= p_day and (g.valid_to is null or g.valid_to >= p_day))
 $$;
 
 -- Whether somebody wrote or posted slips, counted or ordered transfers in a warehouse since then.
@@ -216,17 +232,19 @@ create function acted_as_keeper(p_warehouse int, p_person int, p_since timestamp
       or exists (select 1 from transfer where warehouse_id = p_warehouse and ordered_by = p_person and ordered_at >= p_since)
 $$;
 
--- The warehouses that a keeper would leave without handing them over: goods lie there or slips are open, no other duty of the same person
+-- The warehouses that a keeper would leave without handing them over: goods or tools are kept there, units are lent or slips are open, no other duty of the same person
 -- goes on there, no completed handover ended this one, and it is no duty that was given by mistake, which is one that was never used
 -- while another keeper is there.
 -- p_grant: the duty that ends; null if the person leaves altogether. p_day: the first day without it.
-create function posts_left_open(p_person int, p_grant int, p_day date) returns table (warehouse text, stock boolean, slips int, handover text) language sql stable as $$
-  select w.code, s.has_stock, s.slips,
+create function posts_left_open(p_person int, p_grant int, p_day date) returns table (warehouse text, stock boolean, slips int, loans int, tools int, handover text) language sql stable as $$
+  select w.code, s.has_stock, s.slips, s.loans, s.tools,
          (select number from handover where warehouse_id = w.id and outgoing_id = p_person and state in ('draft', 'awaiting-signatures'))
     from warehouse w
    cross join lateral (
      select exists (select 1 from balance where warehouse_id = w.id and on_hand > 0) as has_stock,
-            (select count(*)::int from slip where warehouse_id = w.id and state in ('draft', 'awaiting-signatures', 'approved', 'refused')) as slips
+            (select count(*)::int from slip where warehouse_id = w.id and state in ('draft', 'awaiting-signatures', 'approved', 'refused')) as slips,
+            (select count(*)::int from loan where warehouse_id = w.id and state = 'out') as loans,
+            (select count(*)::int from tool where warehouse_id = w.id and state in ('shelf', 'custody')) as tools
       where exists (select 1 from duty_assignment g
                      where g.person_id = p_person and g.duty = 'keeper' and g.ended_at is null and (p_grant is null or g.id = p_grant)
                        and g.valid_from <= business_today() and (g.valid_to is null or g.valid_to >= business_today())
@@ -241,7 +259,7 @@ create function posts_left_open(p_person int, p_grant int, p_day date) returns t
                  and kept.valid_from <= p_day and (kept.valid_to is null or kept.valid_to >= p_day)
                  and case when kept.warehouse_id is not null then kept.warehouse_id = w.id when kept.region_id is not null then kept.region_id = w.region_id else true end))
    ) s
-   where s.has_stock or s.slips > 0
+   where s.has_stock or s.slips > 0 or s.loans > 0 or s.tools > 0
    order by w.code
 $$;
 
@@ -253,13 +271,13 @@ declare
 begin
   -- Two keepers who leave at once queue: the second sees that nobody would be left.
   perform pg_advisory_xact_lock(7305028);
-  select jsonb_agg(jsonb_strip_nulls(jsonb_build_object('warehouse', warehouse, 'hasStock', stock, 'openSlips', slips, 'handover', handover)) order by warehouse)
+  select jsonb_agg(jsonb_strip_nulls(jsonb_build_object('warehouse', warehouse, 'hasStock', stock, 'openSlips', slips, 'loansOut', loans, 'tools', tools, 'handover', handover)) order by warehouse)
            filter (where nth <= 100),
          string_agg(warehouse, ', ' order by warehouse) filter (where nth <= 5), count(*)
     into v_open, v_names, v_count
     from (select *, row_number() over (order by warehouse) as nth from posts_left_open(p_person, p_grant, p_day)) o;
   if v_open is null then return; end if;
-  raise exception '% is keeper of %, where goods lie or slips are open; draw up a handover of each warehouse and have it signed, which ends the duty',
+  raise exception '% is keeper of %, where goods or tools are kept, units are lent or slips are open; draw up a handover of each warehouse and have it signed, which ends the duty',
     (select username from person where id = p_person), v_names || case when v_count > 5 then ' and ' || v_count - 5 || ' more' else '' end
     using errcode = 'BC040', detail = jsonb_build_object('code', 'HandoverMissing', 'open', v_open)::text;
 end $$;
@@ -272,6 +290,25 @@ end $$;
 create trigger duty_assignment_keeper_hands_over before update of ended_at, valid_to on duty_assignment
   for each row when (old.duty = 'keeper' and old.ended_at is null and (new.ended_at is not null or new.valid_to < coalesce(old.valid_to, 'infinity')))
   execute function duty_assignment_requires_handover();
+
+-- A duty for a region does not follow a warehouse into another one.
+create function warehouse_keeps_a_keeper() returns trigger language plpgsql as $$
+begin
+  if not exists (select 1 from balance where warehouse_id = new.id and on_hand > 0) then return null; end if;
+  perform pg_advisory_xact_lock(7305028);
+  if has_other_keeper(new.id, 0, business_today())
+     or not exists (select 1 from duty_assignment g join person on person.id = g.person_id and person.active
+                     where g.duty = 'keeper' and g.region_id = old.region_id and g.ended_at is null
+                       and g.valid_from <= business_today() and (g.valid_to is null or g.valid_to >= business_today()))
+  then
+    return null;
+  end if;
+  raise exception 'goods lie in % and nobody would be keeper of it in region %: its keepers are keepers of region %; appoint a keeper of the warehouse itself, or of the new region, first',
+    new.code, (select code from region where id = new.region_id), (select code from region where id = old.region_id)
+    using errcode = 'BC040', detail = jsonb_build_object('code', 'KeeperMissing', 'open', jsonb_build_array(jsonb_build_object('warehouse', new.code)))::text;
+end $$;
+create trigger warehouse_moves_with_a_keeper after update of region_id on warehouse
+  for each row when (old.region_id <> new.region_id) execute function warehouse_keeps_a_keeper();
 
 create function person_requires_handover() returns trigger language plpgsql as $$
 begin

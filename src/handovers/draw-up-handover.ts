@@ -4,7 +4,7 @@ import { run, statement } from '../platform/database.ts'
 import { constraintOf, Refusal } from '../platform/errors.ts'
 import { documentNumber, nextNumber } from '../signing/document-number.ts'
 import { requireOpen, warehouseByCode } from '../warehouses/directory.ts'
-import { viewOfHandover } from './handover.ts'
+import { LOCK_WAREHOUSE, viewOfHandover } from './handover.ts'
 import type { DrawUpHandover, HandoverView } from './handovers.schemas.ts'
 import { grantsToEnd, personCalled, requireIncoming } from './keepers.ts'
 import { takeSnapshot } from './take-snapshot.ts'
@@ -70,6 +70,7 @@ export async function drawUpHandover(
     const { id: outgoingId } = await personCalled(inner, username)
     const incomingId = await requireIncoming(inner, { username: incoming, outgoingId })
     await grantsToEnd(inner, warehouse, { id: outgoingId, username })
+    await run(inner, LOCK_WAREHOUSE, [warehouse.id])
     const [created] = await run(inner, CREATE, [
       warehouse.id,
       inner.clock.today(),

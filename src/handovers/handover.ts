@@ -6,13 +6,13 @@
 // The four signatures are rows of `signature` like those of every other paper, the keepers’ under `outgoing-keeper` and `incoming-keeper` in place
 // of a duty: its unique keys then say of all four at once that each signs once and that they are four different people.
 //
-// Lock order: the handover, its people by id, the gate (7305028), the warehouse (7305027). Balances are only held by taking a snapshot.
+// Lock order: the handover, its people by id, the gate (7305028), the warehouse (7305027), before anything is written.
 import { maySee, requireDuty, type Context } from '../identity/actor.ts'
 import { instant, instantOrNull } from '../platform/clock.ts'
 import { run, statement } from '../platform/database.ts'
 import { requireMatch } from '../platform/etag.ts'
 import { notFound, Refusal } from '../platform/errors.ts'
-import { longContentHash } from '../signing/content-hash.ts'
+import { aroundLines } from '../signing/content-hash.ts'
 import type { Signature } from '../signing/sign.ts'
 import { signaturesOf } from '../signing/signatures.ts'
 import { warehouseByCode, type Warehouse } from '../warehouses/directory.ts'
@@ -99,11 +99,18 @@ const HANDOVER = statement<Handover>(
 )
 const LOCK = statement<never>(`select 1 from handover where warehouse_id = $1 and number = $2 for no key update`)
 
+/** Alone in the warehouse: whoever writes there shares it (`require_acting_keeper`, migration 0027), and shares it already once something was written. */
+export const LOCK_WAREHOUSE = statement<never>('select pg_advisory_xact_lock(7305027, $1)')
+
 /** Whether somebody is one of the two keepers. */
 export const isKeeperOf = (
   { outgoingId, incomingId }: Pick<Handover, 'outgoingId' | 'incomingId'>,
   personId: number
 ): boolean => personId === outgoingId || personId === incomingId
+
+/** Whether the actor is one of the two keepers, in person: an API key sees what its duties and warehouses let it see. */
+const isParty = (ctx: Context, handover: Handover): boolean =>
+  !ctx.actor.isMachine && isKeeperOf(handover, ctx.actor.personId)
 
 const warehouseOf = (number: string): string => number.replace(/-HOV-\d{6}-\d+$/, '')
 
@@ -119,8 +126,7 @@ export async function loadHandover(
     throw error instanceof Refusal && error.status === 404 ? notFound('handover', number) : error
   })
   const [handover] = await run(ctx, HANDOVER, [warehouse.id, number])
-  if (handover === undefined || !(maySee(ctx, warehouse) || isKeeperOf(handover, ctx.actor.personId)))
-    throw notFound('handover', number)
+  if (handover === undefined || !(maySee(ctx, warehouse) || isParty(ctx, handover))) throw notFound('handover', number)
   return { handover, warehouse }
 }
 
@@ -146,16 +152,12 @@ export async function lockHandover(
 }
 
 /**
- * Who writes on a handover before it is signed: the outgoing keeper in person, else the department head.
+ * Who writes on a handover before it is signed: the outgoing keeper in person, or by a key that has the duty there, else the department head.
  * @throws Refusal 403 `ReadOnlyKey`, `DutyRequired`, 404
  */
 export function requireDrawer(ctx: Context, warehouse: Warehouse, { outgoingId }: Pick<Handover, 'outgoingId'>): void {
-  if (ctx.actor.personId !== outgoingId) {
-    requireDuty(ctx, 'department-head', warehouse)
-    return
-  }
-  if (ctx.actor.readOnly)
-    throw new Refusal('ReadOnlyKey', 403, 'this API key may only read; issue one with access "write"')
+  if (ctx.actor.personId !== outgoingId) requireDuty(ctx, 'department-head', warehouse)
+  else if (ctx.actor.isMachine) requireDuty(ctx, ['keeper', 'department-head'], warehouse)
 }
 
 /** @throws Refusal 409 `HandoverNotDraft` */
@@ -243,20 +245,25 @@ export async function viewOfHandover(ctx: Context, number: string): Promise<Hand
   return handoverView(handover, warehouse)
 }
 
-const BALANCES = statement<{ content: object }>(`
-select jsonb_build_object('part', part_number, 'ownership', ownership, 'condition', condition, 'onHand', trim_scale(on_hand)::text,
-                          'reserved', trim_scale(reserved)::text, 'blocked', trim_scale(blocked)::text, 'cost', cost::text) as content
-  from handover_balance where warehouse_id = $1 and handover_id = $2 order by part_number, ownership, condition`)
+// A hundred thousand balances are hashed where they lie: the lines are written as RFC 8785 does, members by name, and JSON strings as it writes them.
+const HASH = statement<{ hash: string }>(`
+select encode(sha256(convert_to($3::text || coalesce(string_agg(
+         '{"blocked":"' || trim_scale(blocked)::text || '","condition":' || to_json(condition)::text || ',"cost":"' || cost::text || '","onHand":"' || trim_scale(on_hand)::text
+           || '","ownership":' || to_json(ownership)::text || ',"part":' || to_json(part_number)::text || ',"reserved":"' || trim_scale(reserved)::text || '"}',
+         ',' order by part_number collate "C", ownership collate "C", condition collate "C"), '') || $4::text, 'UTF8')), 'hex') as hash
+  from handover_balance where warehouse_id = $1 and handover_id = $2`)
 
 const OPEN = statement<{ content: object }>(`
 select jsonb_build_object('kind', kind, 'reference', reference, 'details', details) as content
   from handover_open where warehouse_id = $1 and handover_id = $2 order by line_no`)
 
-/** What signatures bind to (R-SIG-2): who, why, every balance, every open paper, the keys, the count. */
-export async function handoverContent(ctx: Context, handover: Handover, warehouse: Warehouse) {
+/**
+ * SHA-256 of what signatures bind to (R-SIG-2), as RFC 8785 canonical JSON: who, why, every balance, every open paper, the keys, the count. Worked out
+ * from the rows each time.
+ */
+export async function handoverHash(ctx: Context, handover: Handover, warehouse: Warehouse): Promise<string> {
   const open = await run(ctx, OPEN, [warehouse.id, handover.id])
-  const balances = await run(ctx, BALANCES, [warehouse.id, handover.id])
-  return {
+  const { before, after } = aroundLines({
     number: handover.number,
     warehouse: warehouse.code,
     outgoing: handover.outgoing.username,
@@ -267,11 +274,9 @@ export async function handoverContent(ctx: Context, handover: Handover, warehous
     keys: handover.keys,
     notes: handover.notes,
     count: handover.count === null ? null : { number: handover.count.number, contentHash: handover.countHash },
-    open: open.map(({ content }) => content),
-    lines: balances.map(({ content }) => content)
-  }
+    open: open.map(({ content }) => content)
+  })
+  const [hashed] = await run(ctx, HASH, [warehouse.id, handover.id, before, after])
+  if (hashed === undefined) throw new Error('an aggregate answers one row')
+  return hashed.hash
 }
-
-/** SHA-256 of the content, worked out from the rows each time. */
-export const handoverHash = async (ctx: Context, handover: Handover, warehouse: Warehouse): Promise<string> =>
-  longContentHash(await handoverContent(ctx, handover, warehouse))

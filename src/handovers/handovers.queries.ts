@@ -99,7 +99,8 @@ async function listValues(ctx: Context, { warehouse: code, state, person, awaiti
   const warehouse = code === undefined ? undefined : await warehouseByCode(ctx, code)
   if (warehouse !== undefined) requireSight(ctx, warehouse)
   const { everywhere, warehouseIds, regionIds } = sightOf(ctx)
-  const of = [everywhere, warehouseIds, regionIds, ctx.actor.personId, warehouse?.id ?? null]
+  const party = ctx.actor.isMachine ? null : ctx.actor.personId
+  const of = [everywhere, warehouseIds, regionIds, party, warehouse?.id ?? null]
   const rows = limit === undefined ? null : limit + 1
   return [...of, state ?? null, person ?? null, after?.[0] ?? null, rows, awaiting ?? null]
 }

@@ -13,12 +13,11 @@ import { POSITION } from '../counts/open-count.ts'
 import { run, statement } from '../platform/database.ts'
 import { noteEvent } from '../signing/document-history.ts'
 import type { Warehouse } from '../warehouses/directory.ts'
-import type { Handover } from './handover.ts'
+import { LOCK_WAREHOUSE, type Handover } from './handover.ts'
 import { grantsToEnd, requireIncoming } from './keepers.ts'
 
 const LOCK_PEOPLE = statement<never>('select 1 from person where id = any ($1::int[]) order by id for no key update')
 const LOCK_GATE = statement<never>('select pg_advisory_xact_lock(7305028)')
-const LOCK_WAREHOUSE = statement<never>('select pg_advisory_xact_lock(7305027, $1)')
 const CUT_OFF = statement<{ position: string }>(`select ${POSITION}::text as position`)
 
 // Who is keeper already in their own right, without an end, needs no further grant.

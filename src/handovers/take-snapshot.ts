@@ -1,25 +1,34 @@
 import type { Context } from '../identity/actor.ts'
 import { POSITION } from '../counts/open-count.ts'
 import { run, statement } from '../platform/database.ts'
+import { LOCK_WAREHOUSE } from './handover.ts'
 
-const FORGET = [
-  statement<never>('delete from handover_balance where warehouse_id = $1 and handover_id = $2'),
-  statement<never>('delete from handover_open where warehouse_id = $1 and handover_id = $2')
-] as const
+const FORGET = statement<never>('delete from handover_open where warehouse_id = $1 and handover_id = $2')
 
-// In key order, as postings lock them: a posting under way is waited for and is in the snapshot, and none begins before the position is read.
-const LOCK_BALANCES = statement<{ held: number }>(`
-select count(*)::int as held from (select 1 from balance where warehouse_id = $1 order by part_id, ownership, condition for share) held`)
-
-// A statement of its own: what it reads, also of the lots, is what the locks hold still.
-const FREEZE = statement<never>(`
-insert into handover_balance (warehouse_id, handover_id, part_id, ownership, condition, part_number, on_hand, reserved, blocked, cost)
-select b.warehouse_id, $2, b.part_id, b.ownership, b.condition, b.part_number, b.on_hand, b.reserved, b.blocked, coalesce(value.cost, 0)
+const HELD = `
+select b.warehouse_id, b.part_id, b.ownership, b.condition, b.part_number, b.on_hand, b.reserved, b.blocked, coalesce(value.cost, 0)::numeric(18,2) as cost
   from balance b
   left join (select part_id, ownership, condition, sum(lot_cost(unit_cost, on_hand, cost_residue)) as cost
                from lot where warehouse_id = $1 and not exhausted group by 1, 2, 3) value
     on (value.part_id, value.ownership, value.condition) = (b.part_id, b.ownership, b.condition)
- where b.warehouse_id = $1 and b.on_hand > 0`)
+ where b.warehouse_id = $1 and b.on_hand > 0`
+
+// Of a hundred thousand balances a few moved since they were frozen last; only those are written.
+const FREEZE = statement<never>(`
+insert into handover_balance (warehouse_id, handover_id, part_id, ownership, condition, part_number, on_hand, reserved, blocked, cost)
+select warehouse_id, $2, part_id, ownership, condition, part_number, on_hand, reserved, blocked, cost
+  from (${HELD}) held
+except
+select warehouse_id, handover_id, part_id, ownership, condition, part_number, on_hand, reserved, blocked, cost
+  from handover_balance where warehouse_id = $1 and handover_id = $2
+on conflict on constraint handover_balance_pkey do update
+   set on_hand = excluded.on_hand, reserved = excluded.reserved, blocked = excluded.blocked, cost = excluded.cost`)
+
+const DROP_GONE = statement<never>(`
+delete from handover_balance f
+ where f.warehouse_id = $1 and f.handover_id = $2
+   and not exists (select 1 from balance b where b.warehouse_id = f.warehouse_id and b.part_id = f.part_id
+                      and b.ownership = f.ownership and b.condition = f.condition and b.on_hand > 0)`)
 
 // The papers of other rooms as they stand, and nothing of customers.
 const LIST_OPEN = statement<never>(`
@@ -65,13 +74,15 @@ const NOTE = statement<never>(`
 update handover set snapshot_position = ${POSITION}, snapshot_at = $3 where warehouse_id = $1 and id = $2`)
 
 /**
- * Freezes what the ledger holds at one position, and what is open, in place of what was frozen before. Work goes on: what moves later has a
- * later position.
+ * Freezes what the ledger holds at one position, and what is open, in place of what was frozen before. Whoever writes in the warehouse is waited for
+ * and waits meanwhile, so that the position is exact also of goods that come in for the first time; what moves later has a later position. Nothing
+ * was written before it in this transaction.
  */
 export async function takeSnapshot(ctx: Context, warehouse: { id: number }, handover: { id: string }): Promise<void> {
-  for (const forget of FORGET) await run(ctx, forget, [warehouse.id, handover.id])
-  await run(ctx, LOCK_BALANCES, [warehouse.id])
+  await run(ctx, LOCK_WAREHOUSE, [warehouse.id])
   await run(ctx, FREEZE, [warehouse.id, handover.id])
+  await run(ctx, DROP_GONE, [warehouse.id, handover.id])
+  await run(ctx, FORGET, [warehouse.id, handover.id])
   await run(ctx, LIST_OPEN, [warehouse.id, handover.id, ctx.clock.today()])
   await run(ctx, NOTE, [warehouse.id, handover.id, ctx.clock.now().toString()])
 }

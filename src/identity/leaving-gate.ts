@@ -17,7 +17,9 @@ export function leavingRefusal(error: unknown): unknown {
   const { code, detail, message } = (error ?? {}) as { code?: unknown; detail?: string; message?: string }
   if (code !== 'BC040') return error
   const { code: refusal, open } = JSON.parse(detail ?? '{}') as Gate
-  return new Refusal(refusal, 409, message ?? '', { extra: { open } })
+  // The mapper writes the detail behind the message.
+  const [text = ''] = (message ?? '').split('\n')
+  return new Refusal(refusal, 409, text, { extra: { open } })
 }
 
 // Duties are held by days of the business calendar, which the session of the database does not know.

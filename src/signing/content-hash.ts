@@ -19,13 +19,19 @@ const SLICE = 1000
  * process has to do is done between.
  */
 export async function longContentHash({ lines, ...head }: { lines: readonly object[] }): Promise<string> {
-  const [before = '', after] = (canonicalize({ ...head, lines: [] }) ?? '').split('"lines":[]')
-  if (after === undefined) throw new Error('a document has lines')
-  const hash = createHash('sha256').update(`${before}"lines":[`)
+  const { before, after } = aroundLines(head)
+  const hash = createHash('sha256').update(before)
   for (let start = 0; start < lines.length; start += SLICE) {
     if (start > 0) await setImmediate()
     const slice = canonicalize(lines.slice(start, start + SLICE)) ?? '[]'
     hash.update(`${start === 0 ? '' : ','}${slice.slice(1, -1)}`)
   }
-  return hash.update(`]${after}`).digest('hex')
+  return hash.update(after).digest('hex')
+}
+
+/** The canonical text of a document before its lines and after them, where the database writes the lines itself. */
+export function aroundLines(head: object): { before: string; after: string } {
+  const [before = '', after] = (canonicalize({ ...head, lines: [] }) ?? '').split('"lines":[]')
+  if (after === undefined) throw new Error('a document has lines')
+  return { before: `${before}"lines":[`, after: `]${after}` }
 }

@@ -2,6 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql'
 import type { Context } from '../identity/actor.ts'
 import { requireDutyEverywhere } from '../identity/actor.ts'
 import { recordAudit } from '../identity/audit.ts'
+import { throughLeavingGate } from '../identity/leaving-gate.ts'
 import { inTransaction } from '../platform/context.ts'
 import {
   importResult,
@@ -117,7 +118,7 @@ const ANALYSE = statement<never>(`analyze warehouse`)
 /**
  * Imports warehouses from CSV. A dry run answers what every row would do; applied, all rows are written or, if one is refused,
  * none. Another name goes into the rename history (R-ORG-1); the kind of a warehouse never changes.
- * @throws Refusal 422 `ImportRefused` with the outcome of every row, and what `readCsvRows` throws
+ * @throws Refusal 409 `KeeperMissing` (R-ORG-3), 422 `ImportRefused` with the outcome of every row, and what `readCsvRows` throws
  */
 export async function importWarehouses(
   ctx: Context,
@@ -135,7 +136,7 @@ export async function importWarehouses(
     const now = ctx.clock.now().toString()
     await run(ctx.em, INSERT, [JSON.stringify(created), now])
     await run(ctx.em, KEEP_OLD_NAMES, [JSON.stringify(updated), now])
-    await run(ctx.em, UPDATE, [JSON.stringify(updated), now])
+    await throughLeavingGate(ctx, () => run(ctx.em, UPDATE, [JSON.stringify(updated), now]))
     await run(ctx.em, HANG, [JSON.stringify([...created, ...updated])])
     if (created.length + updated.length >= 1_000) await run(ctx.em, ANALYSE, [])
     warehousesChanged(ctx.em)

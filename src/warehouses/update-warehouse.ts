@@ -2,6 +2,7 @@ import { LockMode } from '@mikro-orm/postgresql'
 import type { Context } from '../identity/actor.ts'
 import { requireDutyEverywhere } from '../identity/actor.ts'
 import { recordAudit } from '../identity/audit.ts'
+import { throughLeavingGate } from '../identity/leaving-gate.ts'
 import { inTransaction } from '../platform/context.ts'
 import { notFound } from '../platform/errors.ts'
 import { requireMatch } from '../platform/etag.ts'
@@ -14,7 +15,7 @@ import type { UpdateWarehouse, WarehouseView } from './warehouses.schemas.ts'
 
 /**
  * Changes region, address, contact or telephone. Duties held for a region cover the warehouse from then on by its new region.
- * @throws Refusal 404, 412 `VersionStale`, 422 `RegionUnknown`
+ * @throws Refusal 404, 409 `KeeperMissing` (R-ORG-3), 412 `VersionStale`, 422 `RegionUnknown`
  */
 export async function updateWarehouse(
   ctx: Context,
@@ -29,7 +30,7 @@ export async function updateWarehouse(
     const region = regionCode === undefined ? undefined : await ctx.em.findOne(Region, { code: regionCode })
     if (region === null) throw regionUnknown(regionCode ?? '')
     ctx.em.assign(warehouse, { ...rest, ...(region === undefined ? {} : { region }), version: warehouse.version + 1 })
-    await ctx.em.flush()
+    await throughLeavingGate(ctx, () => ctx.em.flush())
     warehousesChanged(ctx.em, [code])
     await recordAudit(ctx, 'warehouse.updated', `warehouse:${code}`, change)
     return warehouseView(ctx.em, code)

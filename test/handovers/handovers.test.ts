@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { contentHash as sha256Of } from '../../src/signing/content-hash.ts'
 import { callsAs } from '../support/calls.ts'
 import { callerFor } from '../support/counter.ts'
 import { openHarness, type Harness } from '../support/harness.ts'
@@ -257,6 +258,61 @@ describe('signing (R-ORG-3)', () => {
     must(await at.signAs('outgoing-keeper', number, { contentHash: refreshed.contentHash }), 200)
   })
 
+  test('the hash is SHA-256 of the canonical JSON of what was submitted, which anybody can work out (R-SIG-2)', async () => {
+    const at = await openHandingOver(h)
+    const part = await at.stocked({ quantity: '4', unitCost: '2.50' })
+    const strange = await h.make.part({ number: 'Ünï-"x"\\\u0001/张' })
+    await at.posted({ kind: 'receipt', lines: [{ part: strange.number, quantity: '1.5', unitCost: '3.00' }] })
+    const { number } = await at.drawUp({ keys: [{ name: '"lines":[]', count: 2 }], notes: '三号\n货架' })
+    const submitted = await at.submit(number)
+    const line = (of: { number: string }, onHand: string, cost: string) => ({
+      part: of.number,
+      ownership: 'own',
+      condition: 'qualified',
+      onHand,
+      reserved: '0',
+      blocked: '0',
+      cost
+    })
+    const lines = [line(part, '4', '10.00'), line(strange, '1.5', '4.50')]
+    expect(submitted.contentHash).toBe(
+      sha256Of({
+        number,
+        warehouse: at.warehouse,
+        outgoing: at.keeper.person.username,
+        incoming: at.incoming.person.username,
+        because: '调任网点主管',
+        absentBecause: null,
+        position: submitted.snapshot.position,
+        keys: [{ name: '"lines":[]', count: 2 }],
+        notes: '三号\n货架',
+        count: null,
+        open: [],
+        lines
+      })
+    )
+  })
+
+  test('what was frozen anew is what is there: changed, gone and new balances', async () => {
+    const at = await openHandingOver(h)
+    const [stays, changes, goes] = [await at.stocked(), await at.stocked(), await at.stocked()]
+    const { number } = await at.drawUp()
+    await at.posted({ kind: 'issue', lines: [{ part: changes.number, quantity: '3' }] })
+    await at.posted({ kind: 'issue', lines: [{ part: goes.number, quantity: '10' }] })
+    const comes = await at.stocked({ quantity: '2' })
+    await at.submit(number)
+    const { items } = must(await at.keeper.get(`/v1/handovers/${number}/balances`), 200)
+    expect(
+      items.map(({ part, onHand, moved }: { part: string; onHand: string; moved: string }) => [part, onHand, moved])
+    ).toEqual(
+      [
+        [stays.number, '10', '0'],
+        [changes.number, '7', '0'],
+        [comes.number, '2', '0']
+      ].toSorted(([a = ''], [b = '']) => (a < b ? -1 : 1))
+    )
+  })
+
   test('a balance changed behind the service is found out by the next signature', async () => {
     const at = await openHandingOver(h)
     await at.stocked()
@@ -449,6 +505,11 @@ describe('cancelling and resuming (R-ORG-3)', () => {
     await expect(
       h.sql(`update handover set notes = 'x' where warehouse_id = $1`, [at.warehouseId])
     ).rejects.toMatchObject({ code: 'BC042' })
+    for (const added of [
+      `insert into handover_open select warehouse_id, id, 99, 'slip', 'X', '{}' from handover where warehouse_id = $1`,
+      `insert into handover_balance select warehouse_id, id, 1, 'own', 'qualified', 'X', 1, 0, 0, 0 from handover where warehouse_id = $1`
+    ])
+      await expect(h.sql(added, [at.warehouseId])).rejects.toMatchObject({ code: 'BC042' })
     await expect(h.sql(`delete from handover_balance where warehouse_id = $1`, [at.warehouseId])).rejects.toMatchObject(
       { code: 'BC042' }
     )
@@ -460,6 +521,35 @@ describe('cancelling and resuming (R-ORG-3)', () => {
     must(await amend(at, number, { notes: '一' }), 200)
     const stale = await at.keeper.post(`/v1/handovers/${number}/submission`, {}, { 'if-match': '"1"' })
     expect(codes(stale)).toEqual([412, 'VersionStale'])
+  })
+
+  test('an API key of the outgoing keeper sees and cancels nothing beyond its own duties and warehouses', async () => {
+    const at = await openHandingOver(h)
+    const elsewhere = await h.make.warehouse()
+    must(
+      await callsAs(h, administrator).post(`/v1/people/${at.keeper.person.username}/duties`, {
+        duty: 'technician',
+        warehouse: elsewhere.code
+      }),
+      201
+    )
+    const { number } = await at.drawUp()
+    const keyFor = async (limits: object): Promise<string> =>
+      must(
+        await at.keeper.post('/v1/api-keys', { name: 'scanner', access: 'write', expiresOn: '2027-01-31', ...limits }),
+        201
+      ).key
+    const narrow = await keyFor({ warehouses: [elsewhere.code] })
+    const withKey = (key: string) => ({
+      read: async () => (await h.api.get(`/v1/handovers/${number}`).set('x-api-key', key)).status,
+      list: async () => (await h.api.get('/v1/handovers').set('x-api-key', key)).body.items.length,
+      cancel: async () =>
+        (await h.api.post(`/v1/handovers/${number}/cancellation`).set('x-api-key', key).send({ reason: '作废' })).status
+    })
+    const { read, list, cancel } = withKey(narrow)
+    expect([await read(), await list(), await cancel()]).toEqual([404, 0, 404])
+    const wide = withKey(await keyFor({}))
+    expect([await wide.read(), await wide.list(), await wide.cancel()]).toEqual([200, 1, 200])
   })
 
   test('writes on a handover are for the outgoing keeper and the department head', async () => {

@@ -2,6 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { callsAs } from '../support/calls.ts'
 import { callerFor, type Caller } from '../support/counter.ts'
 import { openHarness, type Harness } from '../support/harness.ts'
+import { openLoaners } from '../loaners/loaners-counter.ts'
+import { openTools } from '../tools/tools-counter.ts'
 import { must, openHandingOver, type HandingOver } from './handing-over.ts'
 
 let h: Harness
@@ -41,8 +43,8 @@ describe('until the handover is complete the role of the outgoing keeper cannot 
     const refused = await end(at.keeper, id)
     expect(codes(refused)).toEqual([409, 'HandoverMissing'])
     expect(refused.body).toMatchObject({
-      detail: `${at.keeper.person.username} is keeper of ${at.warehouse}, where goods lie or slips are open; draw up a handover of each warehouse and have it signed, which ends the duty`,
-      open: [{ warehouse: at.warehouse, hasStock: true, openSlips: 0, handover: number }]
+      detail: `${at.keeper.person.username} is keeper of ${at.warehouse}, where goods or tools are kept, units are lent or slips are open; draw up a handover of each warehouse and have it signed, which ends the duty`,
+      open: [{ warehouse: at.warehouse, hasStock: true, openSlips: 0, loansOut: 0, tools: 0, handover: number }]
     })
     expect(codes(await end(at.keeper, id, { validTo: '2026-12-31' }))).toEqual([409, 'HandoverMissing'])
     expect(codes(await deactivate(at.keeper))).toEqual([409, 'HandoverMissing'])
@@ -108,6 +110,23 @@ describe('until the handover is complete the role of the outgoing keeper cannot 
 
     must(await at.keeper.post(`/v1/slips/${number}/cancellation`, { reason: '作废' }), 200)
     expect((await end(at.keeper, id)).status).toBe(200)
+  })
+
+  test('a warehouse whose only unit is lent, or that keeps nothing but tools, needs one too (R-LOAN-2, R-TOOL-3)', async () => {
+    const loaners = await openLoaners(h)
+    const [serial = ''] = await loaners.units(1)
+    await loaners.lent(serial)
+    const lent = await end(loaners.keeper, (await dutyOf(loaners.keeper))[0])
+    expect(lent.body).toMatchObject({
+      code: 'HandoverMissing',
+      open: [{ hasStock: false, openSlips: 0, loansOut: 1, tools: 0 }]
+    })
+
+    const tools = await openTools(h)
+    await tools.tools(2)
+    must(await end(tools.otherKeeper, (await dutyOf(tools.otherKeeper))[0]), 200)
+    const kept = await end(tools.keeper, (await dutyOf(tools.keeper))[0])
+    expect(kept.body).toMatchObject({ code: 'HandoverMissing', open: [{ hasStock: false, loansOut: 0, tools: 2 }] })
   })
 
   test('a duty given by mistake ends while another keeper is there, and not if nobody would be left', async () => {
@@ -239,6 +258,31 @@ describe('a warehouse with goods is never without an acting keeper (R-ORG-3)', (
 
     expect(last.map(({ status }) => status)).toContain(200)
     expect((await keepers(at)).length).toBeGreaterThan(0)
+  })
+
+  test('a warehouse with goods does not leave the region whose keepers keep it, by change or by import, until it has one of its own', async () => {
+    const at = await openHandingOver(h)
+    await at.stocked()
+    const [{ region, name, kind }] = await h.sql<{ region: string; name: string; kind: string }>(
+      'select region.code as region, warehouse.name, kind from warehouse join region on region.id = region_id where warehouse.id = $1',
+      [at.warehouseId]
+    )
+    await give(at.incoming, { region })
+    await at.handOver()
+    const there = await h.make.region()
+    const move = () => callsAs(h, administrator.person).patch(`/v1/warehouses/${at.warehouse}`, { region: there.code })
+    const refused = await move()
+    expect(codes(refused)).toEqual([409, 'KeeperMissing'])
+    expect(refused.body).toMatchObject({
+      detail: `goods lie in ${at.warehouse} and nobody would be keeper of it in region ${there.code}: its keepers are keepers of region ${region}; appoint a keeper of the warehouse itself, or of the new region, first`,
+      open: [{ warehouse: at.warehouse }]
+    })
+    const csv = `code,name,kind,region\n${at.warehouse},${name},${kind},${there.code}\n`
+    const imported = await callsAs(h, administrator.person).upload('/v1/imports/warehouses?apply=true', csv)
+    expect(codes(imported)).toEqual([409, 'KeeperMissing'])
+
+    await give(callerFor(h, await h.make.person()), { region: there.code })
+    expect((await move()).status).toBe(200)
   })
 
   test('two keepers who were given the duty by mistake do not both lose it at once', async () => {

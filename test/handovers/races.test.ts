@@ -47,12 +47,12 @@ async function writeUnderWay(warehouseId: number): Promise<() => Promise<void>> 
   }
 }
 
-const waiting = async (count: number) => {
+const waiting = async (count: number, lockClass = LOCK_CLASS) => {
   for (let look = 0; look < 200; look++) {
     const [{ n }] = await h.sql<{ n: number }>(
       `select count(*)::int as n from pg_locks where locktype = 'advisory' and classid = $1 and not granted
           and database = (select oid from pg_database where datname = current_database())`,
-      [LOCK_CLASS]
+      [lockClass]
     )
     if (n >= count) return
     await sleep(10)
@@ -86,6 +86,57 @@ test('a posting by the outgoing keeper lies before the cut-off or is refused, ho
     body: { items: [{ onHand: '12' }] }
   })
   expect((await at.incoming.get(`/v1/ledger/verification?warehouse=${at.warehouse}`)).body).toMatchObject({ ok: true })
+})
+
+test('goods that come in for the first time while the snapshot is taken are in it, or moved after it (R-ORG-3)', async () => {
+  const at = await openHandingOver(h)
+  await at.stocked()
+  const fresh = await h.make.part()
+  const { number: receipt } = await at.slip({
+    kind: 'receipt',
+    lines: [{ part: fresh.number, quantity: '7', unitCost: '1.00' }]
+  })
+  await at.sign(receipt)
+  // The posting is held up when everything is written and nothing committed.
+  await h.sql(`
+    create function hold_up() returns trigger language plpgsql as $$ begin perform pg_advisory_xact_lock(1, 1); return null; end $$;
+    create constraint trigger held_up after insert on movement deferrable initially deferred for each row execute function hold_up()`)
+  const client = new Client({ connectionString: h.databaseUrl })
+  await client.connect()
+  await client.query('select pg_advisory_lock(1, 1)')
+  const posting = at.keeper.post(`/v1/slips/${receipt}/posting`, { deliveredBy: '张三' }).then((answer) => answer)
+  await waiting(1, 1)
+  const drawing = at.drawUp().then((handover) => handover)
+  await waiting(1)
+  await client.end()
+
+  must(await posting, 200)
+  const { number } = await drawing
+  await h.sql('drop trigger held_up on movement')
+  const { items } = must(await at.keeper.get(`/v1/handovers/${number}/balances`), 200)
+  expect(items.find(({ part }: { part: string }) => part === fresh.number)).toMatchObject({
+    onHand: '7',
+    moved: '0',
+    handedOver: '7'
+  })
+})
+
+test('head office writes papers of four thousand warehouses at once without a lock of each; whoever was keeper takes one', async () => {
+  const at = await openHandingOver(h)
+  const locksOf = async (who: Caller) => {
+    const client = new Client({ connectionString: h.databaseUrl })
+    await client.connect()
+    await client.query('begin')
+    await client.query('select require_acting_keeper($1, $2, now(), false)', [at.warehouseId, who.person.id])
+    const { rows } = await client.query<{ n: number }>(
+      `select count(*)::int as n from pg_locks where locktype = 'advisory' and classid = $1 and pid = pg_backend_pid()`,
+      [LOCK_CLASS]
+    )
+    await client.end()
+    return rows[0]?.n
+  }
+  expect(await locksOf(at.controller)).toBe(0)
+  expect(await locksOf(at.keeper)).toBe(1)
 })
 
 const outcome = ({ status, body }: { status: number; body: any }) => (status === 200 ? '200' : `${status} ${body.code}`)
