@@ -131,6 +131,10 @@ create table tool_document_line (
   document_id bigint not null,
   line_no int not null,
   tool_id bigint not null references tool (id),
+  -- As it was called when this was drawn up: that is what was signed, and a tool may be renamed later.
+  name text not null,
+  name_zh text,
+  model text,
   condition text,
   -- Until the document is settled it holds the tool.
   open boolean not null default true,

@@ -47,7 +47,7 @@ const DOCUMENT_FROM = `
   left join person taker on taker.id = d.taker_id
   left join tool_kit kit on kit.warehouse_id = d.warehouse_id and kit.id = d.kit_id
  cross join lateral (
-    select json_agg(json_build_object('line', l.line_no, 'serial', t.serial, 'name', t.name, 'nameZh', t.name_zh, 'model', t.model, 'value', t.value::text, 'condition', l.condition)
+    select json_agg(json_build_object('line', l.line_no, 'serial', t.serial, 'name', l.name, 'nameZh', l.name_zh, 'model', l.model, 'value', t.value::text, 'condition', l.condition)
                     order by l.line_no) as lines, array_agg(t.id::text order by l.line_no) as ids
       from tool_document_line l join tool t on t.id = l.tool_id where l.warehouse_id = d.warehouse_id and l.document_id = d.id) lines`
 
@@ -182,8 +182,9 @@ with document as (
   insert into tool_document (warehouse_id, id, number, kind, giver_id, taker_id, to_warehouse_id, kit_id, missing_of_kit, note, content_hash, prepared_by, prepared_at)
   values ($1, $2, $3, $4, $5, $6, $7, $8, $14, $9, repeat('0', 64), $10, $11)
 )
-insert into tool_document_line (warehouse_id, document_id, line_no, tool_id, condition)
-select $1, $2, g.line_no, g.tool_id, g.condition from unnest($12::bigint[], $13::text[]) with ordinality as g (tool_id, condition, line_no)`)
+insert into tool_document_line (warehouse_id, document_id, line_no, tool_id, name, name_zh, model, condition)
+select $1, $2, g.line_no, g.tool_id, t.name, t.name_zh, t.model, g.condition
+  from unnest($12::bigint[], $13::text[]) with ordinality as g (tool_id, condition, line_no) join tool t on t.id = g.tool_id`)
 const SEAL = statement<never>('update tool_document set content_hash = $3 where warehouse_id = $1 and id = $2')
 export const SIGN = statement<never>(`
 insert into tool_signature (warehouse_id, document_id, role, person_id, content_hash, signed_at) values ($1, $2, $3, $4, $5, $6)`)

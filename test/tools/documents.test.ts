@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { contentHash } from '../../src/signing/content-hash.ts'
 import { callsAs } from '../support/calls.ts'
 import { callerFor, type Caller } from '../support/counter.ts'
 import { openHarness, type Harness } from '../support/harness.ts'
@@ -658,6 +659,23 @@ test('a document keeps saying what was missing of its kit, whatever becomes of t
     missingOfKit: [pump],
     contentHash: issue.contentHash
   })
+})
+
+test('a document keeps showing what was signed when a tool is renamed later (R-SIG-2)', async () => {
+  const [serial] = await at.tools(1)
+  const issue = await at.issued([serial])
+  const renamed = await h.api
+    .patch(`/v1/tools/${serial}`)
+    .auth(at.keeper.person.token, { type: 'bearer' })
+    .send({ name: 'Clamp meter', nameZh: '钳形表', model: null })
+  expect(renamed.status).toBe(200)
+  const { body } = await at.keeper.get(`/v1/tool-documents/${issue.number}`)
+  expect(body.lines).toEqual(issue.lines)
+  const { number, kind, warehouse, toWarehouse, giver, taker, kit, missingOfKit, note, lines } = body
+  expect(contentHash({ number, kind, warehouse, toWarehouse, giver, taker, kit, missingOfKit, note, lines })).toBe(
+    body.contentHash
+  )
+  await at.returned([serial])
 })
 
 test('a technician learns of tools that are not their own nothing but that', async () => {
