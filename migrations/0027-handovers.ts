@@ -277,7 +277,7 @@ begin
     into v_open, v_names, v_count
     from (select *, row_number() over (order by warehouse) as nth from posts_left_open(p_person, p_grant, p_day)) o;
   if v_open is null then return; end if;
-  raise exception '% is keeper of %, where goods or tools are kept, units are lent or slips are open; draw up a handover of each warehouse and have it signed, which ends the duty',
+  raise exception '% is keeper of %, where goods or tools are kept, units are lent or slips are open; draw up a handover of each warehouse and have it signed, which ends the duty; one that was never used ends once another keeper is appointed',
     (select username from person where id = p_person), v_names || case when v_count > 5 then ' and ' || v_count - 5 || ' more' else '' end
     using errcode = 'BC040', detail = jsonb_build_object('code', 'HandoverMissing', 'open', v_open)::text;
 end $$;

@@ -24,7 +24,7 @@ select h.warehouse_id, h.number as subject, h.id as about_id, null::text as duty
 const KEEPS = `g.duty = 'keeper' and (g.warehouse_id = w.id or g.region_id = w.region_id or (g.warehouse_id is null and g.region_id is null))`
 const ACTS = `${KEEPS} and g.ended_at is null and exists (select from person where person.id = g.person_id and person.active and person.locked_at is null)`
 
-// Goods lie there, somebody was keeper once, and on a day from today on nobody is. A warehouse whose first keeper is still to be named is the
+// Goods or tools are kept there, or units are lent, somebody was keeper once, and on a day from today on nobody is. A warehouse whose first keeper is still to be named is the
 // business of whoever sets it up. Who keeps it for as long as is looked ahead is looked for first: most warehouses are done with then. Where
 // nobody holds the duties that are told first, those of head office are, so that it reaches somebody in any case.
 const keeperMissing: AlertRule = {
@@ -51,7 +51,9 @@ select w.id as warehouse_id, w.code as subject, null::bigint as about_id, told.i
  where not exists (select from duty_assignment g where ${ACTS} and g.valid_from <= $1::date and (g.valid_to is null or g.valid_to >= $1::date + ${SOON_DAYS}))
    and gap.day is not null
    and (w.closed_on is null or w.closed_on > $1::date)
-   and exists (select from balance b where b.warehouse_id = w.id and b.on_hand > 0)`
+   and (exists (select from balance b where b.warehouse_id = w.id and b.on_hand > 0)
+        or exists (select from loan l where l.warehouse_id = w.id and l.state = 'out')
+        or exists (select from tool t where t.warehouse_id = w.id and t.state in ('shelf', 'custody')))`
 }
 
 /** Whoever holds a duty for warehouse `w` today, also in somebody's stead. */

@@ -152,12 +152,23 @@ export async function lockHandover(
 }
 
 /**
- * Who writes on a handover before it is signed: the outgoing keeper in person, or by a key that has the duty there, else the department head.
- * @throws Refusal 403 `ReadOnlyKey`, `DutyRequired`, 404
+ * Who writes on a handover before it is signed: the outgoing keeper in person, or by a key that has the duty there, else the department head. Who is
+ * said to be absent does not write on it: somebody who will not leave would cancel it each time.
+ * @throws Refusal 403 `ReadOnlyKey`, `DutyRequired`, `KeeperAbsent`, 404
  */
-export function requireDrawer(ctx: Context, warehouse: Warehouse, { outgoingId }: Pick<Handover, 'outgoingId'>): void {
+export function requireDrawer(
+  ctx: Context,
+  warehouse: Warehouse,
+  { number, outgoingId, absentBecause }: Pick<Handover, 'number' | 'outgoingId' | 'absentBecause'>
+): void {
   if (ctx.actor.personId !== outgoingId) requireDuty(ctx, 'department-head', warehouse)
-  else if (ctx.actor.isMachine) requireDuty(ctx, ['keeper', 'department-head'], warehouse)
+  else if (absentBecause !== null) {
+    throw new Refusal(
+      'KeeperAbsent',
+      403,
+      `${number} says that you are absent, so the department head writes on it; if you are there, the department head takes absentBecause back`
+    )
+  } else if (ctx.actor.isMachine) requireDuty(ctx, ['keeper', 'department-head'], warehouse)
 }
 
 /** @throws Refusal 409 `HandoverNotDraft` */

@@ -215,7 +215,7 @@ export const identityRoutes: FastifyPluginAsyncTypebox = async (app) => {
         tags: ['people'],
         summary: 'Cut an account off at once, e.g. a stolen one (锁定账号)',
         description:
-          'Needs the duty administrator everywhere. Sign-ins, tokens and API keys are refused from the next request on; the keys are revoked and the password is forgotten. No duty ends, so nothing has to be handed over first, and who stands in for the person goes on.',
+          'Needs the duty administrator everywhere. Sign-ins, tokens and API keys are refused from the next request on; the keys are revoked and the password is forgotten. No duty ends, so nothing has to be handed over first, and who stands in for the person goes on; end a delegation that is not to be trusted.',
         params: schemas.PersonParams,
         body: schemas.LockAccountBody,
         response: { 200: ref(schemas.PersonView), ...problems }

@@ -8,6 +8,7 @@ import { openHandingOver, type HandingOver } from '../handovers/handing-over.ts'
 import { callerFor, type Caller } from '../support/counter.ts'
 import { openHarness, type Harness } from '../support/harness.ts'
 import { relayed, runJob } from '../support/relay.ts'
+import { openTools } from '../tools/tools-counter.ts'
 import { alertsOf, reconciled } from './alerting.ts'
 
 let h: Harness
@@ -26,7 +27,7 @@ const statesOf = async ({ warehouseId }: { warehouseId: number }, kind: AlertKin
 const detailsOf = async ({ warehouseId }: { warehouseId: number }, kind: AlertKind) =>
   (await alertsOf(h, warehouseId, kind)).at(-1)?.details
 /** The days between which the keeper of a warehouse holds the duty, past every rule. */
-const keepsUntil = async ({ keeper }: HandingOver, day: string | null) => {
+const keepsUntil = async ({ keeper }: Pick<HandingOver, 'keeper'>, day: string | null) => {
   await h.sql(`alter table duty_assignment disable trigger user`)
   await h.sql(`update duty_assignment set valid_to = $2 where person_id = $1`, [keeper.person.id, day])
   await h.sql(`alter table duty_assignment enable trigger user`)
@@ -142,6 +143,16 @@ describe('goods without a keeper (R-ORG-3, R-ALR-1)', () => {
     await at.signers['department-head'].post(`/v1/handovers/${number}/cancellation`, { reason: '重新发起' })
     await heard()
     expect(await detailsOf(at, 'keeper-missing')).toMatchObject({ handover: null })
+  })
+
+  test('are tools as well', async () => {
+    const at = await openTools(h)
+    await at.tools(1)
+    await keepsUntil(at, '2026-11-19')
+    await keepsUntil({ keeper: at.otherKeeper }, '2026-11-19')
+    await runJob(h, watchKeepers)
+    const [{ id }] = await h.sql<{ id: number }>('select id from warehouse where code = $1', [at.warehouse])
+    expect(await detailsOf({ warehouseId: id }, 'keeper-missing')).toMatchObject({ isMissing: true })
   })
 
   test('alert while the account of the last keeper is locked, and are quiet when it is unlocked', async () => {

@@ -376,6 +376,24 @@ describe('absence (R-ORG-3)', () => {
     must(await callsAs(h, administrator).patch(`/v1/people/${at.keeper.person.username}`, { active: false }), 200)
   })
 
+  test('a keeper who will not leave neither cancels nor changes what says that they are absent', async () => {
+    const at = await openHandingOver(h)
+    const head = at.signers['department-head']
+    const { number } = await at.drawUp({ outgoing: at.keeper.person.username, absentBecause: '拒绝交接' }, head)
+    expect(codes(await at.keeper.post(`/v1/handovers/${number}/cancellation`, { reason: '不走' }))).toEqual([
+      403,
+      'KeeperAbsent'
+    ])
+    expect(codes(await amend(at, number, { keys: [] }))).toEqual([403, 'KeeperAbsent'])
+    for (const verb of ['snapshot', 'submission'])
+      expect(codes(await at.keeper.post(`/v1/handovers/${number}/${verb}`))).toEqual([403, 'KeeperAbsent'])
+
+    must(await amend(at, number, { absentBecause: null }, head), 200)
+    must(await amend(at, number, { notes: '回来了' }), 200)
+    await at.submit(number)
+    expect(await at.signAll(number)).toMatchObject({ state: 'completed' })
+  })
+
   test('a count from before the draft, or of another warehouse, is none of this handover', async () => {
     const at = await openHandingOver(h)
     const part = await at.stocked()
