@@ -79,7 +79,7 @@ export const custodyRoundRoutes: FastifyPluginAsyncTypebox = async (app) => {
         tags,
         summary: 'Confirm one’s own list, or say what is missing (确认保管工具)',
         description:
-          'Duty: technician, in person and for oneself. Of what is missing a loss is reported (POST /v1/tools/{serial}/losses); until then the line stays open.',
+          'Whoever is asked, in person and for oneself, even when the duty technician has run out. Of what is missing a loss is reported (POST /v1/tools/{serial}/losses); until then the line stays open.',
         params: RoundParams,
         headers: IfMatch,
         body: ref(ConfirmCustodyBody),

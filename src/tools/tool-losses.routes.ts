@@ -56,7 +56,7 @@ export const toolLossRoutes: FastifyPluginAsyncTypebox = async (app) => {
         tags,
         summary: 'Report a tool lost or damaged (工具丢失、损坏报告)',
         description:
-          'Duty: technician whose custody it is in, or keeper. The technician compensates the net value of that day unless it is normal wear (R-TOOL-2); a fixed asset needs reasonReport (R-TOOL-4).',
+          'The technician whose custody it is in, even when the duty has run out, or the keeper. The technician compensates the net value of that day unless it is normal wear (R-TOOL-2); a fixed asset needs reasonReport (R-TOOL-4).',
         params: ToolSerialParams,
         body: ref(ReportLossBody),
         response: { 201: ref(LossView), ...problems }

@@ -71,7 +71,7 @@ export const toolRoutes: FastifyPluginAsyncTypebox = async (app) => {
         tags,
         summary: 'Change what is written of a tool (工具资料)',
         description:
-          'Duty: keeper or stock-controller of the warehouse it belongs to. Names, model, calibration, remark; what it cost and when it was bought stay.',
+          'Duty: keeper or stock-controller of the warehouse it belongs to. Names, model, calibration, remark; what it cost and when it was bought stay. A tool that is given an interval of calibration, and had no due day, is due by it.',
         params: ToolSerialParams,
         headers: IfMatch,
         body: ref(UpdateToolBody),
@@ -316,7 +316,7 @@ export const toolRoutes: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'dissolveToolKit',
         tags,
         summary: 'Dissolve a kit (撤销工具箱)',
-        description: 'Duty: keeper or stock-controller. Its tools stay. Not while it is out.',
+        description: 'Duty: keeper or stock-controller. Its tools stay, and papers that name it. Not while it is out.',
         params: KitParams,
         response: { 204: Type.Null({ description: 'Dissolved' }), ...problems }
       }
