@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { contentHash } from '../../src/signing/content-hash.ts'
+import { contentHash as hashOf } from '../../src/signing/content-hash.ts'
 import { callsAs } from '../support/calls.ts'
 import { callerFor, type Caller } from '../support/counter.ts'
 import { openHarness, type Harness } from '../support/harness.ts'
@@ -672,7 +672,7 @@ test('a document keeps showing what was signed when a tool is renamed later (R-S
   const { body } = await at.keeper.get(`/v1/tool-documents/${issue.number}`)
   expect(body.lines).toEqual(issue.lines)
   const { number, kind, warehouse, toWarehouse, giver, taker, kit, missingOfKit, note, lines } = body
-  expect(contentHash({ number, kind, warehouse, toWarehouse, giver, taker, kit, missingOfKit, note, lines })).toBe(
+  expect(hashOf({ number, kind, warehouse, toWarehouse, giver, taker, kit, missingOfKit, note, lines })).toBe(
     body.contentHash
   )
   await at.returned([serial])
