@@ -121,6 +121,46 @@ test('goods that come in for the first time while the snapshot is taken are in i
   })
 })
 
+test('what was frozen and what moved after it add up to the ledger at the cut-off, whatever is posted meanwhile (R-ORG-3)', async () => {
+  const at = await openHandingOver(h)
+  const part = await at.stocked({ quantity: '50' })
+  const second = callerFor(h, await h.make.person({ grants: [{ duty: 'keeper', warehouse: at.warehouse }] }))
+  const slips: string[] = []
+  for (let n = 0; n < 12; n++) {
+    const line =
+      n % 2 === 0
+        ? { part: (await h.make.part()).number, quantity: '3', unitCost: '1.00' }
+        : { part: part.number, quantity: '1' }
+    const { number: slip } = await at.slip({ kind: n % 2 === 0 ? 'receipt' : 'issue', lines: [line] })
+    await at.sign(slip)
+    slips.push(slip)
+  }
+  const { number } = await at.drawUp()
+  await at.submit(number)
+  const post = (who: Caller, slip: string) =>
+    who.post(`/v1/slips/${slip}/posting`, { handedTo: '张三', deliveredBy: '张三' })
+  await Promise.all([
+    ...slips.slice(0, 8).map((slip, n) => post(n % 2 === 0 ? second : at.keeper, slip)),
+    ...[1, 2, 3].map(() => at.keeper.post(`/v1/handovers/${number}/snapshot`))
+  ])
+  await at.signAll(number, ['outgoing-keeper', 'incoming-keeper', 'department-head'])
+
+  const [signed] = await Promise.all([
+    at.signAs('finance-supervisor', number),
+    ...slips.slice(8).map((slip) => post(second, slip))
+  ])
+
+  const { cutOff } = must(signed, 200)
+  const ledger = await h.sql<{ part: string; quantity: number }>(
+    `select part.number as part, sum(m.quantity)::float8 as quantity from movement m join part on part.id = m.part_id
+      where m.warehouse_id = $1 and m.id <= $2 group by 1 order by 1`,
+    [at.warehouseId, cutOff.position]
+  )
+  const { items } = must(await at.incoming.get(`/v1/handovers/${number}/balances?limit=200`), 200)
+  const listed = items.map((item: { part: string; handedOver: string }) => [item.part, Number(item.handedOver)])
+  expect(Object.fromEntries(listed)).toEqual(Object.fromEntries(ledger.map((row) => [row.part, row.quantity])))
+})
+
 test('head office writes papers of four thousand warehouses at once without a lock of each; whoever was keeper takes one', async () => {
   const at = await openHandingOver(h)
   const locksOf = async (who: Caller) => {
