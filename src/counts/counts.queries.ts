@@ -10,6 +10,7 @@ import { Instant, Month, named, nullable, oneOf, pageOf, ref, WarehouseCode } fr
 import { SigningDuty } from '../signing/signing.schemas.ts'
 import { SlipEvent } from '../slips/slips.schemas.ts'
 import { warehouseByCode } from '../warehouses/directory.ts'
+import { historyOf } from '../signing/document-history.ts'
 import {
   COUNT_KIND_NAMES,
   COUNT_LINE_COLUMNS,
@@ -288,14 +289,8 @@ export const searchCounts = (ctx: Context, filter: CountFilter & { region?: stri
 
 export const CountEvents = named('CountEvents', Type.Object({ items: Type.Array(ref(SlipEvent)) }))
 
-const HISTORY = statement<{ at: string; by: string; event: string; details: Record<string, unknown> | null }>(`
-select e.occurred_at as at, person.username as by, e.event, e.details
-  from document_event e join person on person.id = e.person_id
- where e.warehouse_id = $1 and e.document_id = $2 order by e.id`)
-
 /** Everything that happened to a count, oldest first. */
 export async function listCountEvents(ctx: Context, { number }: { number: string }) {
   const { count, warehouse } = await loadCount(ctx, number)
-  const events = await run(ctx, HISTORY, [warehouse.id, count.id])
-  return { items: events.map(({ at, ...event }) => ({ at: instant(at), ...event })) }
+  return { items: await historyOf(ctx, { warehouseId: warehouse.id, id: count.id }) }
 }

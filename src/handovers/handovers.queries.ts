@@ -19,6 +19,7 @@ import {
   SignedQuantity,
   WarehouseCode
 } from '../platform/schemas.ts'
+import { historyOf } from '../signing/document-history.ts'
 import { SlipEvent } from '../slips/slips.schemas.ts'
 import { warehouseByCode } from '../warehouses/directory.ts'
 import { handoverView, loadHandover, type Handover } from './handover.ts'
@@ -461,14 +462,8 @@ export async function readHandover(ctx: Context, { number }: { number: string })
 
 export const HandoverEvents = named('HandoverEvents', Type.Object({ items: Type.Array(ref(SlipEvent)) }))
 
-const HISTORY = statement<{ at: string; by: string; event: string; details: Record<string, unknown> | null }>(`
-select e.occurred_at as at, person.username as by, e.event, e.details
-  from document_event e join person on person.id = e.person_id
- where e.warehouse_id = $1 and e.document_id = $2 order by e.id`)
-
 /** Everything that happened to a handover, oldest first. */
 export async function listHandoverEvents(ctx: Context, { number }: { number: string }) {
   const { handover, warehouse } = await loadHandover(ctx, number)
-  const events = await run(ctx, HISTORY, [warehouse.id, handover.id])
-  return { items: events.map(({ at, ...event }) => ({ at: instant(at), ...event })) }
+  return { items: await historyOf(ctx, { warehouseId: warehouse.id, id: handover.id }) }
 }

@@ -1,8 +1,8 @@
 import { sightOf, type Context } from '../identity/actor.ts'
-import { instant } from '../platform/clock.ts'
 import { pageFrom, readCursor } from '../platform/cursor.ts'
 import { rowsOf } from '../platform/csv.ts'
 import { run, statement } from '../platform/database.ts'
+import { historyOf } from '../signing/document-history.ts'
 import { LOAN_COLUMNS, LOAN_FROM, loadLoan, loanView, type Loan } from './loan.ts'
 import { LOANER_COLUMNS, LOANER_FROM, LOANER_STATE, loanerBySerial, loanerSummary, type Loaner } from './loaner.ts'
 import type { LoanerHistory, LoanerState, LoanerSummary, LoanState, LoanView } from './loaners.schemas.ts'
@@ -110,10 +110,6 @@ export async function* loanerStream(ctx: Context, filter: LoanerFilter) {
   }
 }
 
-const EVENTS = statement<LoanerHistory['events'][number]>(`
-select e.occurred_at as at, person.username as by, e.event, e.details
-  from document_event e join person on person.id = e.person_id
- where e.warehouse_id = $1 and e.document_id = $2 order by e.id`)
 const MOVEMENTS = statement<LoanerHistory['movements'][number]>(`
 select m.number as slip, m.kind, w.code as warehouse, m.occurred_on::text as "occurredOn", case when m.quantity > 0 then 'in' else 'out' end as direction,
        m.lot_id::text as lot, m.movement_id::text as movement
@@ -129,11 +125,11 @@ export async function readLoanerHistory(ctx: Context, { serial }: { serial: stri
   const { unit } = await loanerBySerial(ctx, serial)
   const key = [unit.homeId, unit.id]
   const [events, movements, loans] = await Promise.all([
-    run(ctx, EVENTS, key),
+    historyOf(ctx, { warehouseId: unit.homeId, id: unit.id }),
     run(ctx, MOVEMENTS, key),
     run(ctx, LOANS, key)
   ])
-  return { events: events.map((event) => ({ ...event, at: instant(event.at) })), movements, loans }
+  return { events, movements, loans }
 }
 
 export interface LoanFilter {
@@ -213,6 +209,5 @@ export async function readLoanHistory(
   { number }: { number: string }
 ): Promise<{ items: LoanerHistory['events'] }> {
   const { loan, warehouse } = await loadLoan(ctx, number)
-  const events = await run(ctx, EVENTS, [warehouse.id, loan.id])
-  return { items: events.map((event) => ({ ...event, at: instant(event.at) })) }
+  return { items: await historyOf(ctx, { warehouseId: warehouse.id, id: loan.id }) }
 }

@@ -5,6 +5,7 @@ import { pageFrom, readCursor } from '../platform/cursor.ts'
 import { run, statement } from '../platform/database.ts'
 import { notFound } from '../platform/errors.ts'
 import { findRegion } from '../identity/identity.queries.ts'
+import { historyOf } from '../signing/document-history.ts'
 import { findOldPart } from './old-part.ts'
 import type {
   OldPart,
@@ -152,12 +153,6 @@ const writeOffOf = <Some extends WriteOff>(row: Some): Some => ({
   decidedAt: instantOrNull(row.decidedAt)
 })
 
-const HISTORY = statement<OldPartView['history'][number]>(`
-select e.occurred_at as at, person.username as by, e.event, e.details
-  from document_event e join person on person.id = e.person_id
- where e.warehouse_id = $1 and e.document_id = $2
- order by e.id`)
-
 /**
  * One old part with its returns, write-offs and history.
  * @throws Refusal 404
@@ -166,12 +161,11 @@ export async function readOldPart(ctx: Context, { number }: { number: string }):
   const { outlet, id } = await findOldPart(ctx, number)
   const [row] = await run(ctx, ONE, [outlet.id, id, ctx.clock.today()])
   if (row === undefined) throw notFound('old part', number)
-  const history = await run(ctx, HISTORY, [outlet.id, id])
   return {
     ...viewOf(row),
     returns: await run(ctx, RETURNS, [outlet.id, id]),
     writeOffs: (await run(ctx, WRITE_OFFS, [outlet.id, id])).map(writeOffOf),
-    history: history.map((event) => ({ ...event, at: instant(event.at) }))
+    history: await historyOf(ctx, { warehouseId: outlet.id, id })
   }
 }
 

@@ -7,6 +7,7 @@ import { pageFrom, readCursor } from '../platform/cursor.ts'
 import { run, statement } from '../platform/database.ts'
 import { warehouseByCode } from '../warehouses/directory.ts'
 import { headOffice } from '../warehouses/head-office.ts'
+import { historyOf } from '../signing/document-history.ts'
 import { IS_OVER, loadPlan, PLAN_READERS, PLAN_TOTALS } from './purchase-plan.ts'
 import type { PlanLineFilter, PlanLineView, PlanState, PlanSummary } from './purchase-plans.schemas.ts'
 
@@ -141,14 +142,8 @@ export const planLineRows = (
 ): AsyncGenerator<PlanLineView> =>
   rowsOf<PlanLineView>(ctx, ALL_LINES, [of.warehouseId, of.planId, ...filterOf(filter)])
 
-const HISTORY = statement<{ at: string; by: string; event: string; details: Record<string, unknown> | null }>(`
-select e.occurred_at as at, person.username as by, e.event, e.details
-  from document_event e join person on person.id = e.person_id
- where e.warehouse_id = $1 and e.document_id = $2 order by e.id`)
-
 /** Everything that happened to a plan, oldest first. */
 export async function listPurchasePlanEvents(ctx: Context, { number }: { number: string }) {
   const { plan, warehouse } = await loadPlan(ctx, number)
-  const events = await run(ctx, HISTORY, [warehouse.id, plan.id])
-  return { items: events.map(({ at, ...event }) => ({ at: instant(at), ...event })) }
+  return { items: await historyOf(ctx, { warehouseId: warehouse.id, id: plan.id }) }
 }

@@ -3,6 +3,7 @@ import { instant, instantOrNull } from '../platform/clock.ts'
 import { rowsOf, type CsvColumns } from '../platform/csv.ts'
 import { pageFrom, readCursor } from '../platform/cursor.ts'
 import { run, statement } from '../platform/database.ts'
+import { historyOf } from '../signing/document-history.ts'
 import { GONE, IN_TRANSIT, MATCHED, NAMED_BY_RECALL } from './recall-scopes.ts'
 import { loadRecall, RECALL_READERS } from './recall.ts'
 import type { RecalledGoods, RecallIssue, RecallState, RecallSummary } from './recalls.schemas.ts'
@@ -41,11 +42,6 @@ export async function listRecalls(
   }
 }
 
-const HISTORY = statement<{ at: string; by: string; event: string; details: Record<string, unknown> | null }>(`
-select e.occurred_at as at, person.username as by, e.event, e.details
-  from document_event e join person on person.id = e.person_id
- where e.warehouse_id = $1 and e.document_id = $2 order by e.id`)
-
 /**
  * Everything that happened to a recall, oldest first, for whoever follows it through the network.
  * @throws Refusal 403, 404
@@ -53,8 +49,7 @@ select e.occurred_at as at, person.username as by, e.event, e.details
 export async function listRecallEvents(ctx: Context, { number }: { number: string }) {
   const { recall, office } = await loadRecall(ctx, number)
   requireDutyToRead(ctx, RECALL_READERS, office)
-  const events = await run(ctx, HISTORY, [office.id, recall.id])
-  return { items: events.map(({ at, ...event }) => ({ at: instant(at), ...event })) }
+  return { items: await historyOf(ctx, { warehouseId: office.id, id: recall.id }) }
 }
 
 // What lies in a warehouse is shown to whoever sees that one; what is between two, to whoever sees either, or the

@@ -6,6 +6,7 @@ import { run, statement } from '../platform/database.ts'
 import { warehouseByCode } from '../warehouses/directory.ts'
 import { SLIP_KIND_RULES, type SlipKind, type SlipState } from './slip-kinds.ts'
 import { instant } from '../platform/clock.ts'
+import { historyOf } from '../signing/document-history.ts'
 import { lateSignature, loadSlip, type Slip } from './slip.ts'
 import type { SlipSummary } from './slips.schemas.ts'
 
@@ -142,16 +143,10 @@ export async function listSlips(ctx: Context, { warehouse: code, ...filter }: Sl
 /** Slips of every warehouse the actor sees, newest day first: what a signer of a region has before them. */
 export const searchSlips = (ctx: Context, filter: SlipFilter) => slipsOf(ctx, sightOf(ctx), filter)
 
-const HISTORY = statement<{ at: string; by: string; event: string; details: Record<string, unknown> | null }>(`
-select e.occurred_at as at, person.username as by, e.event, e.details
-  from document_event e join person on person.id = e.person_id
- where e.warehouse_id = $1 and e.document_id = $2 order by e.id`)
-
 /** Everything that happened to a slip, oldest first. */
 export async function listSlipEvents(ctx: Context, { number }: { number: string }) {
   const { slip, warehouse } = await loadSlip(ctx, number)
-  const events = await run(ctx, HISTORY, [warehouse.id, slip.id])
-  return { items: events.map(({ at, ...event }) => ({ at: instant(at), ...event })) }
+  return { items: await historyOf(ctx, { warehouseId: warehouse.id, id: slip.id }) }
 }
 
 /** One line and lot of a posted slip, as finance costs it (R-OUT-5). */

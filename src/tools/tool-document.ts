@@ -6,7 +6,7 @@ import { run, statement } from '../platform/database.ts'
 import { instant, instantOrNull } from '../platform/clock.ts'
 import { constraintOf, notFound, Refusal } from '../platform/errors.ts'
 import { contentHash } from '../signing/content-hash.ts'
-import { noteEvent } from '../signing/document-history.ts'
+import { historyOf, noteEvent } from '../signing/document-history.ts'
 import { documentNumber, nextNumber } from '../signing/document-number.ts'
 import type { Context, WarehouseRef } from '../identity/actor.ts'
 import type { Warehouse } from '../warehouses/directory.ts'
@@ -131,15 +131,10 @@ export function documentView(document: ToolDocument): ToolDocumentView {
 export const readToolDocument = async (ctx: Context, { number }: { number: string }): Promise<ToolDocumentView> =>
   documentView(await loadToolDocument(ctx, number))
 
-const EVENTS = statement<{ at: string; by: string; event: string; details: unknown }>(`
-select e.occurred_at as at, person.username as by, e.event, e.details
-  from document_event e join person on person.id = e.person_id where e.warehouse_id = $1 and e.document_id = $2 order by e.id`)
-
 /** What happened to a document, the oldest first. */
 export async function readToolDocumentHistory(ctx: Context, { number }: { number: string }) {
   const { warehouseId, id } = await loadToolDocument(ctx, number)
-  const events = await run(ctx, EVENTS, [warehouseId, id])
-  return { items: events.map((event) => ({ ...event, at: instant(event.at) })) }
+  return { items: await historyOf(ctx, { warehouseId, id }) }
 }
 
 /** SHA-256 of what giver and taker sign: who, what, in what condition. */

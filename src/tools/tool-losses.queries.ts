@@ -1,10 +1,10 @@
 import { DUTY_NAMES, grantsToday, requireDutyToRead, type Context, type Duty } from '../identity/actor.ts'
-import { instant } from '../platform/clock.ts'
 import { rowsOf } from '../platform/csv.ts'
 import { pageFrom, readCursor } from '../platform/cursor.ts'
-import { run, statement } from '../platform/database.ts'
+import { run } from '../platform/database.ts'
 import { Refusal } from '../platform/errors.ts'
 import { warehouseByCode } from '../warehouses/directory.ts'
+import { historyOf } from '../signing/document-history.ts'
 import { toolWorth, type ToolWorth } from './tool-depreciation.ts'
 import { loadLoss, LOSS_FROM, LOSS_SUMMARY, lossSummary } from './tool-loss.ts'
 import type {
@@ -80,16 +80,10 @@ export async function* lossStream(ctx: Context, { limit: _limit, cursor: _cursor
   }
 }
 
-const EVENTS = statement<LossEvents['events'][number]>(`
-select e.occurred_at as at, person.username as by, e.event, e.details
-  from document_event e join person on person.id = e.person_id
- where e.warehouse_id = $1 and e.document_id = $2 order by e.id`)
-
 /** What happened to a report, the oldest first. */
 export async function listToolLossEvents(ctx: Context, { number }: { number: string }): Promise<LossEvents> {
   const { loss, warehouse } = await loadLoss(ctx, number)
-  const events = await run(ctx, EVENTS, [warehouse.id, loss.id])
-  return { events: events.map((event) => ({ ...event, at: instant(event.at) })) }
+  return { events: await historyOf(ctx, { warehouseId: warehouse.id, id: loss.id }) }
 }
 
 /** What a tool is worth on a day, with the steps that lead to it. */
