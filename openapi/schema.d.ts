@@ -916,7 +916,7 @@ export interface paths {
         put?: never;
         /**
          * Close a custody round (结束工具核对)
-         * @description Duty: keeper or department-head. Once everybody confirmed or holds nothing of the list any more.
+         * @description Duty: keeper or department-head. Once everybody confirmed or holds nothing of the list any more. A round that is overdue the head of department closes all the same, with the reason.
          */
         post: operations["closeCustodyRound"];
         delete?: never;
@@ -936,7 +936,7 @@ export interface paths {
         put?: never;
         /**
          * Confirm one’s own list, or say what is missing (确认保管工具)
-         * @description Duty: technician, in person and for oneself. Of what is missing a loss is reported (POST /v1/tools/{serial}/losses); until then the line stays open.
+         * @description Whoever is asked, in person and for oneself, even when the duty technician has run out. Of what is missing a loss is reported (POST /v1/tools/{serial}/losses); until then the line stays open.
          */
         post: operations["confirmCustody"];
         delete?: never;
@@ -2767,7 +2767,7 @@ export interface paths {
         head?: never;
         /**
          * Change name, language, e-mail address or whether the person is active (修改人员)
-         * @description Needs the duty administrator everywhere. An inactive person is refused at once, with every token and key.
+         * @description Needs the duty administrator everywhere. An inactive person is refused at once, with every token and key. Whoever is keeper of goods or holds tools hands over or returns them first; an account in the wrong hands is locked instead.
          */
         patch: operations["updatePerson"];
         trace?: never;
@@ -2816,6 +2816,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/people/{username}/lock": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cut an account off at once, e.g. a stolen one (锁定账号)
+         * @description Needs the duty administrator everywhere. Sign-ins, tokens and API keys are refused from the next request on; the keys are revoked and the password is forgotten. No duty ends, so nothing has to be handed over first, and who stands in for the person goes on; end a delegation that is not to be trusted.
+         */
+        post: operations["lockAccount"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/people/{username}/password": {
         parameters: {
             query?: never;
@@ -2830,6 +2850,26 @@ export interface paths {
          */
         put: operations["setPassword"];
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/people/{username}/unlock": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Accept a locked account again (解锁账号)
+         * @description Needs the duty administrator everywhere. The account has no password and no API keys any more: give it new ones.
+         */
+        post: operations["unlockAccount"];
         delete?: never;
         options?: never;
         head?: never;
@@ -4671,7 +4711,7 @@ export interface paths {
         head?: never;
         /**
          * Change what is written of a tool (工具资料)
-         * @description Duty: keeper or stock-controller of the warehouse it belongs to. Names, model, calibration, remark; what it cost and when it was bought stay.
+         * @description Duty: keeper or stock-controller of the warehouse it belongs to. Names, model, calibration, remark; what it cost and when it was bought stay. A tool that is given an interval of calibration, and had no due day, is due by it.
          */
         patch: operations["updateTool"];
         trace?: never;
@@ -4727,7 +4767,7 @@ export interface paths {
         put?: never;
         /**
          * Report a tool lost or damaged (工具丢失、损坏报告)
-         * @description Duty: technician whose custody it is in, or keeper. The technician compensates the net value of that day unless it is normal wear (R-TOOL-2); a fixed asset needs reasonReport (R-TOOL-4).
+         * @description The technician whose custody it is in, even when the duty has run out, or the keeper. The technician compensates the net value of that day unless it is normal wear (R-TOOL-2); a fixed asset needs reasonReport (R-TOOL-4).
          */
         post: operations["reportToolLoss"];
         delete?: never;
@@ -5596,7 +5636,7 @@ export interface paths {
         post?: never;
         /**
          * Dissolve a kit (撤销工具箱)
-         * @description Duty: keeper or stock-controller. Its tools stay. Not while it is out.
+         * @description Duty: keeper or stock-controller. Its tools stay, and papers that name it. Not while it is out.
          */
         delete: operations["dissolveToolKit"];
         options?: never;
@@ -6975,6 +7015,19 @@ export interface components {
             workingDays: number;
         };
         /**
+         * @example {}
+         * @example {
+         *       "reason": "外派支援，月底返回"
+         *     }
+         */
+        CloseCustodyRound: {
+            /**
+             * @description Why it is closed although not everybody has answered (未全部核对的原因)
+             * @example 外派支援，月底返回
+             */
+            reason?: string;
+        };
+        /**
          * @description Closing a month in many warehouses (批量月结)
          * @example {
          *       "id": "17",
@@ -7126,7 +7179,7 @@ export interface components {
             missing?: string[];
             /** @description Remark (备注) */
             remark?: string;
-            /** @description contentHash of the list you have read; another one is refused */
+            /** @description SHA-256 of the content the signer has read; another content is refused */
             contentHash?: string;
         };
         /**
@@ -7362,7 +7415,7 @@ export interface components {
             decision: "approve" | "refuse";
             /** @description Reason of a refusal, or a remark */
             comment?: string;
-            /** @description Hash of the content the signer has read; another content is refused */
+            /** @description SHA-256 of the content the signer has read; another content is refused */
             contentHash?: string;
         };
         /**
@@ -8022,6 +8075,8 @@ export interface components {
              */
             closedAt: string | null;
             version: number;
+            /** @description Why it was closed although not everybody had answered; a technician does not see it */
+            closedBecause: string | null;
             /** @description A technician sees their own only */
             lines: {
                 /** @description User name */
@@ -11621,7 +11676,7 @@ export interface components {
              * @example 钥匙少一把
              */
             comment?: string;
-            /** @description What was read; signing something else is refused */
+            /** @description SHA-256 of the content the signer has read; another content is refused */
             contentHash?: string;
         };
         /**
@@ -13697,6 +13752,13 @@ export interface components {
             hasPassword: boolean;
             /**
              * Format: date-time
+             * @description Refused since then, with every token and key; duties go on
+             * @example 2026-11-21T08:30:00Z
+             */
+            lockedAt: string | null;
+            lockedBecause: string | null;
+            /**
+             * Format: date-time
              * @description Instant, RFC 3339 in UTC
              * @example 2026-11-21T08:30:00Z
              */
@@ -13886,7 +13948,7 @@ export interface components {
             decision: "approve" | "refuse";
             /** @description Reason of a refusal, or a remark */
             comment?: string;
-            /** @description Hash of the content the signer has read; another content is refused */
+            /** @description SHA-256 of the content the signer has read; another content is refused */
             contentHash?: string;
         };
         PurchasePlanEvents: {
@@ -14306,7 +14368,7 @@ export interface components {
             decision: "approve" | "refuse";
             /** @description Reason of a refusal, or a remark */
             comment?: string;
-            /** @description Hash of the content the signer has read; another content is refused */
+            /** @description SHA-256 of the content the signer has read; another content is refused */
             contentHash?: string;
         };
         RecallEnding: {
@@ -16058,7 +16120,7 @@ export interface components {
             decision: "approve" | "refuse";
             /** @description A refusal says why */
             comment?: string;
-            /** @description contentHash of what you have read; another one is refused */
+            /** @description SHA-256 of the content the signer has read; another content is refused */
             contentHash?: string;
         };
         Signature: {
@@ -16237,7 +16299,7 @@ export interface components {
             decision: "approve" | "refuse";
             /** @description Reason of a refusal, or a remark */
             comment?: string;
-            /** @description Hash of the content the signer has read; another content is refused */
+            /** @description SHA-256 of the content the signer has read; another content is refused */
             contentHash?: string;
         };
         /**
@@ -16269,7 +16331,7 @@ export interface components {
                  * @example HQ-OUT-202611-00017
                  */
                 number: string;
-                /** @description Hash of the content the signer has read; another content is refused */
+                /** @description SHA-256 of the content the signer has read; another content is refused */
                 contentHash: string;
             })[];
         };
@@ -17903,12 +17965,13 @@ export interface components {
                  * @enum {string}
                  */
                 because: "loss-reported" | "on-open-document";
+                /** @description Number of the open document, or of the report */
                 document: string | null;
             }[];
         };
         /** @example {} */
         ToolSignature: {
-            /** @description SHA-256 of the content you have read; another content is refused */
+            /** @description SHA-256 of the content the signer has read; another content is refused */
             contentHash?: string;
         };
         /** @description Net value of a tool on a day, with its steps */
@@ -21832,7 +21895,7 @@ export interface operations {
         requestBody: {
             content: {
                 /** @example {} */
-                "application/json": Record<string, never>;
+                "application/json": components["schemas"]["CloseCustodyRound"];
             };
         };
         responses: {
@@ -26844,6 +26907,60 @@ export interface operations {
             "5XX": components["responses"]["Failed"];
         };
     };
+    lockAccount: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description User name (用户名): 2 to 60 lower-case letters, digits, dots, dashes, underscores or @
+                 * @example keeper@hq
+                 */
+                username: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "reason": "账号被盗用"
+                 *     }
+                 */
+                "application/json": {
+                    /**
+                     * @description Why (锁定原因)
+                     * @example 账号被盗用
+                     */
+                    reason: string;
+                };
+            };
+        };
+        responses: {
+            /** @description A person (人员) */
+            200: {
+                headers: {
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Person"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
     setPassword: {
         parameters: {
             query?: never;
@@ -26880,6 +26997,45 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    unlockAccount: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description User name (用户名): 2 to 60 lower-case letters, digits, dots, dashes, underscores or @
+                 * @example keeper@hq
+                 */
+                username: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A person (人员) */
+            200: {
+                headers: {
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Person"];
+                };
             };
             400: components["responses"]["InvalidInput"];
             401: components["responses"]["CredentialsRequired"];

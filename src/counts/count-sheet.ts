@@ -1,6 +1,7 @@
 import { IsolationLevel } from '@mikro-orm/core'
 import { html as markup } from 'ghtml'
 import { DUTY_NAMES, type Context } from '../identity/actor.ts'
+import { CONDITION_ON_PAPER, OWNERSHIP_ON_PAPER } from '../ledger/ledger.schemas.ts'
 import { instant } from '../platform/clock.ts'
 import { within } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
@@ -173,7 +174,8 @@ const LINE_NOTES: Record<CountLineState, string | null> = {
   settled: null,
   'set-aside': '搁置 set aside'
 }
-const CAUSES: Record<VarianceCause, string> = {
+/** Causes of variances as printed papers have them. */
+export const CAUSES_ON_PAPER: Record<VarianceCause, string> = {
   miscount: '点数差错 miscount',
   'unposted-slip': '单据未过账 unposted slip',
   'wrong-part': '货品混淆 wrong part',
@@ -184,8 +186,6 @@ const CAUSES: Record<VarianceCause, string> = {
   found: '盘盈 found',
   other: '其他 other'
 }
-const OWNERSHIP = { own: '自有 own', consigned: '寄存 consigned' } as const
-const CONDITION = { qualified: '合格 qualified', nonconforming: '不合格 nonconforming' } as const
 
 /** A line for paper, from what may be seen of it. */
 const paperLine = (line: CountSheetLine): SheetLine => ({
@@ -195,8 +195,8 @@ const paperLine = (line: CountSheetLine): SheetLine => ({
   specification: line.specification,
   colour: line.colour,
   unit: line.unit,
-  ownership: OWNERSHIP[line.ownership],
-  condition: CONDITION[line.condition],
+  ownership: OWNERSHIP_ON_PAPER[line.ownership],
+  condition: CONDITION_ON_PAPER[line.condition],
   lots: line.lotsText,
   note: LINE_NOTES[line.state],
   figures:
@@ -207,7 +207,7 @@ const paperLine = (line: CountSheetLine): SheetLine => ({
           counted: line.counted,
           card: line.card,
           variance: line.variance,
-          cause: [line.cause === null ? null : CAUSES[line.cause], line.causeNote]
+          cause: [line.cause === null ? null : CAUSES_ON_PAPER[line.cause], line.causeNote]
             .filter((word) => word !== null)
             .join(' ')
         }

@@ -1,6 +1,9 @@
 import { IsolationLevel } from '@mikro-orm/core'
 import { html as markup } from 'ghtml'
 import { DUTY_NAMES, type Context } from '../identity/actor.ts'
+import { CAUSES_ON_PAPER } from '../counts/count-sheet.ts'
+import type { VarianceCause } from '../counts/counts.schemas.ts'
+import { CONDITION_ON_PAPER, OWNERSHIP_ON_PAPER } from '../ledger/ledger.schemas.ts'
 import { instant } from '../platform/clock.ts'
 import { within } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
@@ -77,8 +80,6 @@ const DETAILS: Readonly<Record<string, string>> = {
   holder: '保管人 holder',
   value: '价值 value'
 }
-const OWNERSHIP = { own: '自有 own', consigned: '寄存 consigned' } as const
-const CONDITION = { qualified: '合格 qualified', nonconforming: '不合格 nonconforming' } as const
 const named = (zh: string | null, en: string): string => (zh === null ? en : `${zh} ${en}`)
 
 /** How many rows are put together before they are sent: one chunk per row would cost more than the row. */
@@ -138,16 +139,17 @@ const COUNT_DIFFERENCES = statement<{
   part: string
   name: string
   nameZh: string | null
-  ownership: keyof typeof OWNERSHIP
-  condition: keyof typeof CONDITION
+  ownership: keyof typeof OWNERSHIP_ON_PAPER
+  condition: keyof typeof CONDITION_ON_PAPER
   expected: string
   counted: string
   card: string
   variance: string
-  cause: string | null
+  cause: VarianceCause | null
+  causeNote: string | null
 }>(`
 select part.number as part, part.name, part.name_zh as "nameZh", l.ownership, l.condition, trim_scale(l.expected)::text as expected, trim_scale(l.counted)::text as counted,
-       trim_scale(l.card)::text as card, trim_scale(l.counted - l.expected)::text as variance, concat_ws(' ', l.cause, l.cause_note) as cause
+       trim_scale(l.card)::text as card, trim_scale(l.counted - l.expected)::text as variance, l.cause, l.cause_note as "causeNote"
   from count_line l join part on part.id = l.part_id
  where l.warehouse_id = $1 and l.count_id = $2 and l.state = 'settled' and (l.counted <> l.expected or l.card <> l.counted)
  order by l.line_no`)
@@ -226,7 +228,7 @@ async function* formPages(ctx: Context, number: string): AsyncGenerator<string, 
     ],
     handoverBalances(ctx, handover, warehouse),
     (row) =>
-      markup`<td>${row.part}<td>${named(row.nameZh, row.name)}<td>${row.specification}<td>${row.colour}<td>${row.unit}<td>${OWNERSHIP[row.ownership]}<td>${CONDITION[row.condition]}<td class="n">${row.onHand}<td class="n">${row.reserved}<td class="n">${row.blocked}<td class="n">${row.moved}<td class="n">${row.handedOver}<td class="n">${row.cost}`
+      markup`<td>${row.part}<td>${named(row.nameZh, row.name)}<td>${row.specification}<td>${row.colour}<td>${row.unit}<td>${OWNERSHIP_ON_PAPER[row.ownership]}<td>${CONDITION_ON_PAPER[row.condition]}<td class="n">${row.onHand}<td class="n">${row.reserved}<td class="n">${row.blocked}<td class="n">${row.moved}<td class="n">${row.handedOver}<td class="n">${row.cost}`
   )
   yield* table(
     ['二、清单后变动', 'Moved between snapshot and cut-off'],
@@ -244,7 +246,7 @@ async function* formPages(ctx: Context, number: string): AsyncGenerator<string, 
     ],
     handoverMovements(ctx, handover, warehouse),
     (row) =>
-      markup`<td class="n">${row.movement}<td>${row.slip}<td>${row.occurredOn}<td>${minuteOf(ctx, row.postedAt)}<td>${row.postedBy}<td>${row.part}<td>${named(row.nameZh, row.name)}<td>${OWNERSHIP[row.ownership]}<td>${CONDITION[row.condition]}<td class="n">${row.quantity}`
+      markup`<td class="n">${row.movement}<td>${row.slip}<td>${row.occurredOn}<td>${minuteOf(ctx, row.postedAt)}<td>${row.postedBy}<td>${row.part}<td>${named(row.nameZh, row.name)}<td>${OWNERSHIP_ON_PAPER[row.ownership]}<td>${CONDITION_ON_PAPER[row.condition]}<td class="n">${row.quantity}`
   )
   if (view.count !== null) {
     yield* table(
@@ -262,7 +264,7 @@ async function* formPages(ctx: Context, number: string): AsyncGenerator<string, 
       ],
       await run(ctx, COUNT_DIFFERENCES, [warehouse.id, handover.countId]),
       (row) =>
-        markup`<td>${row.part}<td>${named(row.nameZh, row.name)}<td>${OWNERSHIP[row.ownership]}<td>${CONDITION[row.condition]}<td class="n">${row.expected}<td class="n">${row.counted}<td class="n">${row.card}<td class="n">${row.variance}<td>${row.cause}`
+        markup`<td>${row.part}<td>${named(row.nameZh, row.name)}<td>${OWNERSHIP_ON_PAPER[row.ownership]}<td>${CONDITION_ON_PAPER[row.condition]}<td class="n">${row.expected}<td class="n">${row.counted}<td class="n">${row.card}<td class="n">${row.variance}<td>${[row.cause === null ? null : CAUSES_ON_PAPER[row.cause], row.causeNote].filter(Boolean).join(' ')}`
     )
   }
   yield* table(

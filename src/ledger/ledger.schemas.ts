@@ -26,6 +26,10 @@ export const Condition = Type.Unsafe<(typeof CONDITIONS)[number]>({
   description: 'qualified (合格) or nonconforming (不合格)'
 })
 
+/** Ownership and condition as printed papers have them. */
+export const OWNERSHIP_ON_PAPER = { own: '自有 own', consigned: '寄存 consigned' } as const
+export const CONDITION_ON_PAPER = { qualified: '合格 qualified', nonconforming: '不合格 nonconforming' } as const
+
 const part = { part: PartNumber, name: Type.String(), nameZh: nullable(Type.String()) }
 const value = {
   cost: Type.String({ ...Money, description: 'Original cost of what is on hand' }),

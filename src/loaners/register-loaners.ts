@@ -1,5 +1,6 @@
 import { requireDuty, type Context } from '../identity/actor.ts'
 import { partsByNumber, type PartRef } from '../catalogue/parts.queries.ts'
+import { refuseRepeatedSerials, refuseTakenSerials } from '../catalogue/serial-numbers.ts'
 import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
 import { NAMED_OFFENDERS, Refusal, type FieldProblem } from '../platform/errors.ts'
@@ -53,16 +54,13 @@ export async function registerLoaners(
 ): Promise<{ slip: string; units: string[] }> {
   const warehouse = await warehouseByCode(ctx, code)
   requireDuty(ctx, 'keeper', warehouse)
-  refuseRepeated(said.units)
+  const serials = said.units.map(({ serial }) => serial)
+  refuseRepeatedSerials({ list: 'units', one: 'unit', serials })
   const parts = await requireModels(ctx, said.units)
-  const taken = await takenSerials(
-    ctx,
-    said.units.map(({ serial }) => serial)
-  )
-  if (taken.size > 0) throw serialsTaken(said.units, taken)
+  refuseTakenSerials({ list: 'units', serials }, await takenSerials(ctx, serials))
   return inTransaction(ctx, async (inner) => {
     const slip = await writeUnits(inner, warehouse, parts, said)
-    return { slip, units: said.units.map(({ serial }) => serial) }
+    return { slip, units: serials }
   })
 }
 
@@ -128,29 +126,6 @@ const atUnits = ({ code, status, message, errors, extra }: Refusal): Refusal =>
     extra
   })
 
-function refuseRepeated(units: readonly NewUnit[]): void {
-  const first = new Map<string, number>()
-  const errors: FieldProblem[] = []
-  for (const [index, { serial }] of units.entries()) {
-    const key = serial.toUpperCase()
-    const before = first.get(key)
-    if (before === undefined) first.set(key, index)
-    else
-      errors.push({
-        pointer: `/units/${index}/serial`,
-        detail: `unit ${before + 1} has this number already`,
-        sent: serial
-      })
-  }
-  if (errors.length === 0) return
-  throw new Refusal(
-    'SerialRepeated',
-    422,
-    `${errors.length} serial ${errors.length === 1 ? 'number is' : 'numbers are'} named twice; every unit has its own, whatever the case of its letters`,
-    { errors: errors.slice(0, 20) }
-  )
-}
-
 async function requireModels(ctx: Context, units: readonly NewUnit[]): Promise<Map<string, PartRef>> {
   const parts = await partsByNumber(
     ctx,
@@ -173,25 +148,4 @@ async function requireModels(ctx: Context, units: readonly NewUnit[]): Promise<M
 export function modelFault(part: PartRef | undefined): string | null {
   if (part === undefined) return 'is not in the catalogue'
   return part.loanerFamily === null ? 'is no loaner model' : null
-}
-
-function serialsTaken(
-  units: readonly NewUnit[],
-  taken: ReadonlyMap<string, { serial: string; warehouse: string }>
-): Refusal {
-  const errors = units.flatMap(({ serial }, index): FieldProblem[] =>
-    taken.has(serial.toUpperCase())
-      ? [{ pointer: `/units/${index}/serial`, detail: 'is registered already', sent: serial }]
-      : []
-  )
-  const more = errors.length - NAMED_OFFENDERS
-  return new Refusal(
-    'SerialTaken',
-    409,
-    `registered already: ${errors
-      .slice(0, NAMED_OFFENDERS)
-      .map(({ sent }) => String(sent))
-      .join(', ')}${more > 0 ? ` and ${more} more` : ''}; a serial number is unique in the company`,
-    { errors: errors.slice(0, 20) }
-  )
 }

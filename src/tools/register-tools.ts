@@ -1,7 +1,8 @@
 import { requireDuty, type Context } from '../identity/actor.ts'
+import { refuseRepeatedSerials, refuseTakenSerials } from '../catalogue/serial-numbers.ts'
 import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
-import { constraintOf, NAMED_OFFENDERS, Refusal, type FieldProblem } from '../platform/errors.ts'
+import { constraintOf, Refusal, type FieldProblem } from '../platform/errors.ts'
 import { requireOpen, warehouseByCode, type Warehouse } from '../warehouses/directory.ts'
 import { moveTools } from './custody.ts'
 import { toolsByIds } from './tool.ts'
@@ -94,15 +95,10 @@ export async function registerTools(
 ): Promise<{ tools: ToolView[] }> {
   const warehouse = await warehouseByCode(ctx, code)
   requireDuty(ctx, REGISTERING, warehouse)
-  refuseRepeated(tools)
+  const serials = tools.map(({ serial }) => serial)
+  refuseRepeatedSerials({ list: 'tools', one: 'tool', serials })
   refuseDays(ctx, tools)
-  refuseTaken(
-    tools,
-    await takenSerials(
-      ctx,
-      tools.map(({ serial }) => serial)
-    )
-  )
+  refuseTakenSerials({ list: 'tools', serials }, await takenSerials(ctx, serials))
   return inTransaction(ctx, async (inner) => ({
     tools: await toolsByIds(inner, await writeTools(inner, warehouse, tools))
   }))
@@ -140,28 +136,6 @@ export async function writeTools(ctx: Context, warehouse: Warehouse, tools: read
   return ids
 }
 
-function refuseRepeated(tools: readonly NewTool[]): void {
-  const first = new Map<string, number>()
-  const errors: FieldProblem[] = []
-  for (const [index, { serial }] of tools.entries()) {
-    const before = first.get(serial.toUpperCase())
-    if (before === undefined) first.set(serial.toUpperCase(), index)
-    else
-      errors.push({
-        pointer: `/tools/${index}/serial`,
-        detail: `tool ${before + 1} has this number already`,
-        sent: serial
-      })
-  }
-  if (errors.length > 0)
-    throw new Refusal(
-      'SerialRepeated',
-      422,
-      `${errors.length} serial ${errors.length === 1 ? 'number is' : 'numbers are'} named twice; every tool has its own, whatever the case of its letters`,
-      { errors: errors.slice(0, 20) }
-    )
-}
-
 function refuseDays(ctx: Context, tools: readonly NewTool[]): void {
   const errors = tools.flatMap((tool, index) =>
     dayFaults(ctx, tool).map(({ member, detail }): FieldProblem => ({ pointer: `/tools/${index}/${member}`, detail }))
@@ -175,23 +149,4 @@ function refuseDays(ctx: Context, tools: readonly NewTool[]): void {
         errors: errors.slice(0, 20)
       }
     )
-}
-
-function refuseTaken(tools: readonly NewTool[], taken: ReadonlySet<string>): void {
-  const errors = tools.flatMap(({ serial }, index): FieldProblem[] =>
-    taken.has(serial.toUpperCase())
-      ? [{ pointer: `/tools/${index}/serial`, detail: 'is registered already', sent: serial }]
-      : []
-  )
-  if (errors.length === 0) return
-  const more = errors.length - NAMED_OFFENDERS
-  throw new Refusal(
-    'SerialTaken',
-    409,
-    `registered already: ${errors
-      .slice(0, NAMED_OFFENDERS)
-      .map(({ sent }) => String(sent))
-      .join(', ')}${more > 0 ? ` and ${more} more` : ''}; a serial number is unique in the company`,
-    { errors: errors.slice(0, 20) }
-  )
 }

@@ -1,5 +1,6 @@
 import { html as markup } from 'ghtml'
 import type { Context } from '../identity/actor.ts'
+import { CONDITION_ON_PAPER, OWNERSHIP_ON_PAPER } from '../ledger/ledger.schemas.ts'
 import { run, statement } from '../platform/database.ts'
 import { FACTS_AND_TABLE, fact, PAGE_END, pageTop, PAPER_FONTS, paperPolicy } from '../platform/printed-page.ts'
 import { loadTransfer, readTransfer } from './transfers.queries.ts'
@@ -41,12 +42,10 @@ const STATES: Record<TransferState, string> = {
   'called-back': '已召回 called back',
   cancelled: '已作废 cancelled'
 }
-const OWNERSHIP = { own: '自有 own', consigned: '寄存 consigned' } as const
-const CONDITION = { qualified: '合格 qualified', nonconforming: '不合格 nonconforming' } as const
 const CARRIAGE = { road: '公路 road', express: '快递 express', air: '空运 air' } as const
 
 const row = (line: TransferView['lines'][number]): string =>
-  markup`<tr><td class="n">${line.line}<td>${line.part}<td>${line.nameZh ?? line.name}<td>${line.unit}<td>${OWNERSHIP[line.ownership]}<td>${CONDITION[line.condition]}<td class="n">${line.quantity}<td class="n">${line.sent}<td class="n">${line.received}<td class="n">${line.damaged}<td class="n">${line.missing}</tr>
+  markup`<tr><td class="n">${line.line}<td>${line.part}<td>${line.nameZh ?? line.name}<td>${line.unit}<td>${OWNERSHIP_ON_PAPER[line.ownership]}<td>${CONDITION_ON_PAPER[line.condition]}<td class="n">${line.quantity}<td class="n">${line.sent}<td class="n">${line.received}<td class="n">${line.damaged}<td class="n">${line.missing}</tr>
 `
 
 const NAMES = statement<{ code: string; name: string }>(

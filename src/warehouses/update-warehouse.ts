@@ -3,6 +3,7 @@ import type { Context } from '../identity/actor.ts'
 import { requireDutyEverywhere } from '../identity/actor.ts'
 import { recordAudit } from '../identity/audit.ts'
 import { throughLeavingGate } from '../identity/leaving-gate.ts'
+import { afterDeadlock } from '../platform/after-deadlock.ts'
 import { inTransaction } from '../platform/context.ts'
 import { notFound } from '../platform/errors.ts'
 import { requireMatch } from '../platform/etag.ts'
@@ -22,17 +23,20 @@ export async function updateWarehouse(
   { warehouse: code, ifMatch, change }: { warehouse: string; ifMatch?: string | undefined; change: UpdateWarehouse }
 ): Promise<WarehouseView> {
   requireDutyEverywhere(ctx, WAREHOUSE_DUTIES)
-  return inTransaction(ctx, async (ctx) => {
-    const warehouse = await ctx.em.findOne(Warehouse, { code }, { lockMode: LockMode.PESSIMISTIC_WRITE })
-    if (warehouse === null) throw notFound('warehouse', code)
-    requireMatch(ifMatch, warehouse.version)
-    const { region: regionCode, ...rest } = change
-    const region = regionCode === undefined ? undefined : await ctx.em.findOne(Region, { code: regionCode })
-    if (region === null) throw regionUnknown(regionCode ?? '')
-    ctx.em.assign(warehouse, { ...rest, ...(region === undefined ? {} : { region }), version: warehouse.version + 1 })
-    await throughLeavingGate(ctx, () => ctx.em.flush())
-    warehousesChanged(ctx.em, [code])
-    await recordAudit(ctx, 'warehouse.updated', `warehouse:${code}`, change)
-    return warehouseView(ctx.em, code)
-  })
+  // It holds the warehouse and then asks who is keeper of it, which the last signature of a handover does the other way round.
+  return afterDeadlock(() =>
+    inTransaction(ctx, async (ctx) => {
+      const warehouse = await ctx.em.findOne(Warehouse, { code }, { lockMode: LockMode.PESSIMISTIC_WRITE })
+      if (warehouse === null) throw notFound('warehouse', code)
+      requireMatch(ifMatch, warehouse.version)
+      const { region: regionCode, ...rest } = change
+      const region = regionCode === undefined ? undefined : await ctx.em.findOne(Region, { code: regionCode })
+      if (region === null) throw regionUnknown(regionCode ?? '')
+      ctx.em.assign(warehouse, { ...rest, ...(region === undefined ? {} : { region }), version: warehouse.version + 1 })
+      await throughLeavingGate(ctx, () => ctx.em.flush())
+      warehousesChanged(ctx.em, [code])
+      await recordAudit(ctx, 'warehouse.updated', `warehouse:${code}`, change)
+      return warehouseView(ctx.em, code)
+    })
+  )
 }

@@ -9,12 +9,12 @@ import { endLoanerReservation, reserveLoaner } from '../../src/loaners/reserve-l
 import { retireLoaner } from '../../src/loaners/retire-loaner.ts'
 import { returnLoaner } from '../../src/loaners/return-loaner.ts'
 import { verifyLedger } from '../../src/ledger/verify-ledger.ts'
-import { Refusal } from '../../src/platform/errors.ts'
 import { reverseSlip } from '../../src/slips/create-slip.ts'
 import { postSlip } from '../../src/slips/post-slip.ts'
 import { signSlip } from '../../src/slips/sign-slip.ts'
 import { cancelSlip } from '../../src/slips/withdraw-slip.ts'
 import { SIGNERS } from '../support/counter.ts'
+import { outcome, tally } from '../support/outcomes.ts'
 import { DEFAULT_TIME, openHarness, type Harness } from '../support/harness.ts'
 import { LOAN, openLoaners, serialOf, type LoanerCounter } from './loaners-counter.ts'
 
@@ -28,15 +28,6 @@ afterAll(() => h.close())
 
 const RUNS = Number(process.env['PROPERTY_RUNS'] ?? 8)
 
-const outcome = async (work: Promise<unknown>): Promise<string> => {
-  try {
-    await work
-    return 'done'
-  } catch (error) {
-    if (error instanceof Refusal) return error.code
-    throw error
-  }
-}
 const keeperOf = (at: LoanerCounter) => h.contextOf(at.keeper.person.actor)
 const signed = async (at: LoanerCounter, number: string) => {
   for (const duty of SIGNERS)
@@ -45,8 +36,6 @@ const signed = async (at: LoanerCounter, number: string) => {
 }
 const settled = async (at: LoanerCounter, number: string) =>
   postSlip(keeperOf(at), { number: await signed(at, number) })
-const tally = (outcomes: string[]) =>
-  Object.fromEntries([...Map.groupBy(outcomes, (one) => one)].map(([name, all]) => [name, all.length]))
 
 test('one unit that ten lend at once is lent once (R-LOAN-1)', async () => {
   const at = await openLoaners(h)

@@ -13,6 +13,7 @@ import { signToolDocument } from '../../src/tools/sign-tool-document.ts'
 import { transferTools } from '../../src/tools/transfer-tools.ts'
 import { cancelToolDocument, refuseToolDocument } from '../../src/tools/withdraw-tool-document.ts'
 import type { Caller } from '../support/counter.ts'
+import { outcome, tally } from '../support/outcomes.ts'
 import { openHarness, type Harness } from '../support/harness.ts'
 import { named, openTools, type ToolCounter } from './tools-counter.ts'
 
@@ -26,18 +27,7 @@ afterAll(() => h.close())
 
 const RUNS = Number(process.env['PROPERTY_RUNS'] ?? 6)
 
-const outcome = async (work: Promise<unknown>): Promise<string> => {
-  try {
-    await work
-    return 'done'
-  } catch (error) {
-    if (error instanceof Refusal) return error.code
-    throw error
-  }
-}
 const as = ({ person }: Caller) => h.contextOf(person.actor)
-const tally = (outcomes: string[]) =>
-  Object.fromEntries([...Map.groupBy(outcomes, (one) => one)].map(([name, all]) => [name, all.length]))
 
 test('one tool that ten issue at once is issued once (R-TOOL-1)', async () => {
   const at = await openTools(h)
