@@ -21,7 +21,8 @@ const OLD_PARTS = 'opened, settled and added up by single statements on many sli
 const IN_TRANSIT = 'follows slips of two warehouses through single statements and a trigger'
 const LOANERS = 'moved, lent and counted by single statements, together with the slips that move them'
 const TOOLS = 'issued, returned and listed by single statements on all tools of a document at once'
-const HANDED_OVER = 'frozen by one statement for a whole warehouse, and signed in the transaction in which it takes effect'
+const HANDED_OVER =
+  'frozen by one statement for a whole warehouse, and signed in the transaction in which it takes effect'
 const PLATFORM = 'the platform writes it by prepared statements and knows no entities'
 
 /** Tables that SQL alone writes and reads, and why. Every other table has an entity that equals it. */
