@@ -6,6 +6,7 @@ import { postSlip } from '../../src/slips/post-slip.ts'
 import { recordCounts } from '../../src/counts/record-counts.ts'
 import { callerFor, type Caller } from '../support/counter.ts'
 import { openHarness, type Harness } from '../support/harness.ts'
+import { LOAN } from '../loaners/loaners-counter.ts'
 import { must, openHandingOver, type HandingOver } from './handing-over.ts'
 
 let h: Harness
@@ -85,6 +86,43 @@ test('a posting by the outgoing keeper lies before the cut-off or is refused, ho
   expect(await at.incoming.get(`/v1/warehouses/${at.warehouse}/stock`)).toMatchObject({
     body: { items: [{ onHand: '12' }] }
   })
+  expect((await at.incoming.get(`/v1/ledger/verification?warehouse=${at.warehouse}`)).body).toMatchObject({ ok: true })
+})
+
+test('of units that are lent while the keeper hands over, each is lent before the cut-off or not at all, and the incoming keeper goes on (R-ORG-3, R-LOAN-1)', async () => {
+  const at = await openHandingOver(h)
+  const { number: model } = await h.make.part({ standardCost: '1000.0000' })
+  await h.sql(`update part set loaner_family = 'F' where number = $1`, [model])
+  const serials = Array.from({ length: 8 }, (_, n) => `HV-${process.pid}-${n}`)
+  const units = serials.map((serial) => ({ serial, model }))
+  const { slip } = must(await at.keeper.post(`/v1/warehouses/${at.warehouse}/loaners`, { kind: 'opening', units }), 201)
+  await at.sign(slip)
+  must(await at.keeper.post(`/v1/slips/${slip}/posting`), 200)
+  const number = await almost(at)
+
+  const lend = (by: Caller, serial: string) =>
+    by.post(`/v1/loaners/${serial}/loans`, { ...LOAN, repairOrder: `RO-${serial}`, receiptNumber: `JT-${serial}` })
+  const half = serials.length / 2
+  const [before, signed, after] = await Promise.all([
+    Promise.all(serials.slice(0, half).map((serial) => lend(at.keeper, serial))),
+    at.signAs('finance-supervisor', number),
+    Promise.all(serials.slice(half).map((serial) => lend(at.keeper, serial)))
+  ])
+
+  const { cutOff } = must(signed, 200)
+  for (const [index, answer] of [...before, ...after].entries()) {
+    const serial = serials[index] ?? ''
+    expect(['201', '403 DutyHandedOver', '404 NotFound']).toContain(
+      answer.status === 201 ? '201' : `${answer.status} ${answer.body.code}`
+    )
+    const unit = (await at.incoming.get(`/v1/loaners/${serial}`)).body
+    expect(unit.state).toBe(answer.status === 201 ? 'being-lent' : 'available')
+    const loan = answer.status === 201 ? answer.body : must(await lend(at.incoming, serial), 201)
+    if (answer.status === 201) expect(Date.parse(loan.drawnUpAt)).toBeLessThanOrEqual(Date.parse(cutOff.at))
+    await at.sign(loan.outSlip)
+    must(await at.incoming.post(`/v1/slips/${loan.outSlip}/posting`), 200)
+    expect((await at.incoming.get(`/v1/loaners/${serial}`)).body.state).toBe('out')
+  }
   expect((await at.incoming.get(`/v1/ledger/verification?warehouse=${at.warehouse}`)).body).toMatchObject({ ok: true })
 })
 
