@@ -9,9 +9,7 @@ import { warehouseByCode, type Warehouse } from '../warehouses/directory.ts'
 import type { RoundQuery, RoundState, RoundSummary, RoundView } from './custody-rounds.schemas.ts'
 import { inRegisterSight, isOwn, readsRegister, registerSight } from './tool-rights.ts'
 
-interface RoundLine extends Omit<RoundView['lines'][number], never> {
-  personId: number
-}
+type RoundLine = RoundView['lines'][number] & { personId: number }
 
 export interface Round extends Omit<RoundView, 'lines'> {
   id: string
