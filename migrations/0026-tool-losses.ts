@@ -43,6 +43,12 @@ create table tool_loss (
   reported_by int not null references person (id),
   reported_at timestamptz not null,
   decided_on date,
+  -- What was decided of a repair that turned out not to be possible: the tool is reported again as one to be scrapped, or still repaired if
+  -- that is refused.
+  repair_decided_on date,
+  repair_compensation numeric(18,2),
+  repair_compensation_reason text,
+  repair_normal_wear boolean,
   -- Why it was refused.
   reason text,
   ended_at timestamptz,
@@ -59,7 +65,8 @@ create table tool_loss (
   constraint tool_loss_nobody_pays_nothing check (technician_id is not null or compensation = (0)::numeric),
   constraint tool_loss_less_says_why check (normal_wear or technician_id is null or compensation = net_value or compensation_reason is not null),
   constraint tool_loss_refused_says_why check (state <> 'refused' or reason is not null),
-  constraint tool_loss_decided_on_a_day check ((state = 'reported') = (decided_on is null))
+  constraint tool_loss_decided_on_a_day check ((state = 'reported') = (decided_on is null)),
+  constraint tool_loss_repair_was_decided check ((repair_decided_on is null) = (repair_compensation is null) and (repair_decided_on is null) = (repair_normal_wear is null) and (repair_decided_on is null or outcome = 'scrapped'))
 );
 create unique index tool_loss_one_open on tool_loss (tool_id) where state in ('reported', 'approved');
 create index tool_loss_open on tool_loss (warehouse_id, id) where state in ('reported', 'approved');
@@ -67,7 +74,8 @@ create index tool_loss_by_tool on tool_loss (tool_id, id);
 create index tool_loss_by_technician on tool_loss (technician_id, id) where technician_id is not null;
 create index tool_loss_newest on tool_loss (id desc);
 
--- What is claimed from technicians, by the day it is booked on. A tool that is found gives a second line of the opposite amount.
+-- What is claimed from technicians, by the day it is booked on. A tool that is found gives a second line of the opposite amount, one that could
+-- not be repaired after all a second line of the difference.
 create table tool_compensation (
   warehouse_id int not null,
   loss_id bigint not null,
@@ -82,7 +90,7 @@ create table tool_compensation (
   constraint tool_compensation_pkey primary key (warehouse_id, loss_id, line_no),
   constraint tool_compensation_loss_fkey foreign key (warehouse_id, loss_id) references tool_loss (warehouse_id, id),
   constraint tool_compensation_of_something check (amount <> (0)::numeric),
-  constraint tool_compensation_second_line_takes_back check (line_no in (1, 2) and (line_no = 1) = (amount > (0)::numeric)),
+  constraint tool_compensation_first_line_claims check (line_no = 2 or line_no = 1 and amount > (0)::numeric),
   constraint tool_compensation_credited_known check (credited in ('tool-disposal', 'tool-repair'))
 );
 create index tool_compensation_by_day on tool_compensation (booked_on, warehouse_id, loss_id, line_no);

@@ -4482,7 +4482,7 @@ export interface paths {
         get?: never;
         /**
          * Say what becomes of the tool and what is compensated (核定赔偿)
-         * @description Duty: department-head, in person, not the technician. At most the net value; less with a reason; nothing for normal wear. What is left away stays as it is. Voids signatures.
+         * @description Duty: department-head, in person, not the technician. At most the net value; less with a reason; nothing for normal wear. What is left away stays as it is. Voids signatures. Of a tool in repair: outcome scrapped gives the repair up, and what was booked for it counts towards the rest (维修不成).
          */
         put: operations["assessToolLoss"];
         post?: never;
@@ -6571,7 +6571,7 @@ export interface components {
          */
         AssessToolLoss: {
             /**
-             * @description Of a damaged tool: what is to become of it
+             * @description Of a damaged tool: what is to become of it; scrapped of one in repair gives the repair up
              * @enum {string}
              */
             outcome?: "scrapped" | "repaired";
@@ -17773,6 +17773,19 @@ export interface components {
             reasonReport: string | null;
             worth: components["schemas"]["ToolWorth"];
             compensationReason: string | null;
+            repairGivenUp: {
+                /**
+                 * Format: date
+                 * @description Day in the business time zone
+                 * @example 2026-11-21
+                 */
+                decidedOn: string;
+                /**
+                 * @description Amount in the business currency, a decimal string with at most two places
+                 * @example 12.50
+                 */
+                compensation: string;
+            } | null;
             /** @description Why it was refused */
             reason: string | null;
             /**
@@ -17807,19 +17820,7 @@ export interface components {
             version: number;
         };
         ToolLossEvents: {
-            events: {
-                /**
-                 * Format: date-time
-                 * @description Instant, RFC 3339 in UTC
-                 * @example 2026-11-21T08:30:00Z
-                 */
-                at: string;
-                by: string;
-                event: string;
-                details: {
-                    [key: string]: unknown;
-                } | null;
-            }[];
+            items: components["schemas"]["SlipEvent"][];
         };
         /**
          * @example {

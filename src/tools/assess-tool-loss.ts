@@ -13,12 +13,19 @@ const ASSESS = statement<never>(`
 with voided as (
   update signature set voided_at = $7 where warehouse_id = $1 and document_id = $2 and voided_at is null
 )
-update tool_loss set outcome = $3, normal_wear = $4, compensation = $5, compensation_reason = $6, version = version + 1 where warehouse_id = $1 and id = $2`)
+update tool_loss
+   set outcome = $3, normal_wear = $4, compensation = $5, compensation_reason = $6, version = version + 1, state = 'reported', decided_on = null,
+       repair_decided_on = case when state = 'approved' then decided_on else repair_decided_on end,
+       repair_compensation = case when state = 'approved' then compensation else repair_compensation end,
+       repair_normal_wear = case when state = 'approved' then normal_wear else repair_normal_wear end,
+       repair_compensation_reason = case when state = 'approved' then compensation_reason else repair_compensation_reason end
+ where warehouse_id = $1 and id = $2`)
 
 /**
  * Says what becomes of a reported tool and what the technician compensates: nothing for normal wear, else the net value of the day (R-TOOL-2), or
- * less with a reason. Signatures given before are void, for they were of something else.
- * @throws Refusal 403 without the duty department-head and for an API key, 404, 409 `LossNotOpen`, 412, 422 `OwnLoss`, `CompensationAboveValue`,
+ * less with a reason. Signatures given before are void, for they were of something else. A tool in repair that cannot be repaired is to be scrapped:
+ * the report awaits its signatures again, and what was booked for the repair counts towards the compensation.
+ * @throws Refusal 403 without the duty department-head and for an API key, 404, 409 `LossNotOpen`, 412, 422 `OwnLoss`, `RepairGivenUp`, `CompensationAboveValue`,
  *   `CompensationReasonMissing`, `WearCostsNothing`, `NobodyCompensates`, `LossIsNoWear`, `OutcomeOfLoss`
  */
 export async function assessToolLoss(
@@ -31,7 +38,14 @@ export async function assessToolLoss(
     requirePerson(inner)
     if (loss.technicianId === inner.actor.personId || (onBehalfOf !== null && loss.technicianId === onBehalfOf))
       throw new Refusal('OwnLoss', 422, `nobody says what they compensate themselves; ask another department-head`)
-    requireReported(loss)
+    if (!(loss.state === 'approved' && assessment.outcome === 'scrapped')) requireReported(loss)
+    if (loss.repair !== null && assessment.outcome === 'repaired')
+      throw new Refusal(
+        'RepairGivenUp',
+        422,
+        `the repair of ${number} was given up; whoever thinks it can be repaired refuses the report, and the repair goes on`,
+        { errors: [{ pointer: '/outcome', detail: 'was given up', sent: 'repaired', accepted: ['scrapped'] }] }
+      )
     const assessed = assessedAs(loss, assessment)
     await run(inner, ASSESS, [
       warehouse.id,
@@ -65,8 +79,8 @@ function assessedAs(loss: Loss, { outcome, normalWear, compensation, compensatio
       errors: [{ pointer: '/normalWear', detail: 'is of damaged tools only', sent: true }]
     })
   const most = isWear || loss.technicianId === null ? '0.00' : loss.netValue
-  // What is left away stays as it was decided, as long as it still can be.
-  const keeps = compensation === undefined && isWear === loss.normalWear
+  // What is left away stays as it was said, as long as it still can be; of a repair that is given up it was said for the repair.
+  const keeps = compensation === undefined && isWear === loss.normalWear && loss.state === 'reported'
   const wanted = keeps ? loss.compensation : (compensation ?? most)
   requireAtMost(loss, wanted, { isWear })
   const isLess = thousandths(wanted) < thousandths(most)

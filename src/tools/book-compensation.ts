@@ -6,7 +6,7 @@ import type { Loss } from './tool-loss.ts'
 
 const BOOK = statement<never>(`
 insert into tool_compensation (warehouse_id, loss_id, line_no, technician_id, amount, credited, booked_on, booked_by, booked_at)
-values ($1, $2, case when $4::numeric > 0 then 1 else 2 end, $3, $4, $5, $6, $7, $8)`)
+select $1, $2, 1 + count(*), $3, $4, $5, $6, $7, $8 from tool_compensation where warehouse_id = $1 and loss_id = $2`)
 
 /**
  * Books what a technician owes for a tool, or with a minus sign takes it back, on today: it belongs to the day of the decision, and is in the

@@ -1,6 +1,7 @@
 import type { Context } from '../identity/actor.ts'
 import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
+import { decimal, thousandths } from '../platform/decimal.ts'
 import { requireMatch } from '../platform/etag.ts'
 import { Refusal } from '../platform/errors.ts'
 import { dutiesAwaited, requireSigner, requireSubmittedContent } from '../signing/sign.ts'
@@ -9,6 +10,14 @@ import { bookCompensation } from './book-compensation.ts'
 import { lockTools, moveCustody } from './custody.ts'
 import { holdForLoss, LOSS_DUTIES, lockLoss, lossHash, readToolLoss, requireReported, type Loss } from './tool-loss.ts'
 import type { LossState, LossView, SignLoss } from './tool-losses.schemas.ts'
+
+// A repair that goes on because giving it up was refused is as it was decided.
+const REPAIR_ON = statement<never>(`
+update tool_loss
+   set version = version + 1, state = 'approved', outcome = 'repaired', normal_wear = repair_normal_wear, compensation = repair_compensation,
+       compensation_reason = repair_compensation_reason, decided_on = repair_decided_on,
+       repair_decided_on = null, repair_compensation = null, repair_compensation_reason = null, repair_normal_wear = null
+ where warehouse_id = $1 and id = $2`)
 
 const DECIDE = statement<never>(`
 update tool_loss
@@ -19,7 +28,8 @@ update tool_loss
 /**
  * Signs a report of loss: the head of department and the finance supervisor, two different people, neither who reported it nor the technician it is
  * about. The second signature decides: the compensation is booked on that day, a lost or scrapped tool leaves the living part of the
- * register, one that is to be repaired is held until it is back. A refusal says why, and the tool is as before.
+ * register, one that is to be repaired is held until it is back. A refusal says why, and the tool is as before: if a repair was to be given
+ * up, it goes on.
  * @throws Refusal 409 `LossNotOpen`, `ContentChanged`, `SignatureOfOtherContent`, `AlreadySigned`, `DutyAlreadySigned`, 422 `PreparerMaySign`, `SignerBarred`,
  *   `DutyNotAsked`, `ReasonMissing`, 403, 404, 412
  */
@@ -68,6 +78,10 @@ export function signToolLoss(
         event: decision === 'refuse' ? 'refused' : state === 'reported' ? 'signed' : 'approved'
       }
     )
+    if (decision === 'refuse' && loss.repair !== null) {
+      await run(inner, REPAIR_ON, [warehouse.id, loss.id])
+      return readToolLoss(inner, { number })
+    }
     await run(inner, DECIDE, [
       warehouse.id,
       loss.id,
@@ -97,7 +111,9 @@ async function settle(
   // Until it is repaired it is held.
   if (state !== 'approved') await holdForLoss(ctx, tool.id, null)
   if (state === 'refused') return
-  await bookCompensation(ctx, { warehouseId, loss, amount: loss.compensation })
+  // What was booked for a repair that was given up counts towards it.
+  const due = thousandths(loss.compensation) - thousandths(loss.repair?.compensation ?? '0')
+  await bookCompensation(ctx, { warehouseId, loss, amount: decimal(due, 3) })
   if (loss.outcome !== 'repaired')
     await moveCustody(ctx, { tool, to: { place: loss.outcome }, kind: loss.outcome, documentId: loss.id })
 }

@@ -34,7 +34,12 @@ const METHODS = {
   'declining-balance': '双倍余额递减法 declining balance'
 } as const
 
-const steps = ({ worth, normalWear, compensation }: LossView): readonly (readonly [string, string, string])[] => [
+const steps = ({
+  worth,
+  normalWear,
+  compensation,
+  repairGivenUp
+}: LossView): readonly (readonly [string, string, string])[] => [
   ['原值', 'value', worth.value],
   ['折旧方法', 'method', METHODS[worth.method]],
   ['残值', 'residual value', worth.residualValue],
@@ -42,6 +47,7 @@ const steps = ({ worth, normalWear, compensation }: LossView): readonly (readonl
   ['累计折旧', 'depreciated', worth.accumulated],
   ['当日净值', 'net value of the day', worth.netValue],
   ['正常损耗', 'normal wear', normalWear ? '是 yes' : '否 no'],
+  ...(repairGivenUp === null ? [] : [['其中维修赔偿', 'of which for the repair', repairGivenUp.compensation] as const]),
   ['赔偿金额', 'compensation', compensation]
 ]
 

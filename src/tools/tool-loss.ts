@@ -47,6 +47,8 @@ export interface Loss {
   reportedBy: string
   reportedAt: string
   decidedOn: string | null
+  /** What was decided of a repair that was given up since. */
+  repair: LossView['repairGivenUp']
   reason: string | null
   endedAt: string | null
   booked: LossView['booked']
@@ -72,6 +74,7 @@ const LOSS = statement<Loss>(`
 select ${LOSS_SUMMARY}, l.tool_id::text as "toolId", t.fixed_asset as "fixedAsset", t.holder_id as "holderId", l.technician_id as "technicianId", l.cause,
        l.reason_report as "reasonReport", l.value::text as value, l.method, l.life_months as "lifeMonths", l.residual_value::text as "residualValue",
        l.months_used as "monthsUsed", (l.value - l.net_value)::text as accumulated, l.compensation_reason as "compensationReason", l.reported_by as "reportedById",
+       case when l.repair_decided_on is not null then json_build_object('decidedOn', l.repair_decided_on, 'compensation', l.repair_compensation::text) end as repair,
        l.reason, l.ended_at as "endedAt", l.version,
        coalesce((select json_agg(json_build_object('line', c.line_no, 'amount', c.amount::text, 'bookedOn', c.booked_on) order by c.line_no)
                    from tool_compensation c where c.warehouse_id = l.warehouse_id and c.loss_id = l.id), '[]') as booked,
@@ -124,7 +127,7 @@ export function requireReported({ number, state, decidedOn }: Loss): void {
   if (state === 'reported') return
   const then =
     state === 'approved'
-      ? `say that it is back by POST /v1/tool-losses/${number}/repaired, and report what happened since anew`
+      ? `say that it is back by POST /v1/tool-losses/${number}/repaired, or that it cannot be repaired by PUT /v1/tool-losses/${number}/assessment with the outcome scrapped`
       : 'report what happened since anew'
   throw new Refusal(
     'LossNotOpen',
@@ -149,6 +152,7 @@ export const lossHash = (loss: Loss): string =>
     worth: worthOf(loss),
     compensation: loss.compensation,
     compensationReason: loss.compensationReason,
+    ...(loss.repair !== null && { repairGivenUp: loss.repair }),
     reportedBy: loss.reportedBy
   })
 
@@ -188,6 +192,7 @@ const lossView = (loss: Loss): LossView => ({
   reasonReport: loss.reasonReport,
   worth: worthOf(loss),
   compensationReason: loss.compensationReason,
+  repairGivenUp: loss.repair,
   reason: loss.reason,
   endedAt: instantOrNull(loss.endedAt),
   takenIn: loss.holderId === null || loss.holderId !== loss.technicianId,

@@ -83,7 +83,7 @@ export async function* lossStream(ctx: Context, { limit: _limit, cursor: _cursor
 /** What happened to a report, the oldest first. */
 export async function listToolLossEvents(ctx: Context, { number }: { number: string }): Promise<LossEvents> {
   const { loss, warehouse } = await loadLoss(ctx, number)
-  return { events: await historyOf(ctx, { warehouseId: warehouse.id, id: loss.id }) }
+  return { items: await historyOf(ctx, { warehouseId: warehouse.id, id: loss.id }) }
 }
 
 /** What a tool is worth on a day, with the steps that lead to it. */

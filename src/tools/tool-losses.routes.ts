@@ -174,7 +174,7 @@ export const toolLossRoutes: FastifyPluginAsyncTypebox = async (app) => {
         tags,
         summary: 'Say what becomes of the tool and what is compensated (核定赔偿)',
         description:
-          'Duty: department-head, in person, not the technician. At most the net value; less with a reason; nothing for normal wear. What is left away stays as it is. Voids signatures.',
+          'Duty: department-head, in person, not the technician. At most the net value; less with a reason; nothing for normal wear. What is left away stays as it is. Voids signatures. Of a tool in repair: outcome scrapped gives the repair up, and what was booked for it counts towards the rest (维修不成).',
         params: LossParams,
         headers: IfMatch,
         body: ref(AssessLossBody),

@@ -15,6 +15,7 @@ import {
   WarehouseCode
 } from '../platform/schemas.ts'
 import { ReadContentHash, SignatureView, SigningDuty } from '../signing/signing.schemas.ts'
+import { SlipEvent } from '../slips/slips.schemas.ts'
 import { ToolSerial } from './tools.schemas.ts'
 
 export const LOSS_KINDS = ['lost', 'damaged'] as const
@@ -83,7 +84,12 @@ export const AssessLossBody = named(
   'AssessToolLoss',
   Type.Object(
     {
-      outcome: Type.Optional(oneOf(['scrapped', 'repaired'], 'Of a damaged tool: what is to become of it')),
+      outcome: Type.Optional(
+        oneOf(
+          ['scrapped', 'repaired'],
+          'Of a damaged tool: what is to become of it; scrapped of one in repair gives the repair up'
+        )
+      ),
       normalWear: Type.Optional(Type.Boolean({ description: 'Whether it is normal wear (正常损耗)' })),
       compensation: Type.Optional(
         nullable(
@@ -182,6 +188,12 @@ export const LossView = named(
     reasonReport: nullable(Type.String()),
     worth: ref(ToolWorthView),
     compensationReason: nullable(Type.String()),
+    repairGivenUp: nullable(
+      Type.Object(
+        { decidedOn: Day, compensation: Money },
+        { description: 'What was decided of a repair that turned out not to be possible (维修不成)' }
+      )
+    ),
     reason: nullable(Type.String({ description: 'Why it was refused' })),
     endedAt: nullable(Instant),
     takenIn: Type.Boolean({ description: 'Whether the tool is in nobody’s custody any more' }),
@@ -214,19 +226,7 @@ export const LossQuery = Type.Object(
 )
 export type LossQuery = Static<typeof LossQuery>
 
-export const LossEvents = named(
-  'ToolLossEvents',
-  Type.Object({
-    events: Type.Array(
-      Type.Object({
-        at: Instant,
-        by: Type.String(),
-        event: Type.String(),
-        details: nullable(Type.Unsafe<Record<string, unknown>>({ type: 'object', additionalProperties: true }))
-      })
-    )
-  })
-)
+export const LossEvents = named('ToolLossEvents', Type.Object({ items: Type.Array(ref(SlipEvent)) }))
 export type LossEvents = Static<typeof LossEvents>
 
 const Account = Type.String({ description: 'Account of the general ledger (科目)' })

@@ -262,9 +262,9 @@ describe('the two signatures', () => {
     expect(await at.tool(serial)).toMatchObject({ state: 'lost', technician: null, lossReported: false })
     expect(await placesOf(serial)).toEqual(['registered shelf', 'issued custody', 'lost lost'])
     expect(problem(await report(serial, LOST, at.keeper))).toEqual([409, 'ToolOutOfUse'])
-    expect(
-      must(await at.keeper.get(`/v1/tool-losses/${number}/history`)).events.map(({ event }: any) => event)
-    ).toEqual(['loss-reported', 'signed', 'approved'])
+    expect(must(await at.keeper.get(`/v1/tool-losses/${number}/history`)).items.map(({ event }: any) => event)).toEqual(
+      ['loss-reported', 'signed', 'approved']
+    )
   })
 
   test('are two different people, neither who reported it nor the technician, and no machines', async () => {
@@ -382,23 +382,55 @@ describe('a damaged tool', () => {
     ])
   })
 
-  test('that cannot be repaired is put back first and reported anew; whoever tries otherwise is told so', async () => {
+  test('that cannot be repaired after all is scrapped by the same report, and what the repair cost counts towards it (R-TOOL-2)', async () => {
     const serial = await held()
     const { number } = await reported(serial, BROKEN)
+    must(await act(number, 'taken-in'))
+    must(await assess(number, { compensation: '120.50', compensationReason: '只赔修理费' }))
     await approved(number)
-    const back = `POST /v1/tool-losses/${number}/repaired`
+    // Whoever tries otherwise is told so.
     const again = await report(serial, { ...BROKEN, outcome: 'scrapped' }, at.keeper)
     expect(again.body).toMatchObject({ status: 409, code: 'ToolHeld', document: number })
-    expect(again.body.detail).toContain(back)
-    expect((await assess(number, { outcome: 'scrapped' })).body.detail).toContain(back)
-    const all = await at.technician.post(`/v1/technicians/${at.technician.person.username}/return-all`)
-    const { leftOut } = all.body
-    expect(leftOut.find((one: any) => one.serial === serial)).toMatchObject({
-      because: 'loss-reported',
-      document: number
+    expect(again.body.detail).toContain(`/v1/tool-losses/${number}/repaired`)
+    expect((await assess(number, { compensation: '1.00', compensationReason: '少赔' })).body).toMatchObject({
+      code: 'LossNotOpen',
+      detail: expect.stringContaining(`PUT /v1/tool-losses/${number}/assessment with the outcome scrapped`)
     })
-    must(await act(number, 'repaired'))
-    must(await report(serial, { ...BROKEN, outcome: 'scrapped' }, at.keeper), 201)
+
+    const { netValue } = must(await at.keeper.get(`/v1/tool-losses/${number}`))
+    const scrapping = { outcome: 'scrapped' }
+    expect(must(await assess(number, scrapping))).toMatchObject({
+      state: 'reported',
+      outcome: 'scrapped',
+      compensation: netValue,
+      repairGivenUp: { compensation: '120.50' },
+      signatures: [],
+      booked: [{ line: 1, amount: '120.50' }]
+    })
+    expect(problem(await assess(number, { outcome: 'repaired' }))).toEqual([422, 'RepairGivenUp'])
+    expect(problem(await act(number, 'repaired'))).toEqual([409, 'NotInRepair'])
+
+    // Refused, the repair goes on as it was decided.
+    must(await sign(number, head, 'department-head', { decision: 'refuse', comment: '换一家再修' }))
+    expect(must(await at.keeper.get(`/v1/tool-losses/${number}`))).toMatchObject({
+      state: 'approved',
+      outcome: 'repaired',
+      compensation: '120.50',
+      compensationReason: '只赔修理费',
+      repairGivenUp: null
+    })
+    must(await assess(number, scrapping))
+    expect(await approved(number)).toMatchObject({ state: 'ended' })
+    expect(await at.tool(serial)).toMatchObject({ state: 'scrapped', lossReported: false })
+    expect(
+      await h.sql(
+        `select line_no, amount::text, credited, (sum(amount) over ())::text as total from tool_compensation c join tool_loss l on l.id = c.loss_id where l.number = $1 order by 1`,
+        [number]
+      )
+    ).toEqual([
+      { line_no: 1, amount: '120.50', credited: 'tool-repair', total: netValue },
+      { line_no: 2, amount: expect.any(String), credited: 'tool-disposal', total: netValue }
+    ])
   })
 
   test('that is repaired where it is comes back from its technician', async () => {
