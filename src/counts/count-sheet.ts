@@ -5,7 +5,7 @@ import { CONDITION_ON_PAPER, OWNERSHIP_ON_PAPER } from '../ledger/ledger.schemas
 import { instant } from '../platform/clock.ts'
 import { within } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
-import { FACTS_AND_TABLE, fact, PAGE_END, pageTop, PAPER_FONTS, paperPolicy } from '../platform/printed-page.ts'
+import { fact, PAGE_END, pageTop, paperPolicy, paperStyle } from '../platform/printed-page.ts'
 import { COUNT_KIND_NAMES, loadCount, type Count } from './count.ts'
 import { countLines, type CountSheetLine } from './counts.queries.ts'
 import type { CountLineState, CountState, VarianceCause } from './counts.schemas.ts'
@@ -51,26 +51,19 @@ export const SHEET_COPIES = [
   { zh: '负责人联', en: 'department head copy', page: 'head' }
 ] as const
 
-const STYLE = `
-@page { size: A4 landscape; margin: 12mm 10mm 16mm }
-${SHEET_COPIES.map(
-  ({ zh, en, page }) =>
-    `@page ${page} { @bottom-left { content: "${zh} ${en}"; font-size: 8pt } @bottom-right { content: "第 " counter(page) " 页 / 共 " counter(pages) " 页 · page " counter(page) " / " counter(pages); font-size: 8pt } }\n.${page} { page: ${page} }`
-).join('\n')}
-body { font: 9pt/1.3 ${PAPER_FONTS}; margin: 0; color: #000 }
+const STYLE = paperStyle({
+  page: 'A4 landscape',
+  signatures: 4,
+  more: `${SHEET_COPIES.map(
+    ({ zh, en, page }) =>
+      `@page ${page} { @bottom-left { content: "${zh} ${en}"; font-size: 8pt } @bottom-right { content: "第 " counter(page) " 页 / 共 " counter(pages) " 页 · page " counter(page) " / " counter(pages); font-size: 8pt } }\n.${page} { page: ${page} }`
+  ).join('\n')}
 section { break-after: page }
 section:last-child { break-after: auto }
-h1 { font-size: 15pt; text-align: center; margin: 0 0 2mm }
-h1 small { display: block; font-size: 9pt; font-weight: normal }
-${FACTS_AND_TABLE}
-small { display: block; font-weight: normal }
 th.title { text-align: left; background: none; border: 0 }
-.n { text-align: right; white-space: nowrap }
 .box { min-width: 18mm; height: 8mm }
-.signatures { break-inside: avoid; display: grid; grid-template-columns: repeat(4, 1fr); gap: 6mm; margin-top: 6mm }
-.signatures p { margin: 0; border-bottom: 0.3mm solid #000; min-height: 14mm }
-@media screen { body { margin: 8mm } section { margin-bottom: 16mm } }
-`
+@media screen { section { margin-bottom: 16mm } }`
+})
 
 export const SHEET_POLICY = paperPolicy(STYLE)
 

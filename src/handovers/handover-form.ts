@@ -7,26 +7,19 @@ import { CONDITION_ON_PAPER, OWNERSHIP_ON_PAPER } from '../ledger/ledger.schemas
 import { instant } from '../platform/clock.ts'
 import { within } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
-import { FACTS_AND_TABLE, fact, PAGE_END, pageTop, PAPER_FONTS, paperPolicy } from '../platform/printed-page.ts'
+import { fact, PAGE_END, pageTop, paperPolicy, paperStyle } from '../platform/printed-page.ts'
 import { handoverView, loadHandover, partiesOf, type Handover } from './handover.ts'
 import { handoverBalances, handoverMovements, handoverOpen } from './handovers.queries.ts'
 import type { HandoverParty, HandoverState, HandoverView, OpenKind } from './handovers.schemas.ts'
 
-const STYLE = `
-@page { size: A4 landscape; margin: 12mm 10mm 16mm; @bottom-left { content: "工作移交单 handover"; font-size: 8pt } @bottom-right { content: "第 " counter(page) " 页 / 共 " counter(pages) " 页 · page " counter(page) " / " counter(pages); font-size: 8pt } }
-body { font: 9pt/1.3 ${PAPER_FONTS}; margin: 0; color: #000 }
-h1 { font-size: 15pt; text-align: center; margin: 0 0 2mm }
-h1 small { display: block; font-size: 9pt; font-weight: normal }
+const STYLE = paperStyle({
+  page: 'A4 landscape',
+  signatures: 4,
+  more: `@page { @bottom-left { content: "工作移交单 handover"; font-size: 8pt } @bottom-right { content: "第 " counter(page) " 页 / 共 " counter(pages) " 页 · page " counter(page) " / " counter(pages); font-size: 8pt } }
 h2 { font-size: 11pt; margin: 5mm 0 1mm; break-after: avoid }
-${FACTS_AND_TABLE}
-small { display: block; font-weight: normal }
-.n { text-align: right; white-space: nowrap }
 .liability { border: 0.5mm solid #000; padding: 2mm 3mm; margin: 5mm 0 0; break-inside: avoid }
-.liability p { margin: 0 }
-.signatures { break-inside: avoid; display: grid; grid-template-columns: repeat(4, 1fr); gap: 6mm; margin-top: 6mm }
-.signatures p { margin: 0; border-bottom: 0.3mm solid #000; min-height: 14mm }
-@media screen { body { margin: 8mm } }
-`
+.liability p { margin: 0 }`
+})
 
 export const FORM_POLICY = paperPolicy(STYLE)
 

@@ -132,16 +132,16 @@ export async function loadHandover(
 
 /**
  * The same as it is now, locked until the commit: whoever writes on one handover queues.
- * @param mayWrite refuses who may not, before the version and the state are looked at
+ * @param mayWrite refuses who may not, before the version and the state are looked at: whoever may not draw it up, unless given
  * @throws Refusal 404, 412, and what `mayWrite` refuses
  */
 export async function lockHandover(
   ctx: Context,
   number: string,
   {
-    mayWrite,
+    mayWrite = (place, kept) => requireDrawer(ctx, place, kept),
     ifMatch
-  }: { mayWrite: (warehouse: Warehouse, handover: Handover) => unknown; ifMatch?: string | undefined }
+  }: { mayWrite?: (warehouse: Warehouse, handover: Handover) => unknown; ifMatch?: string | undefined }
 ): Promise<{ handover: Handover; warehouse: Warehouse }> {
   const { warehouse } = await loadHandover(ctx, number)
   await run(ctx, LOCK, [warehouse.id, number])

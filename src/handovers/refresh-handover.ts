@@ -2,14 +2,7 @@ import type { Context } from '../identity/actor.ts'
 import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
 import { noteEvent } from '../signing/document-history.ts'
-import {
-  handoverHash,
-  loadHandover,
-  lockHandover,
-  requireDrawer,
-  requireOpenHandover,
-  viewOfHandover
-} from './handover.ts'
+import { handoverHash, loadHandover, lockHandover, requireOpenHandover, viewOfHandover } from './handover.ts'
 import type { HandoverView } from './handovers.schemas.ts'
 import { takeSnapshot } from './take-snapshot.ts'
 
@@ -29,10 +22,7 @@ export function refreshHandover(
   { number, ifMatch }: { number: string; ifMatch?: string | undefined }
 ): Promise<HandoverView> {
   return inTransaction(ctx, async (inner) => {
-    const { handover, warehouse } = await lockHandover(inner, number, {
-      mayWrite: (place, kept) => requireDrawer(inner, place, kept),
-      ifMatch
-    })
+    const { handover, warehouse } = await lockHandover(inner, number, { ifMatch })
     requireOpenHandover(handover)
     await takeSnapshot(inner, warehouse, handover)
     const { handover: refreshed } = await loadHandover(inner, number)

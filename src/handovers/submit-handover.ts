@@ -3,15 +3,7 @@ import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
 import { NAMED_OFFENDERS, Refusal } from '../platform/errors.ts'
 import type { Warehouse } from '../warehouses/directory.ts'
-import {
-  handoverHash,
-  loadHandover,
-  lockHandover,
-  requireDraft,
-  requireDrawer,
-  viewOfHandover,
-  type Handover
-} from './handover.ts'
+import { handoverHash, loadHandover, lockHandover, requireDraft, viewOfHandover, type Handover } from './handover.ts'
 import type { HandoverView } from './handovers.schemas.ts'
 import { grantsToEnd, requireIncoming } from './keepers.ts'
 import { takeSnapshot } from './take-snapshot.ts'
@@ -48,10 +40,7 @@ export function submitHandover(
   { number, ifMatch }: { number: string; ifMatch?: string | undefined }
 ): Promise<HandoverView> {
   return inTransaction(ctx, async (inner) => {
-    const { handover, warehouse } = await lockHandover(inner, number, {
-      mayWrite: (place, kept) => requireDrawer(inner, place, kept),
-      ifMatch
-    })
+    const { handover, warehouse } = await lockHandover(inner, number, { ifMatch })
     requireDraft(handover)
     await requireIncoming(inner, { username: handover.incoming.username, outgoingId: handover.outgoingId })
     await grantsToEnd(inner, warehouse, { id: handover.outgoingId, username: handover.outgoing.username })

@@ -9,8 +9,8 @@ import { html as markup } from 'ghtml'
 /** The fonts of every form, for a `font` of a style. */
 export const PAPER_FONTS = '"Noto Sans CJK SC", "Source Han Sans SC", "Microsoft YaHei", "PingFang SC", sans-serif'
 
-/** Rules for the facts at the head of a form and for its table, which repeats its heads on every page. */
-export const FACTS_AND_TABLE = `dl { display: flex; flex-wrap: wrap; gap: 1mm 8mm; margin: 0 0 2mm }
+// For the facts at the head of a form and for its table, which repeats its heads on every page.
+const FACTS_AND_TABLE = `dl { display: flex; flex-wrap: wrap; gap: 1mm 8mm; margin: 0 0 2mm }
 dl div { display: flex; gap: 2mm }
 dt { color: #444 } dd { margin: 0; font-weight: bold }
 table { border-collapse: collapse; width: 100% }
@@ -18,6 +18,31 @@ thead { display: table-header-group }
 tr { break-inside: avoid }
 th, td { border: 0.3mm solid #000; padding: 0.6mm 1mm; text-align: left; vertical-align: top; overflow-wrap: anywhere }
 th { font-size: 8pt; background: #eee; text-align: center }`
+
+/**
+ * The style of a form: facts, a table, and places for so many signatures.
+ * @param page paper and its direction, @param more rules of its own
+ */
+export const paperStyle = ({
+  page = 'A4',
+  signatures,
+  more = ''
+}: {
+  page?: 'A4' | 'A4 landscape'
+  signatures: number
+  more?: string
+}): string => `
+@page { size: ${page}; margin: 12mm 10mm 16mm }
+body { font: 9pt/1.3 ${PAPER_FONTS}; margin: 0; color: #000 }
+h1 { font-size: 15pt; text-align: center; margin: 0 0 2mm }
+h1 small { font-size: 9pt }
+small { display: block; font-size: 8pt; font-weight: normal }
+${FACTS_AND_TABLE}
+.n { text-align: right; white-space: nowrap }
+.signatures { break-inside: avoid; display: grid; grid-template-columns: repeat(${signatures}, 1fr); gap: 6mm; margin-top: 6mm }
+.signatures p { margin: 0; border-bottom: 0.3mm solid #000; min-height: 14mm }
+@media screen { body { margin: 8mm } }
+${more}`
 
 /**
  * What a browser may do with a form, as its Content-Security-Policy: show it with this style, and nothing else. Everything that was

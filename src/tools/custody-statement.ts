@@ -3,7 +3,7 @@ import { html as markup } from 'ghtml'
 import type { Context } from '../identity/actor.ts'
 import { run, statement } from '../platform/database.ts'
 import { notFound } from '../platform/errors.ts'
-import { FACTS_AND_TABLE, fact, PAGE_END, pageTop, PAPER_FONTS, paperPolicy } from '../platform/printed-page.ts'
+import { fact, PAGE_END, pageTop, paperPolicy, paperStyle } from '../platform/printed-page.ts'
 import { inRegisterSight, isOwn, registerSight } from './tool-rights.ts'
 import { TOOL_COLUMNS, TOOL_FROM, toolView, type Tool } from './tool.ts'
 import { loadToolDocument, readToolDocument } from './tool-document.ts'
@@ -52,18 +52,7 @@ export async function readCustody(ctx: Context, { username }: { username: string
   return { technician: person.username, name: person.name, on, tools, count: tools.length, value: sum?.value ?? '0.00' }
 }
 
-const STYLE = `
-@page { size: A4; margin: 12mm 10mm 16mm }
-body { font: 9pt/1.3 ${PAPER_FONTS}; margin: 0; color: #000 }
-h1 { font-size: 15pt; text-align: center; margin: 0 0 2mm }
-small { display: block; font-size: 8pt; font-weight: normal }
-${FACTS_AND_TABLE}
-.n { text-align: right; white-space: nowrap }
-ol { margin: 3mm 0 0; padding-left: 6mm; break-inside: avoid }
-.signatures { break-inside: avoid; display: grid; grid-template-columns: repeat(3, 1fr); gap: 6mm; margin-top: 6mm }
-.signatures p { margin: 0; border-bottom: 0.3mm solid #000; min-height: 14mm }
-@media screen { body { margin: 8mm } }
-`
+const STYLE = paperStyle({ signatures: 3, more: 'ol { margin: 3mm 0 0; padding-left: 6mm; break-inside: avoid }' })
 
 export const TOOL_PAPER_POLICY = paperPolicy(STYLE)
 

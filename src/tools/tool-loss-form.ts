@@ -1,23 +1,15 @@
 // The report of a lost or damaged tool on paper (工具丢失损坏报告单), with the steps of what is compensated.
 import { html as markup } from 'ghtml'
 import type { Context } from '../identity/actor.ts'
-import { fact, FACTS_AND_TABLE, PAGE_END, pageTop, PAPER_FONTS, paperPolicy } from '../platform/printed-page.ts'
+import { fact, PAGE_END, pageTop, paperPolicy, paperStyle } from '../platform/printed-page.ts'
 import { readToolLoss } from './tool-loss.ts'
 import type { LossView } from './tool-losses.schemas.ts'
 
-const STYLE = `
-@page { size: A4; margin: 12mm 10mm 16mm }
-body { font: 9pt/1.4 ${PAPER_FONTS}; margin: 0; color: #000 }
-h1 { font-size: 15pt; text-align: center; margin: 0 0 2mm }
-small { display: block; font-size: 8pt; font-weight: normal }
-h2 { font-size: 10pt; margin: 3mm 0 1mm }
-${FACTS_AND_TABLE}
-.words { border: 0.3mm solid #000; padding: 1mm 2mm; min-height: 10mm; white-space: pre-wrap; overflow-wrap: anywhere; margin: 0 }
-.n { text-align: right; white-space: nowrap }
-.signatures { break-inside: avoid; display: grid; grid-template-columns: repeat(4, 1fr); gap: 6mm; margin-top: 6mm }
-.signatures p { margin: 0; border-bottom: 0.3mm solid #000; min-height: 14mm }
-@media screen { body { margin: 8mm } }
-`
+const STYLE = paperStyle({
+  signatures: 4,
+  more: `h2 { font-size: 10pt; margin: 3mm 0 1mm }
+.words { border: 0.3mm solid #000; padding: 1mm 2mm; min-height: 10mm; white-space: pre-wrap; overflow-wrap: anywhere; margin: 0 }`
+})
 export const LOSS_FORM_POLICY = paperPolicy(STYLE)
 
 const KINDS = { lost: '丢失 lost', damaged: '损坏 damaged' } as const

@@ -2,21 +2,11 @@ import { html as markup } from 'ghtml'
 import type { Context } from '../identity/actor.ts'
 import { CONDITION_ON_PAPER, OWNERSHIP_ON_PAPER } from '../ledger/ledger.schemas.ts'
 import { run, statement } from '../platform/database.ts'
-import { FACTS_AND_TABLE, fact, PAGE_END, pageTop, PAPER_FONTS, paperPolicy } from '../platform/printed-page.ts'
+import { fact, PAGE_END, pageTop, paperPolicy, paperStyle } from '../platform/printed-page.ts'
 import { loadTransfer, readTransfer } from './transfers.queries.ts'
 import type { TransferState, TransferView } from './transfers.schemas.ts'
 
-const STYLE = `
-@page { size: A4; margin: 12mm 10mm 16mm }
-body { font: 9pt/1.3 ${PAPER_FONTS}; margin: 0; color: #000 }
-h1 { font-size: 15pt; text-align: center; margin: 0 0 2mm }
-small { display: block; font-size: 8pt; font-weight: normal }
-${FACTS_AND_TABLE}
-.n { text-align: right; white-space: nowrap }
-.signatures { break-inside: avoid; display: grid; grid-template-columns: repeat(3, 1fr); gap: 6mm; margin-top: 6mm }
-.signatures p { margin: 0; border-bottom: 0.3mm solid #000; min-height: 14mm }
-@media screen { body { margin: 8mm } }
-`
+const STYLE = paperStyle({ signatures: 3 })
 
 export const NOTE_POLICY = paperPolicy(STYLE)
 
