@@ -1,6 +1,6 @@
 // Who gets an alert follows duties: whoever holds today, by themselves or in somebody's stead, a duty of the rungs it has reached, for its
 // warehouse, the region of it or everywhere; and whoever holds the duty that the cause itself names.
-import { grantsToday, type Context, type Duty, type Grant } from '../identity/actor.ts'
+import { grantCovers, grantsToday, type Context, type Duty, type Grant } from '../identity/actor.ts'
 import { run, statement } from '../platform/database.ts'
 
 /** The duties of alert `a` under its policy `p`. */
@@ -9,7 +9,7 @@ export const DUTIES_TOLD = `alert_duties(p.ladder, a.level, a.duty)`
 /** Whether row `holder` of `duty_holder` is told of alert `a` in warehouse `w` under policy `p`. */
 export const holds = (holder: string, today: string): string => `
 ${holder}.duty = any (${DUTIES_TOLD}) and ${holder}.valid_from <= ${today} and (${holder}.valid_to is null or ${holder}.valid_to >= ${today})
-       and (${holder}.warehouse_id = a.warehouse_id or ${holder}.region_id = w.region_id or (${holder}.warehouse_id is null and ${holder}.region_id is null))`
+       and ${grantCovers(holder, 'a.warehouse_id', 'w.region_id')}`
 
 /**
  * Everybody who is told of alerts that are not resolved: rows (warehouse_id, kind, level, duty, person_id) to be joined with `alert` by the
@@ -55,7 +55,7 @@ export const addresseesOf = (ctx: Context, alerts: readonly string[]): Promise<A
 export const isTold = (duties: string, warehouses: string, regions: string): string => `
 exists (select from unnest(${duties}::text[], ${warehouses}::int[], ${regions}::int[]) as g (duty, warehouse_id, region_id)
          where g.duty = any (${DUTIES_TOLD})
-           and (g.warehouse_id = a.warehouse_id or g.region_id = w.region_id or (g.warehouse_id is null and g.region_id is null)))`
+           and ${grantCovers('g', 'a.warehouse_id', 'w.region_id')})`
 
 export function grantArrays(ctx: Context): [Duty[], (number | null)[], (number | null)[]] {
   const grants: Grant[] = grantsToday(ctx)

@@ -1,4 +1,5 @@
 // What the change of keepers wants somebody to act on (R-ORG-3).
+import { grantCovers } from '../identity/actor.ts'
 import type { AlertKind } from './alert-kinds.ts'
 import type { AlertRule } from './alert-rule.ts'
 
@@ -21,7 +22,7 @@ select h.warehouse_id, h.number as subject, h.id as about_id, null::text as duty
 }
 
 /** Own grants `g` of keeper for warehouse `w`: standing in for a keeper does not outlast that keeper's own duty. */
-const KEEPS = `g.duty = 'keeper' and (g.warehouse_id = w.id or g.region_id = w.region_id or (g.warehouse_id is null and g.region_id is null))`
+const KEEPS = `g.duty = 'keeper' and ${grantCovers('g', 'w.id', 'w.region_id')}`
 const ACTS = `${KEEPS} and g.ended_at is null and exists (select from person where person.id = g.person_id and person.active and person.locked_at is null)`
 
 // Goods or tools are kept there, or units are lent, somebody was keeper once, and on a day from today on nobody is. A warehouse whose first keeper is still to be named is the

@@ -1,4 +1,5 @@
 // What technicians' tools want somebody to act on (R-TOOL-1 to R-TOOL-4).
+import { grantCovers } from '../identity/actor.ts'
 import type { AlertKind } from './alert-kinds.ts'
 import { utc, type AlertRule } from './alert-rule.ts'
 
@@ -59,7 +60,7 @@ select l.warehouse_id, l.number as subject, l.id as about_id, null::text as duty
 const isTechnicianOn = (day: string): string => `person.active and exists (
          select from duty_assignment g
           where g.person_id = person.id and g.duty = 'technician' and g.ended_at is null and g.valid_from <= ${day} and (g.valid_to is null or g.valid_to >= ${day})
-            and (g.warehouse_id = w.id or g.region_id = w.region_id or (g.warehouse_id is null and g.region_id is null)))`
+            and ${grantCovers('g', 'w.id', 'w.region_id')})`
 
 // Whoever holds tools of a warehouse whose technician they are not, or soon will not be: a duty that runs out by its day, or a warehouse that
 // moved to another region. Duties that are ended by somebody do not come this far (R-TOOL-3).
@@ -71,7 +72,7 @@ select w.id as warehouse_id, person.username as subject, null::bigint as about_i
        jsonb_build_object('technician', person.username, 'name', person.name, 'tools', h.tools, 'serials', h.serials, 'isOrphaned', not (${isTechnicianOn('$1::date')}),
          'until', (select max(g.valid_to) from duty_assignment g
                     where g.person_id = person.id and g.duty = 'technician' and g.ended_at is null
-                      and (g.warehouse_id = w.id or g.region_id = w.region_id or (g.warehouse_id is null and g.region_id is null)))) as details
+                      and ${grantCovers('g', 'w.id', 'w.region_id')})) as details
   from (select t.warehouse_id, t.holder_id, count(*)::int as tools, (array_agg(t.serial order by t.serial))[1:${NAMED}] as serials
           from tool t
          where t.holder_id is not null ${isSome ? 'and t.warehouse_id in (select warehouse_id from asked)' : ''}

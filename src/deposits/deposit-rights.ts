@@ -1,6 +1,6 @@
 // Who may do what with a deposit (R-REQ-5). It secures the claims of the centre against the outlet, so it is kept by the finance of the
 // centre or of head office; the outlet's own people read it and change nothing.
-import { covers, DUTY_NAMES, grantsToday, maySee, type Context, type Grant } from '../identity/actor.ts'
+import { covers, DUTY_NAMES, grantsToday, maySee, requireWriting, type Context, type Grant } from '../identity/actor.ts'
 import { notFound, Refusal } from '../platform/errors.ts'
 import { centreOf } from '../warehouses/centre.ts'
 import { warehouseByCode, type Warehouse } from '../warehouses/directory.ts'
@@ -28,8 +28,7 @@ export async function requireDepositKeeper(ctx: Context, code: string): Promise<
   const found = await depositor(ctx, code)
   const grants = grantsToday(ctx)
   if (grants.some((grant) => keeps(found, grant))) {
-    if (ctx.actor.readOnly)
-      throw new Refusal('ReadOnlyKey', 403, 'this API key may only read; issue one with access "write"')
+    requireWriting(ctx)
     return found
   }
   if (!maySee(ctx, found.outlet)) throw notFound('warehouse', code)

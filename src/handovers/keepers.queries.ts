@@ -1,5 +1,5 @@
 import { Type, type Static } from 'typebox'
-import { requireSight, type Context } from '../identity/actor.ts'
+import { grantCovers, requireSight, type Context } from '../identity/actor.ts'
 import { instantOrNull } from '../platform/clock.ts'
 import { rowsOf } from '../platform/csv.ts'
 import { pageFrom, readCursor } from '../platform/cursor.ts'
@@ -74,7 +74,7 @@ select g.id, person.username as keeper, person.name,
       from handover h join person taker on taker.id = h.incoming_id
      where h.warehouse_id = $1 and h.state = 'completed' and g.id = any (h.ended_grants)
      order by h.id limit 1) handed on true
- where g.duty = 'keeper' and (g.warehouse_id = $1 or g.region_id = $2 or (g.warehouse_id is null and g.region_id is null))
+ where g.duty = 'keeper' and ${grantCovers('g', '$1', '$2')}
    and (not $4::boolean or is_acting) and ($5::int is null or g.id < $5)
  order by g.id desc limit $6`
 type PeriodRow = KeeperPeriod & { id: number }

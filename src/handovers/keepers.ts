@@ -1,6 +1,6 @@
 // Who may leave and who may take over. A duty that is held for a region or everywhere cannot be ended for one warehouse: such a keeper is first
 // given the warehouse by itself, and the wider duty is ended, which the leaving gate lets pass because the person goes on there.
-import { DUTY_NAMES, type Context } from '../identity/actor.ts'
+import { DUTY_NAMES, grantCovers, type Context } from '../identity/actor.ts'
 import { run, statement } from '../platform/database.ts'
 import { notFound, Refusal } from '../platform/errors.ts'
 import type { Warehouse } from '../warehouses/directory.ts'
@@ -56,7 +56,7 @@ select coalesce(array_agg(g.id order by g.id) filter (where g.warehouse_id = $2 
        coalesce(bool_or(g.warehouse_id = $2 and g.valid_from <= $4::date), false) as "hasBegun"
   from duty_assignment g left join region on region.id = g.region_id
  where g.person_id = $1 and g.duty = 'keeper' and g.ended_at is null
-   and (g.warehouse_id = $2 or g.region_id = $3 or (g.warehouse_id is null and g.region_id is null))`)
+   and ${grantCovers('g', '$2', '$3')}`)
 
 /**
  * The own grants by which somebody is keeper of a warehouse and of nothing more, also those that begin later; none where the last one ran out.

@@ -78,6 +78,10 @@ export const covers = (grant: Grant, warehouse: WarehouseRef): boolean =>
   grant.warehouseId === warehouse.id ||
   (grant.regionId !== null && grant.regionId === warehouse.regionId)
 
+/** The same as SQL: whether the row `grant` of `duty_assignment` is for a warehouse, given by its id and region. */
+export const grantCovers = (grant: string, warehouse: string, region: string): string =>
+  `(${grant}.warehouse_id = ${warehouse} or ${grant}.region_id = ${region} or (${grant}.warehouse_id is null and ${grant}.region_id is null))`
+
 const isValid = (grant: Grant, today: string): boolean =>
   grant.validFrom <= today && (grant.validTo === null || today <= grant.validTo)
 
@@ -107,7 +111,9 @@ export function requireDuty(
   warehouse: WarehouseRef,
   isPreferred: (grant: Grant) => boolean = () => true
 ): Grant {
-  return requireWriting(ctx, requireDutyToRead(ctx, duties, warehouse, isPreferred))
+  const grant = requireDutyToRead(ctx, duties, warehouse, isPreferred)
+  requireWriting(ctx)
+  return grant
 }
 
 /** The same for what changes nothing: a key that may only read will do. */
@@ -135,7 +141,9 @@ export function requireDutyEverywhere(ctx: Context, duties: Duty | readonly Duty
   const wanted: readonly Duty[] = typeof duties === 'string' ? [duties] : duties
   const all = grantsToday(ctx)
   const everywhere = all.filter(({ warehouseId, regionId }) => warehouseId === null && regionId === null)
-  return requireWriting(ctx, choose(everywhere, wanted) ?? missingDuty(wanted, 'everywhere', all))
+  const grant = choose(everywhere, wanted) ?? missingDuty(wanted, 'everywhere', all)
+  requireWriting(ctx)
+  return grant
 }
 
 const choose = (grants: Grant[], wanted: readonly Duty[]): Grant | undefined =>
@@ -153,10 +161,9 @@ function missingDuty(wanted: readonly Duty[], where: string, held: Grant[]): nev
   )
 }
 
-function requireWriting(ctx: Context, grant: Grant): Grant {
-  if (ctx.actor.readOnly)
-    throw new Refusal('ReadOnlyKey', 403, 'this API key may only read; issue one with access "write"')
-  return grant
+/** For what needs no duty, such as what is one's own. @throws Refusal 403 `ReadOnlyKey` */
+export function requireWriting({ actor }: Context): void {
+  if (actor.readOnly) throw new Refusal('ReadOnlyKey', 403, 'this API key may only read; issue one with access "write"')
 }
 
 /**

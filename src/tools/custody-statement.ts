@@ -1,6 +1,6 @@
 // What a technician has in custody: as data, and as the statement on paper that they sign (保管清单).
 import { html as markup } from 'ghtml'
-import type { Context } from '../identity/actor.ts'
+import { grantCovers, type Context } from '../identity/actor.ts'
 import { run, statement } from '../platform/database.ts'
 import { notFound } from '../platform/errors.ts'
 import { fact, PAGE_END, pageTop, paperPolicy, paperStyle } from '../platform/printed-page.ts'
@@ -14,7 +14,7 @@ const PERSON = statement<{ id: number; username: string; name: string; seen: boo
 select p.id, p.username, p.name,
        exists (select 1 from tool t join warehouse w on w.id = t.warehouse_id where t.holder_id = p.id and ${inRegisterSight('w', 2)})
        or exists (select 1 from duty_assignment a
-                    join warehouse w on a.warehouse_id = w.id or a.region_id = w.region_id or (a.warehouse_id is null and a.region_id is null)
+                    join warehouse w on ${grantCovers('a', 'w.id', 'w.region_id')}
                    where a.person_id = p.id and a.duty = 'technician' and ${inRegisterSight('w', 2)}) as seen
   from person p where p.username = $1 and p.id <> 0`)
 

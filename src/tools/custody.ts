@@ -92,17 +92,6 @@ export async function moveTools(
   ])
 }
 
-/** Moves one tool that the caller holds. */
-export const moveCustody = (
-  ctx: Context,
-  {
-    tool,
-    to,
-    kind,
-    documentId
-  }: { tool: Pick<HeldTool, 'id'>; to: Destination; kind: CustodyKind; documentId?: string | null }
-): Promise<void> => moveTools(ctx, { tools: [tool], to, kind, ...(documentId !== undefined && { documentId }) })
-
 /**
  * Refuses a tool that an open document or loss report holds.
  * @throws Refusal 409 `ToolHeld`

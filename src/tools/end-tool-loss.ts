@@ -6,7 +6,7 @@ import { Refusal } from '../platform/errors.ts'
 import { noteEvent } from '../signing/document-history.ts'
 import type { Warehouse } from '../warehouses/directory.ts'
 import { bookCompensation } from './book-compensation.ts'
-import { lockTools, moveCustody, type CustodyKind, type HeldTool } from './custody.ts'
+import { lockTools, moveTools, type CustodyKind, type HeldTool } from './custody.ts'
 import { holdOpen } from './register-tools.ts'
 import { holdForLoss, lockLoss, readToolLoss, type Loss } from './tool-loss.ts'
 import type { LossState, LossView } from './tool-losses.schemas.ts'
@@ -53,7 +53,8 @@ async function settle(
   }: { state: LossState; moves: CustodyKind | null; event: string; note: string | undefined }
 ): Promise<void> {
   await run(inner, SETTLE, [warehouse.id, loss.id, state, inner.clock.now().toString()])
-  if (moves !== null) await moveCustody(inner, { tool, to: { place: 'shelf' }, kind: moves, documentId: loss.id })
+  if (moves !== null)
+    await moveTools(inner, { tools: [tool], to: { place: 'shelf' }, kind: moves, documentId: loss.id })
   await noteEvent(inner, { warehouseId: warehouse.id, id: loss.id }, event, {
     number: loss.number,
     serial: loss.serial,

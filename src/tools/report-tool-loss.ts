@@ -1,4 +1,4 @@
-import { requireDuty, type Context } from '../identity/actor.ts'
+import { requireDuty, requireWriting, type Context } from '../identity/actor.ts'
 import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
 import { Refusal } from '../platform/errors.ts'
@@ -9,7 +9,7 @@ import { toolWorth, type ToolWorth } from './tool-depreciation.ts'
 import { holdForLoss, readToolLoss } from './tool-loss.ts'
 import type { LossOutcome, LossView, ReportLoss } from './tool-losses.schemas.ts'
 import { toolPolicyOf } from './tool-policies.ts'
-import { isOwn, requireWriting } from './tool-rights.ts'
+import { isOwn } from './tool-rights.ts'
 import { ownerOf, toolBySerial } from './tool.ts'
 
 const SINCE = statement<{ since: string }>(`

@@ -1,4 +1,4 @@
-import { covers, grantsToday, requireDuty, type Context } from '../identity/actor.ts'
+import { covers, grantsToday, requireDuty, requireWriting, type Context } from '../identity/actor.ts'
 import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
 import { Refusal } from '../platform/errors.ts'
@@ -6,7 +6,7 @@ import { warehouseByCode } from '../warehouses/directory.ts'
 import { requireCustodySight } from './custody-statement.ts'
 import { lockTools } from './custody.ts'
 import { writeToolDocument } from './tool-document.ts'
-import { readsRegister, requireWriting } from './tool-rights.ts'
+import { readsRegister } from './tool-rights.ts'
 import type { ReturnedAll, ToolDocumentView } from './tools.schemas.ts'
 
 const HELD = statement<{ id: string; warehouseId: number; code: string; regionId: number }>(`

@@ -7,7 +7,7 @@ import { Refusal } from '../platform/errors.ts'
 import { dutiesAwaited, requireSigner, requireSubmittedContent } from '../signing/sign.ts'
 import { giveSignature } from '../signing/signatures.ts'
 import { bookCompensation } from './book-compensation.ts'
-import { lockTools, moveCustody } from './custody.ts'
+import { lockTools, moveTools } from './custody.ts'
 import { holdForLoss, LOSS_DUTIES, lockLoss, lossHash, readToolLoss, requireReported, type Loss } from './tool-loss.ts'
 import type { LossState, LossView, SignLoss } from './tool-losses.schemas.ts'
 
@@ -115,5 +115,5 @@ async function settle(
   const due = thousandths(loss.compensation) - thousandths(loss.repair?.compensation ?? '0')
   await bookCompensation(ctx, { warehouseId, loss, amount: decimal(due, 3) })
   if (loss.outcome !== 'repaired')
-    await moveCustody(ctx, { tool, to: { place: loss.outcome }, kind: loss.outcome, documentId: loss.id })
+    await moveTools(ctx, { tools: [tool], to: { place: loss.outcome }, kind: loss.outcome, documentId: loss.id })
 }

@@ -1,5 +1,5 @@
 // People who give and take tools. Custody is personal: the duty must be their own, standing in for somebody is not enough (R-TOOL-1).
-import type { Context, WarehouseRef } from '../identity/actor.ts'
+import { grantCovers, type Context, type WarehouseRef } from '../identity/actor.ts'
 import { run, statement } from '../platform/database.ts'
 import { Refusal } from '../platform/errors.ts'
 
@@ -16,7 +16,7 @@ const HOLD = statement<{ active: boolean }>('select active from person where id 
 const IS_TECHNICIAN = statement<{ held: boolean }>(`
 select exists (select 1 from duty_assignment a
                 where a.person_id = $1 and a.duty = 'technician' and a.ended_at is null and a.valid_from <= $4 and (a.valid_to is null or a.valid_to >= $4)
-                  and (a.warehouse_id = $2 or a.region_id = $3 or (a.warehouse_id is null and a.region_id is null))) as held`)
+                  and ${grantCovers('a', '$2', '$3')}) as held`)
 
 const unknown = (username: string, pointer: string): Refusal =>
   new Refusal('PersonUnknown', 422, `there is nobody called ${username}; name a technician by user name`, {

@@ -1,5 +1,4 @@
 import { covers, grantsToday, type Context, type Duty, type WarehouseRef } from '../identity/actor.ts'
-import { Refusal } from '../platform/errors.ts'
 
 /** Who reads the register of a warehouse as a whole. A technician sees what is in their own custody, and the documents they are part of. */
 const READERS: readonly Duty[] = [
@@ -15,11 +14,6 @@ const READERS: readonly Duty[] = [
 /** Whose custody counts as one's own: a key has it only with the duty technician. */
 const ownCustody = (ctx: Context): number =>
   ctx.actor.isMachine && !grantsToday(ctx).some(({ duty }) => duty === 'technician') ? -1 : ctx.actor.personId
-
-/** For what is one's own and needs no duty. @throws Refusal 403 `ReadOnlyKey` */
-export function requireWriting({ actor }: Context): void {
-  if (actor.readOnly) throw new Refusal('ReadOnlyKey', 403, 'this API key may only read; issue one with access "write"')
-}
 
 /** Whether the actor reads the register of a warehouse. */
 export const readsRegister = (ctx: Context, warehouse: WarehouseRef): boolean =>

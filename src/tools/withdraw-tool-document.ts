@@ -1,10 +1,9 @@
-import { covers, grantsToday, requireDuty, type Context } from '../identity/actor.ts'
+import { covers, grantsToday, requireDuty, requireWriting, type Context } from '../identity/actor.ts'
 import { inTransaction } from '../platform/context.ts'
 import { requireMatch } from '../platform/etag.ts'
 import { noteEvent } from '../signing/document-history.ts'
 import { roleToSign, settleDocument } from './sign-tool-document.ts'
 import { lockOpenDocument, ownerOf, readToolDocument } from './tool-document.ts'
-import { requireWriting } from './tool-rights.ts'
 import type { ToolDocumentView } from './tools.schemas.ts'
 
 interface Withdrawal {

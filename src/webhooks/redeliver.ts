@@ -1,5 +1,5 @@
 // Sending again, by hand. A message keeps its webhook-id for ever: a receiver that has had it can tell.
-import type { Context } from '../identity/actor.ts'
+import { requireWriting, type Context } from '../identity/actor.ts'
 import { recordAudit } from '../identity/audit.ts'
 import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
@@ -7,7 +7,6 @@ import { notFound, Refusal } from '../platform/errors.ts'
 import { WANTS } from './fan-out.ts'
 import { KEPT_DAYS } from './purge-deliveries.ts'
 import { endpointsDue } from './webhook-due.ts'
-import { requireWriting } from './webhook-rights.ts'
 import { deliveryView, readWebhook } from './webhooks.queries.ts'
 import type { ReplayBody, WebhookDeliveryView, WebhookView } from './webhooks.schemas.ts'
 

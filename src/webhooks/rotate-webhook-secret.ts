@@ -1,10 +1,9 @@
-import type { Context } from '../identity/actor.ts'
+import { requireWriting, type Context } from '../identity/actor.ts'
 import { recordAudit } from '../identity/audit.ts'
 import { requirePerson } from '../identity/require-person.ts'
 import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
 import { newSecret } from './create-webhook.ts'
-import { requireWriting } from './webhook-rights.ts'
 import { readWebhook } from './webhooks.queries.ts'
 import type { RotatedSecretView } from './webhooks.schemas.ts'
 

@@ -1,4 +1,4 @@
-import type { Context } from '../identity/actor.ts'
+import { requireWriting, type Context } from '../identity/actor.ts'
 import { recordAudit } from '../identity/audit.ts'
 import { requirePerson } from '../identity/require-person.ts'
 import { inTransaction } from '../platform/context.ts'
@@ -6,7 +6,6 @@ import { run, statement } from '../platform/database.ts'
 import { auditedUrl } from './create-webhook.ts'
 import { networksOf, requireDestination, type Resolve } from './destinations.ts'
 import { endpointsDue } from './webhook-due.ts'
-import { requireWriting } from './webhook-rights.ts'
 import { readWebhook } from './webhooks.queries.ts'
 import type { UpdateWebhookBody, WebhookView } from './webhooks.schemas.ts'
 

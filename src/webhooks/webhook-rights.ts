@@ -48,12 +48,6 @@ export async function requirePlace(
   return { warehouseId: null, regionId }
 }
 
-/** Refuses a key that may only read. What it may see is asked by `manageable`. */
-export function requireWriting(ctx: Context): void {
-  if (ctx.actor.readOnly)
-    throw new Refusal('ReadOnlyKey', 403, 'this API key may only read; issue one with access "write"')
-}
-
 /** The endpoints somebody answers for, as a condition on `e` and its warehouse `w` (which may be missing). */
 export const manageable = (first: number): string => {
   const [all, regions, everyWarehouse, inRegions, warehouses] = [0, 1, 2, 3, 4].map((n) => `$${first + n}`)

@@ -4,7 +4,7 @@ import { endDuty } from '../../src/identity/end-duty.ts'
 import { systemActor } from '../../src/identity/directory.ts'
 import { inTransaction } from '../../src/platform/context.ts'
 import { Refusal } from '../../src/platform/errors.ts'
-import { lockTools, moveCustody } from '../../src/tools/custody.ts'
+import { lockTools, moveTools } from '../../src/tools/custody.ts'
 import { handOverTools } from '../../src/tools/hand-over-tools.ts'
 import { issueTools } from '../../src/tools/issue-tools.ts'
 import { returnAll } from '../../src/tools/return-all.ts'
@@ -235,9 +235,9 @@ test('whatever is issued, returned, handed over, transferred and lost, each tool
             const [held] = await lockTools(inner, [id])
             if (held.openDocument !== null) return
             if (kind === 'lose' && (held.state === 'custody' || held.state === 'shelf'))
-              await moveCustody(inner, { tool: held, to: { place: 'lost' }, kind: 'lost' })
+              await moveTools(inner, { tools: [held], to: { place: 'lost' }, kind: 'lost' })
             if (kind === 'find' && held.state === 'lost')
-              await moveCustody(inner, { tool: held, to: { place: 'shelf' }, kind: 'found' })
+              await moveTools(inner, { tools: [held], to: { place: 'shelf' }, kind: 'found' })
           })
         else if (number !== undefined) {
           const signers = [at.technician, at.colleague, other.technician, at.otherKeeper, other.otherKeeper]
