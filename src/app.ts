@@ -13,7 +13,7 @@ import { clientErrorHandler, errorHandler, frameworkErrors } from './platform/er
 import { health } from './platform/health.ts'
 import { idempotency } from './platform/idempotency.ts'
 import { answeredRequestIds, requestIds } from './platform/log.ts'
-import { compilers, openapi } from './platform/openapi.ts'
+import { openapi } from './platform/openapi.ts'
 import { requests } from './platform/requests.ts'
 import { oldPartRoutes } from './old-parts/old-parts.routes.ts'
 import { countRoutes } from './counts/counts.routes.ts'
@@ -91,8 +91,7 @@ export async function buildApp(runtime: Runtime, { logger }: { logger: FastifyBa
     routerOptions: { maxParamLength: 200 },
     clientErrorHandler,
     frameworkErrors,
-    ...requestIds,
-    ...compilers
+    ...requestIds
   }).withTypeProvider<TypeBoxTypeProvider>()
 
   await app.register(errorHandler)
