@@ -24,6 +24,8 @@ const LEVELS: Record<string, number> = {
   valuation: 6,
   replenishment: 6,
   handovers: 6,
+  'tool-losses': 6,
+  'custody-rounds': 6,
   purchasing: 7,
   alerts: 7,
   webhooks: 7,

@@ -41,7 +41,7 @@ import {
   WorthQuery
 } from './tool-losses.schemas.ts'
 import { listToolPolicies, setToolPolicy } from './tool-policies.ts'
-import { ToolSerialParams } from './tools.schemas.ts'
+import { ToolSerialParams } from '../tools/tools.schemas.ts'
 
 const tags = ['tools']
 const csvToo = ['application/json', 'text/csv']

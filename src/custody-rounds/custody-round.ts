@@ -7,7 +7,7 @@ import { requireMatch } from '../platform/etag.ts'
 import { notFound, Refusal } from '../platform/errors.ts'
 import { warehouseByCode, type Warehouse } from '../warehouses/directory.ts'
 import type { RoundQuery, RoundState, RoundSummary, RoundView } from './custody-rounds.schemas.ts'
-import { inRegisterSight, isOwn, readsRegister, registerSight } from './tool-rights.ts'
+import { inRegisterSight, isOwn, readsRegister, registerSight } from '../tools/tool-rights.ts'
 
 type RoundLine = RoundView['lines'][number] & { personId: number }
 

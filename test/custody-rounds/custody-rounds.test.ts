@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { callerFor, type Caller } from '../support/counter.ts'
 import { DEFAULT_TIME, openHarness, type Harness } from '../support/harness.ts'
-import { openTools, type ToolCounter } from './tools-counter.ts'
+import { openTools, type ToolCounter } from '../tools/tools-counter.ts'
 
 let h: Harness
 let at: ToolCounter

@@ -10,7 +10,7 @@ import { signatureView, signaturesOf } from '../signing/signatures.ts'
 import { warehouseByCode, type Warehouse } from '../warehouses/directory.ts'
 import type { ToolPolicy } from './tool-depreciation.ts'
 import type { LossKind, LossOutcome, LossState, LossSummary, LossView } from './tool-losses.schemas.ts'
-import { isOwn, readsRegister } from './tool-rights.ts'
+import { isOwn, readsRegister } from '../tools/tool-rights.ts'
 
 /** Who approves a loss: two different people, neither who reported it nor the technician. */
 export const LOSS_DUTIES = ['department-head', 'finance-supervisor'] as const satisfies Duty[]

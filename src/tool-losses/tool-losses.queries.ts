@@ -16,8 +16,8 @@ import type {
   LossSummary
 } from './tool-losses.schemas.ts'
 import { toolPolicyOf } from './tool-policies.ts'
-import { inRegisterSight, registerSight } from './tool-rights.ts'
-import { toolBySerial } from './tool.ts'
+import { inRegisterSight, registerSight } from '../tools/tool-rights.ts'
+import { toolBySerial } from '../tools/tool.ts'
 
 type LossRow = LossSummary & { id: string }
 

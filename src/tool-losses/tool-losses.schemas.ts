@@ -16,7 +16,7 @@ import {
 } from '../platform/schemas.ts'
 import { ReadContentHash, SignatureView, SigningDuty } from '../signing/signing.schemas.ts'
 import { SlipEvent } from '../slips/slips.schemas.ts'
-import { ToolSerial } from './tools.schemas.ts'
+import { ToolSerial } from '../tools/tools.schemas.ts'
 
 export const LOSS_KINDS = ['lost', 'damaged'] as const
 export type LossKind = (typeof LOSS_KINDS)[number]

@@ -12,7 +12,7 @@ import {
   WarehouseCode
 } from '../platform/schemas.ts'
 import { ReadContentHash } from '../signing/signing.schemas.ts'
-import { ToolSerial } from './tools.schemas.ts'
+import { ToolSerial } from '../tools/tools.schemas.ts'
 
 export const ROUND_LINE_STATES = ['awaited', 'report-awaited', 'confirmed', 'handed-in'] as const
 export type RoundLineState = (typeof ROUND_LINE_STATES)[number]

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { toolWorth, type ToolPolicy } from '../../src/tools/tool-depreciation.ts'
+import { toolWorth, type ToolPolicy } from '../../src/tool-losses/tool-depreciation.ts'
 
 const STRAIGHT: ToolPolicy = { method: 'straight-line', lifeMonths: 60, residualShare: '0.05' }
 const DECLINING: ToolPolicy = { method: 'declining-balance', lifeMonths: 60, residualShare: '0.05' }

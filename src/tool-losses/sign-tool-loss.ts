@@ -7,7 +7,7 @@ import { Refusal } from '../platform/errors.ts'
 import { dutiesAwaited, requireSigner, requireSubmittedContent } from '../signing/sign.ts'
 import { giveSignature } from '../signing/signatures.ts'
 import { bookCompensation } from './book-compensation.ts'
-import { lockTools, moveTools } from './custody.ts'
+import { lockTools, moveTools } from '../tools/custody.ts'
 import { holdForLoss, LOSS_DUTIES, lockLoss, lossHash, readToolLoss, requireReported, type Loss } from './tool-loss.ts'
 import type { LossState, LossView, SignLoss } from './tool-losses.schemas.ts'
 
