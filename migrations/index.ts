@@ -28,6 +28,7 @@ import { ToolLosses } from './0026-tool-losses.ts'
 import { Handovers } from './0027-handovers.ts'
 import { HandoverAlerts } from './0028-handover-alerts.ts'
 import { LoanerMends } from './0029-loaner-mends.ts'
+import { DutyChanges } from './0031-duty-changes.ts'
 
 /** Every migration in the order it is applied. Append only. */
 export const migrations: MigrationObject[] = [
@@ -59,5 +60,6 @@ export const migrations: MigrationObject[] = [
   { name: '0026-tool-losses', class: ToolLosses },
   { name: '0027-handovers', class: Handovers },
   { name: '0028-handover-alerts', class: HandoverAlerts },
-  { name: '0029-loaner-mends', class: LoanerMends }
+  { name: '0029-loaner-mends', class: LoanerMends },
+  { name: '0031-duty-changes', class: DutyChanges }
 ]

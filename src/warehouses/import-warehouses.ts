@@ -104,6 +104,15 @@ ${GIVEN}
   join region on region.code = given.region
  where warehouse.code = given.code`)
 
+// What the leaving gate would say to each move into another region; it says it again when rows are written.
+const LOCK_GATE = statement<never>(`select pg_advisory_xact_lock(7305028)`)
+const MOVE_FAULTS = statement<{ code: string; message: string }>(`
+select warehouse.code, fault.message
+  from jsonb_to_recordset($1::jsonb) as given (code text, region text)
+  join warehouse on warehouse.code = given.code
+  join region on region.code = given.region
+ cross join lateral warehouse_move_fault(warehouse.id, warehouse.region_id, region.id, $2::date) fault`)
+
 // Last, when every parent is there.
 const HANG = statement<never>(`
 update warehouse
@@ -117,8 +126,9 @@ const ANALYSE = statement<never>(`analyze warehouse`)
 
 /**
  * Imports warehouses from CSV. A dry run answers what every row would do; applied, all rows are written or, if one is refused,
- * none. Another name goes into the rename history (R-ORG-1); the kind of a warehouse never changes.
- * @throws Refusal 409 `KeeperMissing` (R-ORG-3), 422 `ImportRefused` with the outcome of every row, and what `readCsvRows` throws
+ * none. Another name goes into the rename history (R-ORG-1); the kind of a warehouse never changes. A row that would take a warehouse away
+ * from its keepers into another region is refused like any other (R-ORG-3).
+ * @throws Refusal 422 `ImportRefused` with the outcome of every row, and what `readCsvRows` throws
  */
 export async function importWarehouses(
   ctx: Context,
@@ -152,6 +162,7 @@ async function judge(
 ): Promise<{ outcomes: RowOutcome[]; created: Stored[]; updated: Stored[] }> {
   const stored = new Map((await run(em, STORED, [today])).map((warehouse) => [warehouse.code, warehouse]))
   const regions = new Set((await run(em, REGIONS, [])).map(({ code }) => code))
+  const moveFaults = await faultsOfMoves(em, rows, { stored, today })
   // What each warehouse would be when every row that is right in itself has been written: parents are looked up here.
   const afterwards = new Map<string, Pick<Stored, 'code' | 'kind'> & { isClosed: boolean }>(stored)
   for (const { values, problems } of rows) {
@@ -186,6 +197,8 @@ async function judge(
       (before.name !== after.name || before.nameZh !== after.nameZh || before.parent !== after.parent)
     )
       faults.push(`warehouse ${key} is closed; reopen it before it is renamed or moved`)
+    const moveFault = moveFaults.get(key)
+    if (moveFault !== undefined) faults.push(moveFault)
     if (before === undefined && after.kind === 'head-office' && faults.length === 0) {
       const [other] = headOffices
       if (other === undefined) headOffices.add(key)
@@ -199,6 +212,22 @@ async function judge(
     return { line, key, outcome: before === undefined ? 'create' : 'update', problems: [] }
   })
   return { outcomes, created, updated }
+}
+
+async function faultsOfMoves(
+  em: EntityManager,
+  rows: ImportRow<WarehouseRow>[],
+  { stored, today }: { stored: ReadonlyMap<string, Stored>; today: string }
+): Promise<Map<string, string>> {
+  const moves = rows.flatMap(({ values: { code, region }, problems }) => {
+    const before = code ? stored.get(code) : undefined
+    return problems.length > 0 || !region || before === undefined || before.region === region ? [] : [{ code, region }]
+  })
+  if (moves.length === 0) return new Map()
+  // Until the commit: no keeper leaves between the look and the writing.
+  await run(em, LOCK_GATE, [])
+  const faults = await run(em, MOVE_FAULTS, [JSON.stringify(moves), today])
+  return new Map(faults.map(({ code, message }) => [code, message]))
 }
 
 function merged(before: (Stored & { isClosed: boolean }) | undefined, row: WarehouseRow): Stored {

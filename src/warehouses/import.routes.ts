@@ -15,7 +15,7 @@ export const warehouseImportRoutes: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'importWarehouses',
         tags: ['warehouses'],
         summary: 'Import warehouses from CSV (导入仓库)',
-        description: csvBody.describe(WAREHOUSE_COLUMNS),
+        description: `${csvBody.describe(WAREHOUSE_COLUMNS)} A row that would take a warehouse with goods or open papers to another region than its keepers’ is refused (R-ORG-3).`,
         consumes: csvBody.consumes,
         querystring: ImportQuery,
         body: csvBody.body(

@@ -16,7 +16,7 @@ import type { UpdateWarehouse, WarehouseView } from './warehouses.schemas.ts'
 
 /**
  * Changes region, address, contact or telephone. Duties held for a region cover the warehouse from then on by its new region.
- * @throws Refusal 404, 409 `KeeperMissing` (R-ORG-3), 412 `VersionStale`, 422 `RegionUnknown`
+ * @throws Refusal 404, 409 `HandoverMissing`, `KeeperMissing` (R-ORG-3), 412 `VersionStale`, 422 `RegionUnknown`
  */
 export async function updateWarehouse(
   ctx: Context,

@@ -143,7 +143,7 @@ export const warehouseRoutes: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'updateWarehouse',
         tags,
         summary: 'Change region, address or contact of a warehouse (修改仓库)',
-        description: `${byWhom} With If-Match only if nobody changed it meanwhile (412).`,
+        description: `${byWhom} Duties for a region cover it from then on by its new region, so it moves only with its keepers while goods or tools are kept there, units are lent or slips are open: 409 names whose duty for the old region would end there without a handover (工作移交). With If-Match only if nobody changed it meanwhile (412).`,
         params: WarehouseParams,
         headers: IfMatch,
         body: UpdateWarehouseBody,

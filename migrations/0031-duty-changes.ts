@@ -1,0 +1,119 @@
+import { Migration } from '@mikro-orm/migrations'
+
+/**
+ * A warehouse changes hands by a handover only, also when it is moved to another region (R-ORG-3), and alerts that name people: whoever is to sign
+ * a handover may hold no duty where it is (R-ALR-1).
+ */
+export class DutyChanges extends Migration {
+  override up(): void {
+    this.addSql(TAKEN_OVER)
+    this.addSql(MOVES)
+    this.addSql(NAMED)
+  }
+}
+
+const TAKEN_OVER = `
+-- Whether somebody took a warehouse over, wrote or posted slips, counted or ordered transfers there since then: who took it over answers for it
+-- before they first write anything.
+create or replace function acted_as_keeper(p_warehouse int, p_person int, p_since timestamptz) returns boolean language sql stable as $$
+  select exists (select 1 from handover where warehouse_id = p_warehouse and incoming_id = p_person and state = 'completed' and cut_off_at > p_since)
+      or exists (select 1 from slip where warehouse_id = p_warehouse and p_person = any (preparers) and prepared_at >= p_since)
+      or exists (select 1 from slip where warehouse_id = p_warehouse and posted_by = p_person and posted_at >= p_since)
+      or exists (select 1 from stock_count where warehouse_id = p_warehouse and opened_by = p_person and opened_at >= p_since)
+      or exists (select 1 from count_entry where warehouse_id = p_warehouse and counted_by = p_person and counted_at >= p_since)
+      or exists (select 1 from transfer where warehouse_id = p_warehouse and ordered_by = p_person and ordered_at >= p_since)
+$$;
+`
+
+const MOVES = `
+-- The grants by which people are keepers of a warehouse in their own right on a day, if it lies in a region. Locked people are among them: they
+-- cannot act, and what is theirs to answer for still is.
+create function keeper_grants(p_warehouse int, p_region int, p_day date) returns setof duty_assignment language sql stable as $$
+  select g.*
+    from (select * from duty_assignment where duty = 'keeper' and warehouse_id = p_warehouse
+           union all
+          select * from duty_assignment where duty = 'keeper' and region_id = p_region
+           union all
+          select * from duty_assignment where duty = 'keeper' and warehouse_id is null and region_id is null) g
+    join person on person.id = g.person_id and person.active
+   where g.ended_at is null and g.valid_from <= p_day and (g.valid_to is null or g.valid_to >= p_day)
+$$;
+
+-- What keeps a warehouse from changing regions on a day: something is kept or open there, as when a duty ends, and
+-- * nobody would be keeper of it, or
+-- * a keeper by the region it leaves would not be keeper any more. Such a keeper is left behind all the same if they never used the duty there, or
+--   not since they handed the warehouse over, and somebody who is keeper before the move is so after it: then nothing changes hands.
+-- No rows: it may be moved. The code and text are those of the refusal.
+create function warehouse_move_fault(p_warehouse int, p_from int, p_to int, p_day date) returns table (code text, message text, open jsonb) language plpgsql stable as $$
+declare
+  v_code text;
+  v_from text;
+  v_to text;
+  v_kept jsonb;
+  v_stay int[];
+  v_left text[];
+  v_reason constant text := 'goods or tools are kept there, units are lent or slips are open';
+begin
+  select jsonb_build_object('warehouse', w.code, 'hasStock', k.has_stock, 'openSlips', k.slips, 'loansOut', k.loans, 'tools', k.tools),
+         w.code, (select r.code from region r where r.id = p_from), (select r.code from region r where r.id = p_to)
+    into v_kept, v_code, v_from, v_to
+    from warehouse w
+   cross join lateral (
+     select exists (select 1 from balance b where b.warehouse_id = w.id and b.on_hand > 0) as has_stock,
+            (select count(*) from slip s where s.warehouse_id = w.id and s.state in ('draft', 'awaiting-signatures', 'approved', 'refused')) as slips,
+            (select count(*) from loan l where l.warehouse_id = w.id and l.state = 'out') as loans,
+            (select count(*) from tool t where t.warehouse_id = w.id and t.state in ('shelf', 'custody')) as tools) k
+   where w.id = p_warehouse and (k.has_stock or k.slips > 0 or k.loans > 0 or k.tools > 0);
+  if v_kept is null or not exists (select 1 from keeper_grants(p_warehouse, p_from, p_day) g where g.region_id = p_from) then return; end if;
+
+  if not exists (select 1 from keeper_grants(p_warehouse, p_to, p_day) g join person on person.id = g.person_id and person.locked_at is null) then
+    return query select 'KeeperMissing',
+      format('%s would have no keeper in region %s: its keepers are keepers of region %s, and %s; give its keeper the duty for the warehouse itself first, and move it then',
+             v_code, v_to, v_from, v_reason),
+      jsonb_build_array(v_kept);
+    return;
+  end if;
+
+  v_stay := array(select g.person_id from keeper_grants(p_warehouse, p_to, p_day) g);
+  select array_agg(distinct person.username order by person.username) into v_left
+    from keeper_grants(p_warehouse, p_from, p_day) g
+    join person on person.id = g.person_id
+   where g.region_id = p_from and g.person_id <> all (v_stay)
+     and (acted_as_keeper(p_warehouse, g.person_id, greatest((g.valid_from - 1)::timestamptz,
+            (select max(h.cut_off_at) from handover h where h.warehouse_id = p_warehouse and h.outgoing_id = g.person_id and h.state = 'completed')))
+          or not exists (select 1 from keeper_grants(p_warehouse, p_from, p_day) other join person goes_on on goes_on.id = other.person_id and goes_on.locked_at is null
+                          where other.person_id = any (v_stay)));
+  if v_left is null then return; end if;
+  return query select 'HandoverMissing',
+    format('%s is keeper of %s by region %s and would not be in region %s, and %s; draw up a handover of %s and have it signed, or give %s the duty for the warehouse itself first, and move it then',
+           array_to_string(v_left[1:5], ', ') || case when cardinality(v_left) > 5 then format(' and %s more', cardinality(v_left) - 5) else '' end,
+           v_code, v_from, v_to, v_reason, v_code, case when cardinality(v_left) = 1 then 'the keeper' else 'each of them' end),
+    (select jsonb_agg(jsonb_strip_nulls(v_kept || jsonb_build_object('keeper', l.username, 'handover',
+              (select h.number from handover h join person on person.id = h.outgoing_id and person.username = l.username
+                where h.warehouse_id = p_warehouse and h.state in ('draft', 'awaiting-signatures')))) order by l.username)
+       from unnest(v_left[1:100]) as l (username));
+end $$;
+
+-- A duty for a region does not follow a warehouse into another one.
+create or replace function warehouse_keeps_a_keeper() returns trigger language plpgsql as $$
+declare
+  v_fault record;
+begin
+  -- Whoever ends a duty or takes a warehouse over at this moment is waited for, and looked at afterwards.
+  perform pg_advisory_xact_lock(7305028);
+  select * into v_fault from warehouse_move_fault(new.id, old.region_id, new.region_id, business_today());
+  if found then
+    raise exception '%', v_fault.message using errcode = 'BC040', detail = jsonb_build_object('code', v_fault.code, 'open', v_fault.open)::text;
+  end if;
+  return null;
+end $$;
+`
+
+const NAMED = `
+-- Who is told besides the duties, because the cause names them: they see the alert whether or not they hold a duty in the warehouse.
+alter table alert add column people int[] not null default '{}';
+create index alert_by_people on alert using gin (people) where people <> '{}';
+
+insert into alert_policy (kind, ladder, escalate_after_hours, mail) values
+  ('handover-signer', '[["department-head"], ["stock-controller"]]', 72, 'immediately');
+`
