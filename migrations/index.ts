@@ -29,6 +29,7 @@ import { Handovers } from './0027-handovers.ts'
 import { HandoverAlerts } from './0028-handover-alerts.ts'
 import { LoanerMends } from './0029-loaner-mends.ts'
 import { DutyChanges } from './0031-duty-changes.ts'
+import { LoanerEnds } from './0032-loaner-ends.ts'
 
 /** Every migration in the order it is applied. Append only. */
 export const migrations: MigrationObject[] = [
@@ -61,5 +62,6 @@ export const migrations: MigrationObject[] = [
   { name: '0027-handovers', class: Handovers },
   { name: '0028-handover-alerts', class: HandoverAlerts },
   { name: '0029-loaner-mends', class: LoanerMends },
-  { name: '0031-duty-changes', class: DutyChanges }
+  { name: '0031-duty-changes', class: DutyChanges },
+  { name: '0032-loaner-ends', class: LoanerEnds }
 ]

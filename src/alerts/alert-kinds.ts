@@ -138,6 +138,8 @@ export interface AlertDetails {
     blocked: string
     /** What the warehouse was issued, and has not answered for. */
     got: string
+    /** Loaner units of it that customers of the warehouse have; absent if none. */
+    lent?: number
   }
   'loaner-due-soon': LoanDetails
   'loaner-overdue': LoanDetails

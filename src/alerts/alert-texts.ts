@@ -263,13 +263,13 @@ const TEXTS: { [Kind in AlertKind]: Text<Kind> } = {
   },
   recall: {
     name: { zh: ALERT_KIND_NAMES.recall, en: 'Recall' },
-    title: ({ recall, title, blocked, got }, { warehouse }) => ({
-      zh: `召回 ${recall}「${title}」:${warehouse} 冻结结存 ${blocked},已领未答复 ${got}`,
-      en: `Recall ${recall} (${title}): ${blocked} lie blocked in ${warehouse}, ${got} were issued to it and are not answered for`
+    title: ({ recall, title, blocked, got, lent = 0 }, { warehouse }) => ({
+      zh: `召回 ${recall}「${title}」:${warehouse} 冻结结存 ${blocked},已领未答复 ${got}${lent === 0 ? '' : `,客户手中备用机 ${lent} 台`}`,
+      en: `Recall ${recall} (${title}): ${blocked} lie blocked in ${warehouse}, ${got} were issued to it and are not answered for${lent === 0 ? '' : `, and customers have ${lent === 1 ? 'one loaner unit' : `${lent} loaner units`} of it`}`
     }),
-    whatToDo: ({ got }) => ({
-      zh: `冻结的单独存放、不得发出,按召回退回或报废${got === '0' ? '' : ';已领的查找、收回并答复'}`,
-      en: `Keep blocked goods apart and have them returned or scrapped${got === '0' ? '' : '; find what was issued, take it back and answer the recall'}`
+    whatToDo: ({ got, lent = 0 }) => ({
+      zh: `冻结的单独存放、不得发出,按召回退回或报废${got === '0' ? '' : ';已领的查找、收回并答复'}${lent === 0 ? '' : ';通知借用客户停用并换回'}`,
+      en: `Keep blocked goods apart and have them returned or scrapped${got === '0' ? '' : '; find what was issued, take it back and answer the recall'}${lent === 0 ? '' : '; tell the customers who have loaner units of it, and take those back'}`
     }),
     links: ({ recall }) => [`/v1/recalls/${q(recall)}`, `/v1/recalls/${q(recall)}/goods`]
   },
@@ -400,7 +400,10 @@ const TEXTS: { [Kind in AlertKind]: Text<Kind> } = {
             zh: '售后服务部负责人核定赔偿并签字,财务主管签字;不属实的,拒签并说明',
             en: 'The department head assesses and signs it, then the finance supervisor; refuse what is not so'
           }
-        : { zh: '修好后登记入库', en: 'Enter it as repaired once it is back on the shelf' },
+        : {
+            zh: '修好后登记入库;修不成的,售后服务部负责人改为核定报废',
+            en: 'Enter it as repaired once it is back on the shelf; if it cannot be repaired, the department head assesses it as scrapped'
+          },
     links: ({ loss, serial }) => [`/v1/tool-losses/${q(loss)}`, `/v1/tools/${q(serial)}`]
   },
   'tool-custody-orphaned': {

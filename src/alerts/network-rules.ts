@@ -99,25 +99,30 @@ select o.warehouse_id, o.number as subject, o.id as about_id, null::text as duty
  where o.settled_at is null and o.due_on < $1::date`
 }
 
-// R-REQ-7: goods of a running recall lie here, or were handed out to here and nobody has answered what became of them.
+// R-REQ-7: goods of a running recall lie here, or a customer of ours has a loaner unit of it, or some were handed out to here and nobody has answered what became of them.
 const recall: AlertRule = {
   kind: 'recall',
   about: 'document',
   causes: (isSome) => `
 select there.warehouse_id, r.number as subject, r.id as about_id, null::text as duty,
-       jsonb_build_object('recall', r.number, 'title', r.title, 'reason', r.reason, 'blocked', ${decimal('there.blocked')}, 'got', ${decimal('there.got')}) as details
+       jsonb_build_object('recall', r.number, 'title', r.title, 'reason', r.reason, 'blocked', ${decimal('there.blocked')}, 'got', ${decimal('there.got')})
+         || case when there.lent > 0 then jsonb_build_object('lent', there.lent) else '{}' end as details
   from recall r
  cross join lateral (
-   select warehouse_id, sum(blocked) as blocked, sum(got) as got
-     from (select b.warehouse_id, l.on_hand as blocked, 0::numeric as got
+   select warehouse_id, sum(blocked) as blocked, sum(got) as got, sum(lent)::int as lent
+     from (select b.warehouse_id, l.on_hand as blocked, 0::numeric as got, 0 as lent
              from lot_block b
              join lot l on l.warehouse_id = b.warehouse_id and l.id = b.lot_id and not l.exhausted
             where b.recall_id = r.id
             union all
-           select c.warehouse_id, 0, c.got
+           select c.warehouse_id, 0, c.got, 0
              from recall_warehouse c
             where c.recall_id = r.id and c.got > 0
-              and not exists (select from recall_answer a where a.warehouse_id = c.warehouse_id and a.recall_id = c.recall_id)) goods
+              and not exists (select from recall_answer a where a.warehouse_id = c.warehouse_id and a.recall_id = c.recall_id)
+            union all
+           select u.loan_warehouse_id, 0, 0, 1
+             from (select distinct unit_warehouse_id, unit_id from loaner_recall where recall_id = r.id) about
+             join loaner_unit u on u.warehouse_id = about.unit_warehouse_id and u.id = about.unit_id and u.loan_id is not null) goods
     group by warehouse_id) there
  where r.state = 'running' ${isSome ? 'and (there.warehouse_id, r.id) in (select warehouse_id, about_id from asked)' : ''}`
 }

@@ -2,7 +2,7 @@ import { noteEvent } from '../signing/document-history.ts'
 import { requireDuty, type Context } from '../identity/actor.ts'
 import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
-import { Refusal } from '../platform/errors.ts'
+import { constraintOf, Refusal } from '../platform/errors.ts'
 import { writeSlip } from '../slips/create-slip.ts'
 import { loanerBySerial, lockLoaner, moveBy, noteOnUnit, requireLoanerState, unitLine } from './loaner.ts'
 import { readLoan } from './loan.ts'
@@ -21,6 +21,30 @@ select $1, ${documentNumber('$3', "'LON'", '$2')},
   from numbered
 returning id::text as id, number`)
 
+// The key of `loan_receipt_of_one_loan`.
+const WITH_RECEIPT = statement<{ number: string }>(`
+select number from loan where warehouse_id = $1 and upper(receipt_number) = upper($2) and state <> 'cancelled' and not shares_receipt`)
+
+/**
+ * A receipt is of one loan: who holds two units has signed two. A loan that never took effect leaves its number free.
+ * @throws Refusal 409 `ReceiptUsed`
+ */
+async function requireReceiptUnused(ctx: Context, warehouseId: number, receiptNumber: string): Promise<void> {
+  const [loan] = await run(ctx, WITH_RECEIPT, [warehouseId, receiptNumber])
+  if (loan !== undefined) throw receiptUsed(receiptNumber, loan.number)
+}
+
+const receiptUsed = (receiptNumber: string, loan: string | null): Refusal =>
+  new Refusal(
+    'ReceiptUsed',
+    409,
+    `receipt ${receiptNumber} is that of ${loan === null ? 'a loan that was drawn up at this moment' : `loan ${loan}`}; a receipt is of one loan, so have the customer sign another`,
+    {
+      errors: [{ pointer: '/receiptNumber', detail: 'is of another loan', sent: receiptNumber }],
+      extra: { ...(loan !== null && { loan }) }
+    }
+  )
+
 /** The last day a keeper may lend until by himself. */
 export const keepersLimit = (ctx: Context, from: string): string =>
   Temporal.PlainDate.from(from).add({ days: ctx.config.LOAN_DAYS }).toString()
@@ -28,7 +52,7 @@ export const keepersLimit = (ctx: Context, from: string): string =>
 /**
  * Lends a unit against a repair order and a receipt of the customer (R-LOAN-1). The loan-out slip names the unit's own lot; the unit is
  * out once the slip is signed and posted. The slip names the receipt, never the customer: slips are kept for ever.
- * @throws Refusal `DueInPast`, `LoanTooLong`, `AccessoryUnknown`, 409 `LoanerNotAvailable`, `LoanerReserved`, those of `draftSlip`, 403, 404
+ * @throws Refusal `DueInPast`, `LoanTooLong`, `AccessoryUnknown`, 409 `LoanerNotAvailable`, `LoanerReserved`, `ReceiptUsed`, those of `draftSlip`, 403, 404
  */
 export async function lendLoaner(
   ctx: Context,
@@ -84,6 +108,8 @@ export async function lendLoaner(
         }
       ]
     })
+    // After the number of the slip was drawn: who lends here at the same moment has waited for that.
+    await requireReceiptUnused(inner, warehouse.id, receiptNumber)
     const [loan] = await run(inner, CREATE, [
       warehouse.id,
       inner.clock.today(),
@@ -101,7 +127,9 @@ export async function lendLoaner(
       along,
       inner.actor.personId,
       inner.clock.now().toString()
-    ])
+    ]).catch((error: unknown) => {
+      throw constraintOf(error) === 'loan_receipt_of_one_loan' ? receiptUsed(receiptNumber, null) : error
+    })
     if (loan === undefined) throw new Error('no loan was written')
     await moveBy(inner, unit, { warehouseId: warehouse.id, slipId: slip.id, purpose: 'loan-out', loanId: loan.id })
     const details = { slip: slip.number, loan: loan.number, serial: unit.serial, repairOrder, dueOn }

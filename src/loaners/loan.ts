@@ -5,7 +5,7 @@ import { run, statement } from '../platform/database.ts'
 import { requireMatch } from '../platform/etag.ts'
 import { notFound, Refusal } from '../platform/errors.ts'
 import { warehouseByCode, type Warehouse } from '../warehouses/directory.ts'
-import { lockLoaner, type Loaner } from './loaner.ts'
+import { lockLoaner, recallsOf, type Loaner } from './loaner.ts'
 import type { Grade, LoanState, LoanView, Outcome } from './loaners.schemas.ts'
 
 export interface Loan {
@@ -18,6 +18,8 @@ export interface Loan {
   name: string
   nameZh: string | null
   family: string | null
+  /** Recalls in force that are about the unit while the customer has it. */
+  recalls: string[]
   repairOrder: string
   receiptNumber: string
   customerName: string | null
@@ -52,7 +54,8 @@ export interface Loan {
 /** Columns of a `Loan`, from `LOAN_FROM`. */
 export const LOAN_COLUMNS = `
   l.id::text as id, l.number, l.state, w.code as warehouse, json_build_object('homeId', l.unit_warehouse_id, 'id', l.unit_id::text, 'serial', u.serial) as unit,
-  part.number as model, part.name, part.name_zh as "nameZh", part.loaner_family as family, l.repair_order as "repairOrder", l.receipt_number as "receiptNumber",
+  part.number as model, part.name, part.name_zh as "nameZh", part.loaner_family as family,
+  case when l.state = 'out' then ${recallsOf('l.unit_warehouse_id', 'l.unit_id', 'u.part_id')} else '{}' end as recalls, l.repair_order as "repairOrder", l.receipt_number as "receiptNumber",
   l.customer_name as "customerName", l.customer_contact as "customerContact", l.customer_forgotten_at as "customerForgottenAt", l.due_on::text as "dueOn", l.extensions,
   (select number from slip where warehouse_id = l.warehouse_id and id = l.out_slip_id) as "outSlip", l.lent_on::text as "lentOn",
   l.condition_out as "conditionOut", l.grade_out as "gradeOut", l.accessories_out as "accessoriesOut",
@@ -133,6 +136,7 @@ export function loanView(loan: Loan, today: string): LoanView {
     name: rest.name,
     nameZh: rest.nameZh,
     family: rest.family,
+    recalls: rest.recalls,
     repairOrder: rest.repairOrder,
     receiptNumber: rest.receiptNumber,
     customer: rest.customerForgottenAt === null ? { name: customerName, contact: customerContact } : null,

@@ -35,6 +35,8 @@ export interface Loaner {
   accessories: string[]
   note: string | null
   lot: string | null
+  /** Recalls in force that are about it, wherever it is. */
+  recalls: string[]
   pending: string | null
   pendingSlip: string | null
   loan: { number: string; state: LoanState; repairOrder: string; dueOn: string; overdue: boolean } | null
@@ -63,12 +65,17 @@ export const LOANER_STATE = `
        when kept.id is not null then 'reserved'
        else 'available' end`
 
+/** Recalls in force that are about a unit by these keys, as SQL; the part tells first whether there can be any. */
+export const recallsOf = (warehouse: string, id: string, part: string): string =>
+  `case when exists (select 1 from recall_scope s where s.part_id = ${part} and s.lifted_at is null)
+        then array(select distinct r.recall from loaner_recall r where r.unit_warehouse_id = ${warehouse} and r.unit_id = ${id} order by 1) else '{}' end`
+
 /** Columns of a `Loaner`, from `LOANER_FROM`; `$1` is today. */
 export const LOANER_COLUMNS = `
   u.warehouse_id as "homeId", u.id::text as id, u.serial, u.part_id as "partId", part.number as model, part.name, part.name_zh as "nameZh", part.loaner_family as family,
   ${LOANER_STATE} as state, held.code as warehouse, u.held_by as "heldById", held.region_id as "regionId",
   (select code from warehouse where id = u.moving_to) as "movingTo", u.grade, u.condition, u.photo_url as "photoUrl", u.accessories, u.note,
-  case when not lot.exhausted then u.lot_id::text end as lot, u.pending,
+  case when not lot.exhausted then u.lot_id::text end as lot, ${recallsOf('u.warehouse_id', 'u.id', 'u.part_id')} as recalls, u.pending,
   (select number from slip where warehouse_id = u.pending_warehouse_id and id = u.pending_slip_id) as "pendingSlip",
   case when loan.id is not null then json_build_object('number', loan.number, 'state', loan.state, 'repairOrder', loan.repair_order, 'dueOn', loan.due_on,
                                                        'overdue', loan.state = 'out' and loan.due_on < $1::date) end as loan,
@@ -138,7 +145,7 @@ const IN_WORDS: Record<LoanerState, string> = {
   'being-returned': 'is being returned; post the slip',
   'in-repair': 'is in repair; report it back first',
   'beyond-repair': 'is nonconforming; it is only retired or sent to another warehouse',
-  blocked: 'is blocked by a recall; until that is lifted it is only retired',
+  blocked: 'is blocked; until the recall is lifted it is only repaired or retired',
   'being-sent': 'is about to be sent to another warehouse; cancel that slip first',
   'in-transit': 'is on its way to another warehouse, which takes it in',
   'being-retired': 'is about to be retired; cancel that slip first',
@@ -154,24 +161,29 @@ export function requireLoanerState(unit: Loaner, accepted: readonly LoanerState[
   throw new Refusal(
     'LoanerNotAvailable',
     409,
-    `unit ${unit.serial} ${IN_WORDS[unit.state]}${by == null ? '' : ` (${by})`}`,
+    `unit ${unit.serial} ${IN_WORDS[unit.state]}${by == null ? '' : ` (${by})`}${recalledBy(unit)}`,
     {
       extra: {
         serial: unit.serial,
         state: unit.state,
         accepted,
         ...(unit.pendingSlip !== null && { slip: unit.pendingSlip }),
+        ...(unit.recalls.length > 0 && { recalls: unit.recalls }),
         ...(unit.loan !== null && { loan: unit.loan.number, dueOn: unit.loan.dueOn })
       }
     }
   )
 }
 
+const recalledBy = ({ recalls }: Loaner): string =>
+  recalls.length === 0 ? '' : `; recall ${recalls.join(', ')} is about it`
+
 /** What is shown of a unit. */
 export function loanerSummary(unit: Loaner): LoanerSummary {
   const { serial, model, name, nameZh, family, state, warehouse, movingTo, grade, condition, photoUrl, accessories } =
     unit
-  const { note, lot, pendingSlip, loan, reservation, inServiceOn, outOfServiceOn, registeredAt, version } = unit
+  const { note, lot, recalls, pendingSlip, loan, reservation, inServiceOn, outOfServiceOn, registeredAt, version } =
+    unit
   return {
     serial,
     model,
@@ -187,6 +199,7 @@ export function loanerSummary(unit: Loaner): LoanerSummary {
     accessories,
     note,
     lot,
+    recalls,
     pendingSlip,
     loan,
     reservation: reservation === null ? null : { repairOrder: reservation.repairOrder, until: reservation.until },
@@ -243,6 +256,9 @@ export const noteOnUnit = (
 /** The line of a slip that moves one unit; its serial number is part of what is signed. */
 export const unitLine = ({ model, serial, condition }: Pick<Loaner, 'model' | 'serial' | 'condition'>) =>
   ({ part: model, quantity: '1', condition, isLoanerUnit: true, note: `S/N ${serial}` }) as const
+
+/** What the piece of a unit in repair is promised to. */
+export const promisedToRepair = (serial: string): string => `维修 repair S/N ${serial}`
 
 /** What the unique key of serial numbers refuses, in words. */
 export const isSerialTaken = (error: unknown): boolean => constraintOf(error) === 'loaner_unit_serial_unique'

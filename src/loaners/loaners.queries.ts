@@ -81,6 +81,7 @@ export const LOANER_HEADINGS = {
   grade: '成色 grade',
   condition: '质量状态 condition',
   accessories: '附件 accessories',
+  recalls: '召回 recalls',
   loan: '借用单号 loan',
   repairOrder: '维修单号 repair order',
   dueOn: '应还日期 due',
@@ -102,6 +103,7 @@ export async function* loanerStream(ctx: Context, filter: LoanerFilter) {
       grade: rest.grade,
       condition: rest.condition,
       accessories: accessories.join('; '),
+      recalls: rest.recalls.join('; '),
       loan: loan?.number ?? null,
       repairOrder: loan?.repairOrder ?? null,
       dueOn: loan?.dueOn ?? null,
@@ -188,6 +190,7 @@ export const LOAN_HEADINGS = {
   model: '货号 model',
   repairOrder: '维修单号 repair order',
   receiptNumber: '借条编号 receipt',
+  recalls: '召回 recalls',
   lentOn: '借出日期 lent',
   dueOn: '应还日期 due',
   returnedOn: '归还日期 returned',
@@ -200,7 +203,8 @@ export const LOAN_HEADINGS = {
 /** The same as rows of a file, all of them. */
 export async function* loanStream(ctx: Context, filter: LoanFilter) {
   const { text, values } = loansOf(ctx, filter, null, null)
-  for await (const { unit, ...loan } of rowsOf<Loan>(ctx, text, values)) yield { ...loan, serial: unit.serial }
+  for await (const { unit, recalls, ...loan } of rowsOf<Loan>(ctx, text, values))
+    yield { ...loan, serial: unit.serial, recalls: recalls.join('; ') }
 }
 
 /** What happened to a loan, oldest first. */

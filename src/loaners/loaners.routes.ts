@@ -13,6 +13,7 @@ import {
   LoanParams,
   LoanView,
   NoticeAnswerBody,
+  RecordCustomerBody,
   RegisteredLoaners,
   RegisterLoanersBody,
   RepairReadyBody,
@@ -24,6 +25,7 @@ import {
   TransferLoanerBody,
   UpdateLoanerBody
 } from './loaners.schemas.ts'
+import { recordCustomer } from './record-customer.ts'
 import { answerNotice, reportRepairReady } from './notices.ts'
 import { registerLoaners } from './register-loaners.ts'
 import { reportLoanerRepaired, sendLoanerToRepair } from './repair-loaner.ts'
@@ -88,7 +90,7 @@ export const loanerRoutes: FastifyPluginAsyncTypebox = async (app) => {
         tags,
         summary: 'Lend a unit (借出备用机)',
         description:
-          'Duty: keeper. Against a repair order and the receipt the customer signs, until LOAN_DAYS (30) from today at most. Writes the loan-out slip, which names the unit’s own lot; the unit is out once it is signed and posted. Name and contact are kept in the loan only and can be erased after the return.',
+          'Duty: keeper. Against a repair order and the receipt the customer signs, until LOAN_DAYS (30) from today at most. A receipt is of one loan. Writes the loan-out slip, which names the unit’s own lot; the unit is out once it is signed and posted. Name and contact are kept in the loan only and can be erased after the return.',
         params: SerialParams,
         body: ref(LendLoanerBody),
         response: { 201: ref(LoanView), ...problems }
@@ -159,6 +161,28 @@ export const loanerRoutes: FastifyPluginAsyncTypebox = async (app) => {
       }
     },
     async (request, reply) => tagged(reply, await forgetCustomer(request.ctx, request.params))
+  )
+
+  app.post(
+    '/loans/:number/customer',
+    {
+      schema: {
+        operationId: 'recordCustomer',
+        tags,
+        summary: 'Enter the customer anew (补登客户信息)',
+        description:
+          'Duty: keeper. While the unit is out and nobody is on record: erased after a return that was then reversed, or never entered. The history says that it was done, not who the customer is.',
+        params: LoanParams,
+        headers: IfMatch,
+        body: ref(RecordCustomerBody),
+        response: { 200: ref(LoanView), ...problems }
+      }
+    },
+    async (request, reply) =>
+      tagged(
+        reply,
+        await recordCustomer(request.ctx, { ...request.params, ...request.body, ifMatch: request.headers['if-match'] })
+      )
   )
 
   app.post(
@@ -234,7 +258,8 @@ export const loanerRoutes: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'sendLoanerToRepair',
         tags,
         summary: 'Send a unit to repair (备用机送修)',
-        description: 'Duty: keeper. Nothing moves in the ledger; the piece is promised to the repair.',
+        description:
+          'Duty: keeper. Nothing moves in the ledger; the piece is promised to the repair. Also what a recall blocks: it stays blocked until that is lifted.',
         params: SerialParams,
         body: ref(SendToRepairBody),
         response: { 200: ref(LoanerView), ...problems }
@@ -251,7 +276,7 @@ export const loanerRoutes: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'reportLoanerRepaired',
         tags,
         summary: 'A unit is back from repair (备用机修复)',
-        description: 'Duty: keeper. It can be lent again.',
+        description: 'Duty: keeper. It can be lent again, unless a recall blocks it: then as soon as that is lifted.',
         params: SerialParams,
         body: ref(BackFromRepairBody),
         response: { 200: ref(LoanerView), ...problems }

@@ -72,6 +72,10 @@ export const Accessories = Type.Array(text(60, 'Accessory', 'power cord'), {
   description: 'Accessories (附件)',
   examples: [['power cord', 'inlet hose']]
 })
+const Customer = {
+  customerName: Type.Optional(text(60, 'Customer (客户姓名); can be erased after the return')),
+  customerContact: Type.Optional(text(60, 'How the customer is reached (联系方式); can be erased after the return'))
+}
 const GradeField = oneOf(GRADES, 'Grade (成色): A as new, B used, C worn')
 const RepairOrder = text(60, 'Repair order (维修单号)', 'RO-2026-0815')
 
@@ -153,10 +157,7 @@ export const LendLoanerBody = named(
     {
       repairOrder: RepairOrder,
       receiptNumber: text(60, 'Number of the receipt the customer signs (客户借条编号)', 'JT-000815'),
-      customerName: Type.Optional(text(60, 'Customer (客户姓名); can be erased after the return')),
-      customerContact: Type.Optional(
-        text(60, 'How the customer is reached (联系方式); can be erased after the return')
-      ),
+      ...Customer,
       dueOn: Type.String({ ...Day, description: 'Day it is due back (应还日期)', examples: ['2026-12-04'] }),
       condition: text(500, 'Condition as it leaves (借出状况)', '外观完好，无划痕'),
       accessories: Type.Optional(
@@ -179,6 +180,16 @@ export const LendLoanerBody = named(
   )
 )
 export type LendLoaner = Static<typeof LendLoanerBody>
+
+export const RecordCustomerBody = named(
+  'LoanCustomer',
+  Type.Object(Customer, {
+    ...closed,
+    minProperties: 1,
+    examples: [{ customerName: '陈女士', customerContact: '138-0000-0000' }]
+  })
+)
+export type RecordCustomer = Static<typeof RecordCustomerBody>
 
 export const ExtendLoanBody = named(
   'LoanExtension',
@@ -315,6 +326,10 @@ const loanerView = {
   accessories: Type.Array(Type.String()),
   note: nullable(Type.String()),
   lot: nullable(Type.String({ description: 'Its lot in the ledger while it is on the shelf' })),
+  recalls: Type.Array(Type.String(), {
+    description:
+      'Recalls in force that are about it (召回), wherever it is: blocked on the shelf, or on its way or in the hands of a customer'
+  }),
   pendingSlip: nullable(Type.String({ description: 'The slip that moves it once it is posted' })),
   loan: nullable(
     Type.Object(
@@ -388,6 +403,9 @@ export const LoanView = named(
     name: Type.String(),
     nameZh: nullable(Type.String()),
     family: nullable(Type.String()),
+    recalls: Type.Array(Type.String(), {
+      description: 'Recalls in force that are about the unit while the customer has it (客户手中的召回机)'
+    }),
     repairOrder: Type.String(),
     receiptNumber: Type.String(),
     customer: nullable(

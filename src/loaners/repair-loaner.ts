@@ -2,8 +2,16 @@ import { requireDuty, type Context } from '../identity/actor.ts'
 import { releaseReservations } from '../ledger/reserve.ts'
 import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
-import { loanerBySerial, lockLoaner, noteOnUnit, readLoaner, requireLoanerState } from './loaner.ts'
-import type { Grade, LoanerView } from './loaners.schemas.ts'
+import {
+  loanerBySerial,
+  lockLoaner,
+  noteOnUnit,
+  promisedToRepair,
+  readLoaner,
+  requireLoanerState,
+  type Loaner
+} from './loaner.ts'
+import type { Grade, LoanerState, LoanerView } from './loaners.schemas.ts'
 import { endLapsedReservation, promiseUnit, requireSamePlace } from './reserve-loaner.ts'
 
 const SEND = statement<never>(`
@@ -11,6 +19,7 @@ update loaner_unit set state = 'in-repair', repair_reservation_id = $3, version 
 
 /**
  * Sends a unit to repair. It stays in the books of its warehouse: nothing moves, but it is promised to the repair, so that nobody is offered it.
+ * What a recall blocks may be repaired, too, and stays blocked until the recall is lifted (R-REQ-7): nobody is offered it anyhow.
  * @throws Refusal 409 `LoanerNotAvailable`, 403, 404
  */
 export async function sendLoanerToRepair(
@@ -19,24 +28,31 @@ export async function sendLoanerToRepair(
 ): Promise<LoanerView> {
   const { unit: found, warehouse } = await loanerBySerial(ctx, serial)
   requireDuty(ctx, 'keeper', warehouse)
-  requireLoanerState(found, ['available'])
+  requireRepairable(found, ['available', 'blocked'])
   return inTransaction(ctx, async (inner) => {
     await endLapsedReservation(inner, found)
-    const promised = await promiseUnit(inner, found, `维修 repair S/N ${found.serial}`)
+    const promised = found.state === 'blocked' ? null : await promiseUnit(inner, found, promisedToRepair(found.serial))
     const unit = await lockLoaner(inner, found)
     requireSamePlace(found, unit)
-    requireLoanerState(unit, ['available'])
+    requireRepairable(unit, [found.state])
     await run(inner, SEND, [unit.homeId, unit.id, promised])
     await noteOnUnit(inner, unit, 'sent-to-repair', { reason })
     return readLoaner(inner, { serial })
   })
 }
 
+/** What is nonconforming is beyond repair, whether a recall blocks it or not. */
+const requireRepairable = (unit: Loaner, accepted: readonly LoanerState[]): void =>
+  requireLoanerState(
+    unit.state === 'blocked' && unit.condition === 'nonconforming' ? { ...unit, state: 'beyond-repair' } : unit,
+    accepted
+  )
+
 const BACK = statement<never>(`
 update loaner_unit set state = 'in-service', repair_reservation_id = null, grade = coalesce($3, grade), version = version + 1 where warehouse_id = $1 and id = $2`)
 
 /**
- * A unit is back from repair and can be lent again.
+ * A unit is back from repair and can be lent again, unless a recall blocks it: then as soon as that is lifted.
  * @throws Refusal 409 `LoanerNotAvailable`, 403, 404
  */
 export async function reportLoanerRepaired(

@@ -7,7 +7,7 @@ import { Refusal } from '../platform/errors.ts'
 import { writeSlip } from '../slips/create-slip.ts'
 import { loadLoan, lockLoan, readLoan, requireOut, type Loan } from './loan.ts'
 import { requireAccessories } from './lend-loaner.ts'
-import { moveBy, noteOnUnit, requireLoanerState, unitLine } from './loaner.ts'
+import { moveBy, noteOnUnit, promisedToRepair, requireLoanerState, unitLine } from './loaner.ts'
 import type { LoanView, ReturnLoaner } from './loaners.schemas.ts'
 
 const RETURN = statement<never>(`
@@ -88,7 +88,7 @@ export async function returnLoaner(
         {
           ...unitLine({ ...unit, condition: outcome === 'beyond-repair' ? 'nonconforming' : 'qualified' }),
           sourceLine: 1,
-          ...(outcome === 'needs-repair' && { reserveFor: `维修 repair S/N ${unit.serial}` })
+          ...(outcome === 'needs-repair' && { reserveFor: promisedToRepair(unit.serial) })
         }
       ]
     })

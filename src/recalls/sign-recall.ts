@@ -1,6 +1,7 @@
 import { noteEvent } from '../signing/document-history.ts'
 import { requireDutyEverywhere, type Context } from '../identity/actor.ts'
 import { narrowScopes, unblockStock } from '../ledger/block.ts'
+import { noteFreedUnits, unitsUnderRecall } from '../loaners/recalled-units.ts'
 import { afterDeadlock } from '../platform/after-deadlock.ts'
 import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
@@ -177,7 +178,9 @@ returning r.state`)
 async function lift(ctx: Context, { recall, office }: Of, { lines, reason }: RecallEnding): Promise<void> {
   const at = ctx.clock.now().toString()
   const lifted = recall.lines.filter(({ line, liftedAt }) => liftedAt === null && (lines?.includes(line) ?? true))
+  const before = await unitsUnderRecall(ctx, { recallId: recall.id })
   await unblockStock(ctx, { recallId: recall.id, scopes: lifted.map(({ line }) => line) })
+  await noteFreedUnits(ctx, { recallId: recall.id, recall: recall.number, before })
   const [settled] = await run(ctx, LIFT, [office.id, recall.id, at, lines, reason])
   if (settled === undefined) throw new Error(`recall ${recall.number} was locked a moment ago`)
   await noteEvent(ctx, { warehouseId: office.id, id: recall.id }, 'lifted', {

@@ -1,5 +1,6 @@
 import type { Context } from '../identity/actor.ts'
 import { blockStock } from '../ledger/block.ts'
+import { noteRecalledUnits } from '../loaners/recalled-units.ts'
 import { run, statement } from '../platform/database.ts'
 import { publish } from '../platform/outbox.ts'
 import { GONE, IN_TRANSIT, MATCHED, NAMED_BY_RECALL } from './recall-scopes.ts'
@@ -49,6 +50,7 @@ export async function startRecall(ctx: Context, number: string): Promise<void> {
       })
     )
   })
+  await noteRecalledUnits(ctx, { recallId: recall.id, recall: number })
   await run(ctx, CONCERN, [office.id, recall.id])
   const [blocked] = await run(ctx, BLOCKED, [recall.id])
   if (blocked === undefined) throw new Error('a sum answers one row')

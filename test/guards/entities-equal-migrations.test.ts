@@ -140,6 +140,7 @@ const SQL_ONLY_VIEWS = [
   'duty_holder',
   'loaner_fleet',
   'loaner_movement',
+  'loaner_recall',
   'old_part_outstanding',
   'old_part_position',
   'on_order',

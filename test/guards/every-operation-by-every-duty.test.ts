@@ -240,6 +240,7 @@ const OF_NO_WAREHOUSE: Record<string, Rule> = {
   extendLoan: foreign,
   returnLoaner: foreign,
   forgetCustomer: foreign,
+  recordCustomer: foreign,
   reportRepairReady: foreign,
   answerNotice: foreign,
   listHandovers: everybody,

@@ -162,7 +162,7 @@ async function loaner(): Promise<string> {
 async function loan(): Promise<string> {
   const { body } = await keeper.post(`/v1/loaners/${await loaner()}/loans`, {
     repairOrder: 'RO-2026-0815',
-    receiptNumber: 'JT-000815',
+    receiptNumber: `JT-EXAMPLE-${units}`,
     dueOn: '2026-12-04',
     condition: '完好'
   })
@@ -308,6 +308,7 @@ const BEFORE: Record<string, () => Promise<{ path?: string; token?: string } | v
     await hq.signAndPost(body.inSlip)
     return { path: `${path}/forget-customer`, token: lender }
   },
+  recordCustomer: () => ofLoan('/customer'),
   reportRepairReady: () => ofLoan('/repair-ready'),
   answerNotice: async () => {
     const { path, token: lender } = await ofLoan('')

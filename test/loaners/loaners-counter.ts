@@ -30,6 +30,13 @@ export const LOAN = {
   condition: '完好'
 }
 
+/** A loan against a receipt of its own (R-LOAN-1). */
+export const aLoan = (loan: object = {}): typeof LOAN => ({
+  ...LOAN,
+  receiptNumber: `JT-${process.pid}-${++minted}`,
+  ...loan
+})
+
 export async function openLoaners(
   h: Harness,
   { warehouse, region, model }: { warehouse?: string; region?: string; model?: string } = {}
@@ -63,8 +70,7 @@ export async function openLoaners(
       must(await counter.signAndPost(slip), 200)
       return units.map(({ serial }) => serial)
     },
-    lend: async (serial, loan = {}) =>
-      must(await keeper.post(`/v1/loaners/${serial}/loans`, { ...LOAN, ...loan }), 201),
+    lend: async (serial, loan = {}) => must(await keeper.post(`/v1/loaners/${serial}/loans`, aLoan(loan)), 201),
     lent: async (serial, loan = {}) => {
       const { number: drawn, outSlip } = await at.lend(serial, loan)
       must(await counter.signAndPost(outSlip), 200)

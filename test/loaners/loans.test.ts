@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { callerFor } from '../support/counter.ts'
 import { DEFAULT_TIME, openHarness, type Harness } from '../support/harness.ts'
-import { LOAN, openLoaners, serialOf, type LoanerCounter } from './loaners-counter.ts'
+import { aLoan, LOAN, openLoaners, serialOf, type LoanerCounter } from './loaners-counter.ts'
 
 let h: Harness
 let at: LoanerCounter
@@ -25,7 +25,7 @@ test('a unit is lent against a repair order and a receipt, and comes back to sto
     loan: null
   })
 
-  const drawn = await at.lend(serial)
+  const drawn = await at.lend(serial, { receiptNumber: LOAN.receiptNumber })
   expect(drawn).toMatchObject({ state: 'awaiting-release', serial, dueOn: '2026-12-04', lentOn: null })
   expect(await at.unit(serial)).toMatchObject({ state: 'being-lent', pendingSlip: drawn.outSlip })
   const slip = await at.keeper.get(`/v1/slips/${drawn.outSlip}`)
@@ -100,7 +100,7 @@ test('a unit that is out, being lent, retired, in repair or not in service is no
 
 test('a unit is due back today or later, for so many days at most; the refusal says until when', async () => {
   const [serial] = await at.units(1)
-  const lend = (loan: object) => at.keeper.post(`/v1/loaners/${serial}/loans`, { ...LOAN, ...loan })
+  const lend = (loan: object) => at.keeper.post(`/v1/loaners/${serial}/loans`, aLoan(loan))
   expect(problem(await lend({ dueOn: '2026-11-19' }))).toEqual([422, 'DueInPast'])
   expect((await lend({ dueOn: '2026-12-21' })).body).toMatchObject({
     code: 'LoanTooLong',
@@ -243,6 +243,7 @@ test('the wrong duty is refused, and another warehouse does not see the unit', a
     [`/v1/loans/${loan.number}/extension`, { dueOn: '2026-12-10', because: 'x' }],
     [`/v1/loans/${loan.number}/return`, { outcome: 'usable', condition: 'x' }],
     [`/v1/loans/${loan.number}/forget-customer`, {}],
+    [`/v1/loans/${loan.number}/customer`, { customerName: 'x' }],
     [`/v1/loans/${loan.number}/repair-ready`, {}],
     [`/v1/loans/${loan.number}/notice-answer`, { answer: 'declines' }],
     [`/v1/loaners/${other}/reservation`, { repairOrder: 'RO-1', until: '2026-12-01' }],
@@ -264,8 +265,9 @@ test('the wrong duty is refused, and another warehouse does not see the unit', a
 test('the same Idempotency-Key lends once', async () => {
   const [serial] = await at.units(1)
   const key = { 'idempotency-key': `lend-${serial}` }
-  const first = await at.keeper.post(`/v1/loaners/${serial}/loans`, LOAN, key)
-  const second = await at.keeper.post(`/v1/loaners/${serial}/loans`, LOAN, key)
+  const loan = aLoan()
+  const first = await at.keeper.post(`/v1/loaners/${serial}/loans`, loan, key)
+  const second = await at.keeper.post(`/v1/loaners/${serial}/loans`, loan, key)
   expect([first.status, second.status]).toEqual([201, 201])
   expect(second.body).toEqual(first.body)
 })

@@ -16,7 +16,7 @@ import { cancelSlip } from '../../src/slips/withdraw-slip.ts'
 import { SIGNERS } from '../support/counter.ts'
 import { outcome, tally } from '../support/outcomes.ts'
 import { DEFAULT_TIME, openHarness, type Harness } from '../support/harness.ts'
-import { LOAN, openLoaners, serialOf, type LoanerCounter } from './loaners-counter.ts'
+import { aLoan, LOAN, openLoaners, serialOf, type LoanerCounter } from './loaners-counter.ts'
 
 // Through the verbs, with no HTTP in between: many at once, and many in a row.
 
@@ -42,7 +42,7 @@ test('one unit that ten lend at once is lent once (R-LOAN-1)', async () => {
   const [serial] = await at.units(1)
   const outcomes = await Promise.all(
     Array.from({ length: 10 }, (_, index) =>
-      outcome(lendLoaner(keeperOf(at), { serial, ...LOAN, repairOrder: `RO-${index}` }))
+      outcome(lendLoaner(keeperOf(at), { serial, ...aLoan(), repairOrder: `RO-${index}` }))
     )
   )
   expect(tally(outcomes)).toEqual({ done: 1, LoanerNotAvailable: 9 })
@@ -58,7 +58,7 @@ test('a unit that is lent, reserved, retired, sent to repair and transferred at 
     const [serial] = await at.units(1)
     const ctx = keeperOf(at)
     const outcomes = await Promise.all([
-      outcome(lendLoaner(ctx, { serial, ...LOAN })),
+      outcome(lendLoaner(ctx, { serial, ...aLoan() })),
       outcome(reserveLoaner(ctx, { serial, repairOrder: 'RO-OTHER', until: '2026-12-01' })),
       outcome(retireLoaner(ctx, { serial, reason: 'x' })),
       outcome(sendLoanerToRepair(ctx, { serial, reason: 'x' })),
@@ -127,7 +127,7 @@ test('posting, cancelling and lending anew at once leave a unit in one place', a
     const outcomes = await Promise.all([
       outcome(postSlip(ctx, { number: outSlip })),
       outcome(cancelSlip(ctx, { number: outSlip, reason: 'x' })),
-      outcome(lendLoaner(ctx, { serial, ...LOAN, repairOrder: 'RO-NEXT' })),
+      outcome(lendLoaner(ctx, { serial, ...aLoan(), repairOrder: 'RO-NEXT' })),
       outcome(retireLoaner(ctx, { serial, reason: 'x' }))
     ])
     expect(outcomes.slice(0, 2).filter((one) => one === 'done')).toHaveLength(1)
@@ -222,7 +222,7 @@ test('whatever is done to units in whatever order, each is in exactly one place 
           )
           const place = unit?.warehouse === b.warehouseId ? b : a
           const work: Record<(typeof STEPS)[number], () => Promise<unknown>> = {
-            lend: () => lendLoaner(ctx, { serial, ...LOAN }),
+            lend: () => lendLoaner(ctx, { serial, ...aLoan() }),
             post: async () => (unit?.slip == null ? undefined : settled(place, unit.slip)),
             cancel: async () =>
               unit?.slip == null ? undefined : cancelSlip(keeperOf(place), { number: unit.slip, reason: 'x' }),

@@ -219,7 +219,7 @@ test('a unit that a recall blocks is not lent, nor handed out if the slip was wr
   const refused = await shop.signAndPost(drawn.outSlip)
   expect(refused.status).toBe(409)
   expect(refused.body.code).toBe('UnitElsewhere')
-  expect(refused.body.detail).toContain('blocked by a recall')
+  expect(refused.body.detail).toContain('blocked by recall HQ-RCL-202611-00009')
   expect(await shop.unit(lending)).toMatchObject({ state: 'being-lent' })
   await shop.keeper.post(`/v1/slips/${drawn.outSlip}/cancellation`, { reason: '召回' })
   await shop.keeper.post(`/v1/loaners/${lending}/retirement`, { reason: '召回' })
