@@ -1,4 +1,4 @@
-import type { Context } from '../identity/actor.ts'
+import { grantCovers, type Context } from '../identity/actor.ts'
 import { run, statement } from '../platform/database.ts'
 import { defineConsumer, type OutboxEvent } from '../platform/outbox.ts'
 import { isAlertKind, type AlertKind } from './alert-kinds.ts'
@@ -95,6 +95,9 @@ const TOOLS = [
   'custody-confirmed',
   'custody-round-closed'
 ].map((event) => `document.${event}`)
+/** Somebody was given a duty or lost one, or can act no more, or again. */
+const DUTIES = ['duty.assigned', 'duty.ended']
+const PEOPLE = ['person.activated', 'person.deactivated', 'person.locked', 'person.unlocked']
 const RECALLS = ['recall.started', 'recall.lifted', 'recall.closed']
 
 /** Something is on order or no longer, or a level was set: the parts of a warehouse. */
@@ -136,6 +139,18 @@ const HANDED = statement<{ warehouseId: number; id: string }>(`
 select h.warehouse_id as "warehouseId", h.id::text as id
   from (select distinct warehouse_id, id from unnest($1::int[], $2::bigint[]) as e (warehouse_id, id)) d
   join handover h on h.warehouse_id = d.warehouse_id and h.id = d.id`)
+
+// Where the grants are for, by what each rule goes. Of duties that keep nothing depends only who is told of goods that nobody keeps.
+const HELD = statement<{ kind: AlertKind; warehouseId: number }>(`
+select distinct kind.name as kind, w.id as "warehouseId"
+  from duty_assignment g
+  join warehouse w on ${grantCovers('g', 'w.id', 'w.region_id')}
+ cross join (values ('keeper-missing'), ('tool-custody-orphaned')) as kind (name)
+ where (g.id = any ($1::int[]) or (g.person_id = any ($2::int[]) and g.ended_at is null))
+   and case kind.name
+         when 'keeper-missing' then g.duty = 'keeper'
+           or exists (select from alert a where a.warehouse_id = w.id and a.kind = 'keeper-missing' and a.resolved_at is null)
+         else g.duty = 'technician' end`)
 
 // The tools of documents, losses and events; what they leave in wrong hands, and who has confirmed, is asked of the warehouse.
 const TOOLED = statement<{ kind: AlertKind; warehouseId: number; id: string | null }>(`
@@ -213,6 +228,8 @@ export const followEvents = defineConsumer({
       )
     ),
     ...RECALLS,
+    ...DUTIES,
+    ...PEOPLE,
     'deposit.changed',
     'period.closed',
     'reorder-levels.computed',
@@ -256,6 +273,16 @@ export const followEvents = defineConsumer({
       ['keeper-missing'],
       handed.map(({ warehouseId }) => ({ warehouseId }))
     )
+
+    const grants = of(DUTIES).map(({ payload }) => payload['dutyId'])
+    const people = of(PEOPLE).map(({ payload }) => payload['personId'])
+    const held = grants.length + people.length === 0 ? [] : await run(ctx, HELD, [grants, people])
+    for (const [kind, named] of Map.groupBy(held, (one) => one.kind))
+      await reconcileThese(
+        ctx,
+        [kind],
+        named.map(({ warehouseId }) => ({ warehouseId }))
+      )
 
     const ofTools = documentsOf(of(TOOLS))
     const tooled = ofTools.length === 0 ? [] : await run(ctx, TOOLED, arraysOf(ofTools))

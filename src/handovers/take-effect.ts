@@ -9,6 +9,7 @@
 import type { Context } from '../identity/actor.ts'
 import { recordAudit } from '../identity/audit.ts'
 import { identityChanged } from '../identity/directory.ts'
+import { publishDuties } from '../identity/duty-events.ts'
 import { POSITION } from '../counts/open-count.ts'
 import { run, statement } from '../platform/database.ts'
 import { noteEvent } from '../signing/document-history.ts'
@@ -101,5 +102,16 @@ export async function endEffect(
     await recordAudit(ctx, 'duty.ended', `person:${handover.outgoing.username}`, { dutyId, ...details, endedAt: at })
   if (begunGrant !== null)
     await recordAudit(ctx, 'duty.assigned', `person:${handover.incoming.username}`, { dutyId: begunGrant, ...details })
+  const there = { duty: 'keeper', warehouseId: warehouse.id, regionId: null } as const
+  const outgoing = { personId: handover.outgoingId, username: handover.outgoing.username, ...there }
+  await publishDuties(
+    ctx,
+    'duty.ended',
+    endedGrants.map((id) => ({ id, ...outgoing }))
+  )
+  if (begunGrant !== null) {
+    const incoming = { personId: handover.incomingId, username: handover.incoming.username, ...there }
+    await publishDuties(ctx, 'duty.assigned', [{ id: begunGrant, ...incoming }])
+  }
   await identityChanged(ctx)
 }

@@ -1,6 +1,7 @@
 import { DUTY_NAMES, requireDutyEverywhere, type Context, type Duty } from './actor.ts'
 import { recordAudit } from './audit.ts'
 import { identityChanged } from './directory.ts'
+import { publishDuties } from './duty-events.ts'
 import { dutyView, findRegion, findWarehouse } from './identity.queries.ts'
 import type { DutyView } from './identity.schemas.ts'
 import { lockPerson } from './lock-person.ts'
@@ -73,7 +74,8 @@ export async function assignDuty(
       ctx.actor.personId,
       ctx.clock.now().toString()
     ])
-    const view = await dutyView(ctx, assigned?.id ?? 0)
+    if (assigned === undefined) throw new Error('no duty was written')
+    const view = await dutyView(ctx, assigned.id)
     await recordAudit(ctx, 'duty.assigned', `person:${username}`, {
       dutyId: view.id,
       duty,
@@ -82,6 +84,9 @@ export async function assignDuty(
       validFrom: from,
       validTo
     })
+    await publishDuties(ctx, 'duty.assigned', [
+      { id: assigned.id, personId: person.id, username, duty, warehouseId, regionId }
+    ])
     await identityChanged(ctx)
     return view
   })

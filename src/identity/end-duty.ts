@@ -1,7 +1,8 @@
-import { requireDutyEverywhere, type Context } from './actor.ts'
+import { requireDutyEverywhere, type Context, type Duty } from './actor.ts'
 import { requireAnotherAdministrator } from './administrators.ts'
 import { recordAudit } from './audit.ts'
 import { identityChanged } from './directory.ts'
+import { publishDuties } from './duty-events.ts'
 import { dutyView, instant } from './identity.queries.ts'
 import type { DutyView } from './identity.schemas.ts'
 import { throughLeavingGate } from './leaving-gate.ts'
@@ -11,8 +12,15 @@ import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
 import { notFound, Refusal } from '../platform/errors.ts'
 
-const HELD = statement<{ duty: string; validFrom: string; validTo: string | null; endedAt: string | null }>(`
-select duty, valid_from::text as "validFrom", valid_to::text as "validTo", ${instant('ended_at')} as "endedAt"
+const HELD = statement<{
+  duty: Duty
+  warehouseId: number | null
+  regionId: number | null
+  validFrom: string
+  validTo: string | null
+  endedAt: string | null
+}>(`
+select duty, warehouse_id as "warehouseId", region_id as "regionId", valid_from::text as "validFrom", valid_to::text as "validTo", ${instant('ended_at')} as "endedAt"
   from duty_assignment where id = $1 and person_id = $2`)
 
 const SHORTEN = statement<never>(`update duty_assignment set valid_to = $2 where id = $1`)
@@ -49,6 +57,8 @@ export async function endDuty(
       validTo: view.validTo,
       endedAt: view.endedAt
     })
+    const { duty, warehouseId, regionId } = held
+    await publishDuties(ctx, 'duty.ended', [{ id, personId: person.id, username, duty, warehouseId, regionId }])
     await identityChanged(ctx)
     return view
   })

@@ -2,6 +2,7 @@ import { requireDutyEverywhere, type Context } from './actor.ts'
 import { requireAnotherAdministrator } from './administrators.ts'
 import { recordAudit } from './audit.ts'
 import { identityChanged } from './directory.ts'
+import { publishPerson } from './duty-events.ts'
 import { personView } from './identity.queries.ts'
 import type { PersonView } from './identity.schemas.ts'
 import { lockPerson } from './lock-person.ts'
@@ -44,6 +45,7 @@ export async function lockAccount(
     await endSessions(ctx, person.id)
     await requireAnotherAdministrator(ctx)
     await recordAudit(ctx, 'person.locked', `person:${username}`, { reason, revokedKeys: keys.map(({ id }) => id) })
+    await publishPerson(ctx, 'person.locked', { id: person.id, username })
     await identityChanged(ctx)
     return personView(ctx, username)
   })
@@ -61,6 +63,7 @@ export async function unlockAccount(ctx: Context, { username }: { username: stri
     const [unlocked] = await run(ctx.em, UNLOCK, [person.id])
     if (unlocked === undefined) throw new Refusal('PersonNotLocked', 409, `${username} is not locked`)
     await recordAudit(ctx, 'person.unlocked', `person:${username}`)
+    await publishPerson(ctx, 'person.unlocked', { id: person.id, username })
     await identityChanged(ctx)
     return personView(ctx, username)
   })

@@ -2,6 +2,7 @@ import { requireDutyEverywhere, type Context } from './actor.ts'
 import { requireAnotherAdministrator } from './administrators.ts'
 import { recordAudit } from './audit.ts'
 import { identityChanged } from './directory.ts'
+import { publishPerson } from './duty-events.ts'
 import { personView } from './identity.queries.ts'
 import type { PersonView } from './identity.schemas.ts'
 import { throughLeavingGate } from './leaving-gate.ts'
@@ -58,6 +59,8 @@ export async function updatePerson(
       email,
       active
     })
+    if (active !== undefined)
+      await publishPerson(ctx, active ? 'person.activated' : 'person.deactivated', { id: person.id, username })
     await identityChanged(ctx)
     return personView(ctx, username)
   })
