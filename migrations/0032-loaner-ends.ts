@@ -211,7 +211,7 @@ end $$;
 `
 
 // Loans that were made before may share a receipt, and are left as they are: the first of them has the number.
-const RECEIPTS = `
+export const RECEIPTS = `
 alter table loan add column shares_receipt boolean not null default false;
 update loan l set shares_receipt = true
  where l.state <> 'cancelled'

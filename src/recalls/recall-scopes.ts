@@ -250,10 +250,10 @@ export const NAMED_BY_RECALL = `select * from recall_line where warehouse_id = $
 
 /**
  * What of the lines of `named` is between two warehouses now, by transfer and the lot it left, as a relation `in_transit`. Goods that are sent direct to an
- * outlet are there or on the way there, while the papers run through its centre.
+ * outlet are there or on the way there, while the papers run through its centre. Loaner units are sent one by one, by slips without a transfer.
  */
 export const IN_TRANSIT = `in_transit as materialized (
-  select t.warehouse_id, t.id as transfer_id, t.number, t.to_warehouse_id, t.direct_to_warehouse_id, l.id as lot_id, f.quantity
+  select t.warehouse_id, t.id as transfer_id, t.number, t.to_warehouse_id, t.direct_to_warehouse_id, l.id as lot_id, f.quantity, null::text as serial
     from (select f.warehouse_id, f.transfer_id, f.out_lot_id, sum(f.quantity) as quantity
             from transfer t
             join transfer_line line on line.warehouse_id = t.warehouse_id and line.transfer_id = t.id and line.part_id = any (array(select part_id from named))
@@ -263,11 +263,22 @@ export const IN_TRANSIT = `in_transit as materialized (
     join transfer t on t.warehouse_id = f.warehouse_id and t.id = f.transfer_id
     join lot l on l.warehouse_id = f.warehouse_id and l.id = f.out_lot_id
    where exists (select 1 from named n where ${MATCHES})
+   union all
+  select l.warehouse_id, null, sent.number, u.moving_to, null, l.id, 1, u.serial
+    from loaner_unit u
+   cross join lateral (select m.warehouse_id, m.lot_id, m.number
+                         from loaner_movement m
+                        where m.unit_warehouse_id = u.warehouse_id and m.unit_id = u.id and m.quantity < 0
+                        order by m.movement_id desc limit 1) sent
+    join lot l on l.warehouse_id = sent.warehouse_id and l.id = sent.lot_id
+   where u.part_id = any (array(select part_id from named)) and u.state = 'in-transit'
+     and exists (select 1 from named n where ${MATCHES})
 )`
 
 /**
  * What of `matched` left for good, or may come back: one row per movement, less what did come back by returns and reversals, as a relation
- * `gone`. What is moved by a transfer left only where it went missing on the way; a receipt that was taken back never came.
+ * `gone`. What is moved by a transfer left only where it went missing on the way, and a loaner unit that is sent elsewhere did not leave at all; a
+ * receipt that was taken back never came.
  */
 export const GONE = `gone as materialized (
   select m.id, l.warehouse_id, l.id as lot_id, m.slip_id, m.line_no, m.occurred_on, s.kind, s.purpose, s.number, s.reference, s.counterparty, s.handed_to, outlet.id as outlet_id,
@@ -283,7 +294,11 @@ export const GONE = `gone as materialized (
       select -sum(f.quantity) as quantity from transfer_flow f
        where s.transfer_id is not null and f.warehouse_id = s.transfer_warehouse_id and f.transfer_id = s.transfer_id and f.kind = 'missing'
          and f.out_slip_id = m.slip_id and f.out_line_no = m.line_no and f.out_lot_id = m.lot_id) lost on true
-   where s.transfer_id is null or lost.quantity > 0
+   where lost.quantity > 0
+      or (s.transfer_id is null
+          and not (s.kind = 'transfer-out' and exists (
+                select 1 from loaner_move mv
+                 where mv.warehouse_id = m.warehouse_id and mv.slip_id = m.slip_id and mv.line_no = m.line_no and mv.purpose = 'transfer-out')))
 )`
 
 /** Who has to answer a recall, as SQL: who was concerned when it began, wherever goods of it came to lie since, and whoever answered. */

@@ -56,13 +56,14 @@ export async function listRecallEvents(ctx: Context, { number }: { number: strin
 // outlet that it is sent to past its centre: that is where it goes.
 const GOODS = `
 with named as (${NAMED_BY_RECALL} and lifted_at is null), ${MATCHED}, ${IN_TRANSIT}, lying as (
-  select 'warehouse' as at, l.warehouse_id, null::int as to_warehouse_id, null::int as direct_to_warehouse_id, null::text as document, l.id as lot_id, l.on_hand as quantity
+  select 'warehouse' as at, l.warehouse_id, null::int as to_warehouse_id, null::int as direct_to_warehouse_id, null::text as document, l.id as lot_id, l.on_hand as quantity, null::text as serial
     from matched l where not l.exhausted
   union all
-  select 'transit', warehouse_id, to_warehouse_id, direct_to_warehouse_id, number, lot_id, quantity from in_transit
+  select 'transit', warehouse_id, to_warehouse_id, direct_to_warehouse_id, number, lot_id, quantity, serial from in_transit
 ), goods as (
-select g.at as "where", w.code as warehouse, coalesce(direct.code, receiver.code) as "to", g.document, part.number as part, part.name, part.name_zh as "nameZh", l.id::text as lot,
-       origin.code || '/' || coalesce(l.origin_lot_id, l.id) as origin, l.ownership, l.condition, l.received_on::text as "receivedOn", trim_scale(g.quantity)::text as quantity,
+select g.at as "where", w.code as warehouse, coalesce(direct.code, receiver.code) as "to", g.document, part.number as part, part.name, part.name_zh as "nameZh",
+       case when part.loaner_family is not null then coalesce(g.serial, (select serial from loaner_unit u where u.held_by = l.warehouse_id and u.lot_id = l.id)) end as serial,
+       l.id::text as lot, origin.code || '/' || coalesce(l.origin_lot_id, l.id) as origin, l.ownership, l.condition, l.received_on::text as "receivedOn", trim_scale(g.quantity)::text as quantity,
        g.at = 'warehouse' and exists (select 1 from lot_block b where b.warehouse_id = l.warehouse_id and b.lot_id = l.id and b.recall_id = $2) as "isBlocked",
        case when g.at = 'warehouse' then (select count(*)::int from reservation r where r.broken_by = $2 and r.warehouse_id = l.warehouse_id and r.part_id = l.part_id
                                              and r.ownership = l.ownership and r.condition = l.condition) else 0 end as "brokenReservations",
@@ -77,7 +78,7 @@ select g.at as "where", w.code as warehouse, coalesce(direct.code, receiver.code
  where ($3 or w.id = any ($4::int[]) or w.region_id = any ($5::int[]) or receiver.id = any ($4::int[]) or receiver.region_id = any ($5::int[])
         or direct.id = any ($4::int[]) or direct.region_id = any ($5::int[]))
    and ($6::text is null or w.code = $6 or receiver.code = $6 or direct.code = $6) and ($7::text is null or part.number = $7))`
-const GOODS_MEMBERS = `"where", warehouse, "to", document, part, name, "nameZh", lot, origin, ownership, condition, "receivedOn", quantity, "isBlocked", "brokenReservations"`
+const GOODS_MEMBERS = `"where", warehouse, "to", document, part, name, "nameZh", serial, lot, origin, ownership, condition, "receivedOn", quantity, "isBlocked", "brokenReservations"`
 const GOODS_PAGE = statement<RecalledGoods>(`${GOODS}
 select ${GOODS_MEMBERS} from goods
  where $8::text is null or (warehouse, part, lot_id, by_document) > ($8, $9::text, $10::bigint, $11::text)
@@ -131,6 +132,7 @@ export const RECALLED_GOODS_COLUMNS: CsvColumns<RecalledGoods> = {
   part: 'part 货号',
   name: 'name 英文名',
   nameZh: 'name 货名',
+  serial: 'serial 机身编号',
   lot: 'lot 批次',
   origin: 'origin 原批次',
   ownership: 'ownership 权属',
@@ -145,8 +147,11 @@ export const RECALLED_GOODS_COLUMNS: CsvColumns<RecalledGoods> = {
 const ISSUES = `
 with named as (${NAMED_BY_RECALL}), ${MATCHED}, ${GONE}, issues as (
 select g.id, w.code as warehouse, g.number as slip, g.line_no as line, g.kind, g.purpose, g.occurred_on::text as "occurredOn", g.reference, g.counterparty, outlet.code as outlet,
-       g.handed_to as "handedTo", part.number as part, part.name, part.name_zh as "nameZh", l.id::text as lot, origin.code || '/' || coalesce(l.origin_lot_id, l.id) as origin,
-       trim_scale(g.issued)::text as issued, trim_scale(g.returned)::text as returned, trim_scale(g.issued - g.returned)::text as quantity,
+       g.handed_to as "handedTo", part.number as part, part.name, part.name_zh as "nameZh",
+       case when part.loaner_family is not null
+            then (select u.serial from loaner_move mv join loaner_unit u on u.warehouse_id = mv.unit_warehouse_id and u.id = mv.unit_id
+                   where mv.warehouse_id = g.warehouse_id and mv.slip_id = g.slip_id and mv.line_no = g.line_no) end as serial,
+       l.id::text as lot, origin.code || '/' || coalesce(l.origin_lot_id, l.id) as origin, trim_scale(g.issued)::text as issued, trim_scale(g.returned)::text as returned, trim_scale(g.issued - g.returned)::text as quantity,
        exists (select 1 from recall_answer a where a.recall_id = $2 and a.warehouse_id = coalesce(g.outlet_id, g.warehouse_id)) as "isAnswered"
   from gone g
   join lot l on l.warehouse_id = g.warehouse_id and l.id = g.lot_id
@@ -156,7 +161,7 @@ select g.id, w.code as warehouse, g.number as slip, g.line_no as line, g.kind, g
   join part on part.id = l.part_id
  where ($3 or w.id = any ($4::int[]) or w.region_id = any ($5::int[]) or outlet.id = any ($4::int[]) or outlet.region_id = any ($5::int[]))
    and ($6::text is null or w.code = $6 or outlet.code = $6) and ($7::text is null or part.number = $7) and (not $8::boolean or g.issued > g.returned))`
-const ISSUE_MEMBERS = `warehouse, slip, line, kind, purpose, "occurredOn", reference, counterparty, outlet, "handedTo", part, name, "nameZh", lot, origin, issued, returned, quantity, "isAnswered"`
+const ISSUE_MEMBERS = `warehouse, slip, line, kind, purpose, "occurredOn", reference, counterparty, outlet, "handedTo", part, name, "nameZh", serial, lot, origin, issued, returned, quantity, "isAnswered"`
 const ISSUE_PAGE = statement<RecallIssue & { id: string }>(
   `${ISSUES} select id::text as id, ${ISSUE_MEMBERS} from issues where $9::bigint is null or id < $9 order by issues.id desc limit $10`
 )
@@ -210,6 +215,7 @@ export const RECALL_ISSUE_COLUMNS: CsvColumns<RecallIssue> = {
   part: 'part 货号',
   name: 'name 英文名',
   nameZh: 'name 货名',
+  serial: 'serial 机身编号',
   lot: 'lot 批次',
   origin: 'origin 原批次',
   issued: 'issued 发出数量',

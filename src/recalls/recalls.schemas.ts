@@ -261,10 +261,15 @@ export const RecalledGoods = named(
     where: oneOf(['warehouse', 'transit'], 'Whether they lie in a warehouse or are on the way to one'),
     warehouse: Type.String({ description: 'Where they lie, or who sent them' }),
     to: nullable(Type.String({ description: 'Whom they are on the way to' })),
-    document: nullable(Type.String({ description: 'The transfer they are on the way by (调拨单号)' })),
+    document: nullable(
+      Type.String({
+        description: 'The transfer they are on the way by, or the slip that sent a loaner unit (调拨单号)'
+      })
+    ),
     part: PartNumber,
     name: Type.String(),
     nameZh: nullable(Type.String()),
+    serial: nullable(Type.String({ description: 'Serial number of a loaner unit (备用机机身编号)' })),
     lot: Type.String({ description: 'The lot; of goods in transit the one they left' }),
     origin: Type.String({ description: 'The lot by which they first came in' }),
     ownership: Ownership,
@@ -303,6 +308,9 @@ export const RecallIssue = named(
     part: PartNumber,
     name: Type.String(),
     nameZh: nullable(Type.String()),
+    serial: nullable(
+      Type.String({ description: 'Serial number of a loaner unit that is out on loan (备用机机身编号)' })
+    ),
     lot: Type.String(),
     origin: Type.String({ description: 'The lot by which they first came in' }),
     issued: Type.String({ ...Quantity, description: 'What left' }),
