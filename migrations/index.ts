@@ -28,6 +28,7 @@ import { ToolLosses } from './0026-tool-losses.ts'
 import { Handovers } from './0027-handovers.ts'
 import { HandoverAlerts } from './0028-handover-alerts.ts'
 import { LoanerMends } from './0029-loaner-mends.ts'
+import { ToolReports } from './0030-tool-reports.ts'
 import { DutyChanges } from './0031-duty-changes.ts'
 import { LoanerEnds } from './0032-loaner-ends.ts'
 
@@ -62,6 +63,7 @@ export const migrations: MigrationObject[] = [
   { name: '0027-handovers', class: Handovers },
   { name: '0028-handover-alerts', class: HandoverAlerts },
   { name: '0029-loaner-mends', class: LoanerMends },
+  { name: '0030-tool-reports', class: ToolReports },
   { name: '0031-duty-changes', class: DutyChanges },
   { name: '0032-loaner-ends', class: LoanerEnds }
 ]

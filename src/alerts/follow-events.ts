@@ -86,6 +86,7 @@ const TOOLS = [
   'tool-changed',
   'loss-reported',
   'loss-assessed',
+  'loss-withdrawn',
   'approved',
   'refused',
   'tool-taken-in',

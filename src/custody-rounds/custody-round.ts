@@ -6,8 +6,8 @@ import { run, statement } from '../platform/database.ts'
 import { requireMatch } from '../platform/etag.ts'
 import { notFound, Refusal } from '../platform/errors.ts'
 import { warehouseByCode, type Warehouse } from '../warehouses/directory.ts'
-import type { RoundQuery, RoundState, RoundSummary, RoundView } from './custody-rounds.schemas.ts'
 import { inRegisterSight, isOwn, readsRegister, registerSight } from '../tools/tool-rights.ts'
+import type { RoundQuery, RoundState, RoundSummary, RoundView } from './custody-rounds.schemas.ts'
 
 type RoundLine = RoundView['lines'][number] & { personId: number }
 
@@ -30,7 +30,7 @@ select r.id::text as id, ${HEAD}, r.closed_because as "closedBecause",
                 'personId', p.person_id, 'technician', person.username, 'name', person.name, 'state', p.state, 'answeredAt', p.answered_at, 'remark', p.remark,
                 'contentHash', p.content_hash, 'tools', (
                   select json_agg(json_build_object('serial', t.serial, 'name', t.name, 'nameZh', t.name_zh, 'missing', f.missing,
-                           'lossReport', (select l.number from tool_loss l where l.tool_id = t.id and l.reported_at >= r.opened_at and l.state <> 'refused' order by l.id desc limit 1))
+                           'lossReport', (select l.number from tool_loss l where l.tool_id = t.id and l.reported_at >= r.opened_at and l.state not in ('refused', 'withdrawn') order by l.id desc limit 1))
                            order by t.serial)
                     from custody_round_tool f join tool t on t.id = f.tool_id
                    where f.warehouse_id = r.warehouse_id and f.round_id = r.id and f.person_id = p.person_id)) order by person.username), '[]')

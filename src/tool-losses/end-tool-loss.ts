@@ -5,9 +5,9 @@ import { run, statement } from '../platform/database.ts'
 import { Refusal } from '../platform/errors.ts'
 import { noteEvent } from '../signing/document-history.ts'
 import type { Warehouse } from '../warehouses/directory.ts'
-import { bookCompensation } from './book-compensation.ts'
 import { lockTools, moveTools, type CustodyKind, type HeldTool } from '../tools/custody.ts'
 import { holdOpen } from '../tools/register-tools.ts'
+import { bookCompensation } from './book-compensation.ts'
 import { holdForLoss, lockLoss, readToolLoss, type Loss } from './tool-loss.ts'
 import type { LossState, LossView } from './tool-losses.schemas.ts'
 
@@ -74,7 +74,7 @@ export const takeInDamagedTool = (ctx: Context, settling: Settling): Promise<Los
         'NothingToTakeIn',
         409,
         loss.kind === 'lost'
-          ? `tool ${loss.serial} was lost; if it turns up before the report is decided, refuse the report, else POST /v1/tool-losses/${loss.number}/found`
+          ? `tool ${loss.serial} was lost; if it turns up before the report is decided, whoever reported it withdraws the report or a signer refuses it, else POST /v1/tool-losses/${loss.number}/found`
           : tool.lossId === loss.id
             ? `tool ${loss.serial} is on the shelf already`
             : `${loss.number} is ${loss.state}; a tool that nothing is reported of is returned by a return document`
@@ -114,7 +114,7 @@ export const reportToolFound = (ctx: Context, settling: Settling): Promise<LossV
         'NotLost',
         409,
         loss.state === 'reported'
-          ? `${loss.number} is not decided yet; a signer refuses it and says that the tool was found`
+          ? `${loss.number} is not decided yet; whoever reported it withdraws it, or a signer refuses it, and says that the tool was found`
           : `by ${loss.number} tool ${loss.serial} is not lost: the report is ${loss.state}, the tool is ${tool.state}`
       )
     // It would lie on a shelf that nothing leaves, and be booked in a month that is never closed.

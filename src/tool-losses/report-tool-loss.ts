@@ -5,12 +5,12 @@ import { Refusal } from '../platform/errors.ts'
 import { documentNumber, nextNumber } from '../signing/document-number.ts'
 import { noteEvent } from '../signing/document-history.ts'
 import { lockTools, requireFree, type HeldTool } from '../tools/custody.ts'
+import { isOwn } from '../tools/tool-rights.ts'
+import { ownerOf, toolBySerial } from '../tools/tool.ts'
 import { toolWorth, type ToolWorth } from './tool-depreciation.ts'
 import { holdForLoss, readToolLoss } from './tool-loss.ts'
 import type { LossOutcome, LossView, ReportLoss } from './tool-losses.schemas.ts'
 import { toolPolicyOf } from './tool-policies.ts'
-import { isOwn } from '../tools/tool-rights.ts'
-import { ownerOf, toolBySerial } from '../tools/tool.ts'
 
 const SINCE = statement<{ since: string }>(`
 select (e.at at time zone $2)::date::text as since from tool t join custody_entry e on e.tool_id = t.id and e.seq = t.moves where t.id = $1`)

@@ -19,12 +19,16 @@ const STATES = {
   approved: '已批准，修理中 approved, being repaired',
   ended: '已结案 ended',
   refused: '未批准 refused',
-  found: '已找回 found'
+  found: '已找回 found',
+  withdrawn: '已撤回 withdrawn'
 } as const
 const METHODS = {
   'straight-line': '年限平均法 straight line',
   'declining-balance': '双倍余额递减法 declining balance'
 } as const
+
+/** In the place of an amount, so that nobody takes it for none, or writes one in. */
+const NOT_SHOWN = '不显示 not shown'
 
 const steps = ({
   worth,
@@ -39,15 +43,18 @@ const steps = ({
   ['累计折旧', 'depreciated', worth.accumulated],
   ['当日净值', 'net value of the day', worth.netValue],
   ['正常损耗', 'normal wear', normalWear ? '是 yes' : '否 no'],
-  ...(repairGivenUp === null ? [] : [['其中维修赔偿', 'of which for the repair', repairGivenUp.compensation] as const]),
-  ['赔偿金额', 'compensation', compensation]
+  ...(repairGivenUp === null
+    ? []
+    : [['其中维修赔偿', 'of which for the repair', repairGivenUp.compensation ?? NOT_SHOWN] as const]),
+  ['赔偿金额', 'compensation', compensation ?? NOT_SHOWN]
 ]
 
 const words = (zh: string, en: string, text: string | null): string =>
   text === null ? '' : markup`<h2>${zh} ${en}</h2><p class="words">${text}</p>`
 
 /**
- * A report for paper as it stands, Chinese and English, with who signed it when and places for who has not.
+ * A report for paper as it stands, Chinese and English, with who signed it when and places for who has not; without what is compensated for
+ * who is not told it.
  * @throws Refusal 404
  */
 export async function printToolLoss(ctx: Context, { number }: { number: string }): Promise<string> {
@@ -81,7 +88,7 @@ export async function printToolLoss(ctx: Context, { number }: { number: string }
   )}</tbody>
 </table>
 !${words('减免原因', 'why it is less', loss.compensationReason)}
-!${words('未批准原因', 'why it was refused', loss.reason)}
+!${loss.state === 'withdrawn' ? words('撤回原因', 'why it was withdrawn', loss.reason) : words('未批准原因', 'why it was refused', loss.reason)}
 <div class="signatures">
 <div>报告人 reported by<p>${loss.reportedBy}</p></div>
 <div>保管人签字 technician<p></p></div>

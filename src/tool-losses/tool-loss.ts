@@ -7,58 +7,52 @@ import { notFound, Refusal } from '../platform/errors.ts'
 import { contentHash } from '../signing/content-hash.ts'
 import { dutiesAwaited, type Signature } from '../signing/sign.ts'
 import { signatureView, signaturesOf } from '../signing/signatures.ts'
-import { warehouseByCode, type Warehouse } from '../warehouses/directory.ts'
-import type { ToolPolicy } from './tool-depreciation.ts'
-import type { LossKind, LossOutcome, LossState, LossSummary, LossView } from './tool-losses.schemas.ts'
+import { howRepairEnds } from '../tools/custody.ts'
 import { isOwn, readsRegister } from '../tools/tool-rights.ts'
+import { warehouseByCode, type Warehouse } from '../warehouses/directory.ts'
+import { seesClaim } from './claims.ts'
+import type { ToolPolicy } from './tool-depreciation.ts'
+import type { LossState, LossSummary, LossView } from './tool-losses.schemas.ts'
 
 /** Who approves a loss: two different people, neither who reported it nor the technician. */
 export const LOSS_DUTIES = ['department-head', 'finance-supervisor'] as const satisfies Duty[]
 
-export interface Loss {
+/** A report as lists read it, with what says to whom its compensation is shown. */
+export interface LossRow extends LossSummary {
   id: string
-  number: string
-  warehouse: string
+  warehouseId: number
+  regionId: number
+  technicianId: number | null
+  compensation: string
+}
+
+export interface Loss extends LossRow {
   toolId: string
-  serial: string
-  name: string
-  nameZh: string | null
   fixedAsset: boolean
   holderId: number | null
-  technicianId: number | null
-  technician: string | null
-  kind: LossKind
-  occurredOn: string
   cause: string
-  normalWear: boolean
   reasonReport: string | null
-  outcome: LossOutcome
   value: string
   method: ToolPolicy['method']
   lifeMonths: number
   residualValue: string
   monthsUsed: number
-  netValue: string
   accumulated: string
-  compensation: string
   compensationReason: string | null
-  state: LossState
   reportedById: number
-  reportedBy: string
-  reportedAt: string
-  decidedOn: string | null
   /** What was decided of a repair that was given up since. */
-  repair: LossView['repairGivenUp']
+  repair: { decidedOn: string; compensation: string } | null
   reason: string | null
   endedAt: string | null
-  booked: LossView['booked']
+  booked: NonNullable<LossView['booked']>
   signatures: Signature[]
   version: number
 }
 
 /** Columns of a list of losses, from `LOSS_FROM`. */
 export const LOSS_SUMMARY = `
-  l.id::text as id, l.number, w.code as warehouse, t.serial, t.name, t.name_zh as "nameZh", technician.username as technician, l.kind, l.occurred_on::text as "occurredOn",
+  l.id::text as id, l.number, w.code as warehouse, t.serial, t.name, t.name_zh as "nameZh", technician.username as technician, l.technician_id as "technicianId",
+  w.id as "warehouseId", w.region_id as "regionId", l.kind, l.occurred_on::text as "occurredOn",
   l.outcome, l.normal_wear as "normalWear", l.net_value::text as "netValue", l.compensation::text as compensation, l.state, reporter.username as "reportedBy",
   l.reported_at as "reportedAt", l.decided_on::text as "decidedOn"`
 
@@ -71,7 +65,7 @@ export const LOSS_FROM = `
   left join person technician on technician.id = l.technician_id`
 
 const LOSS = statement<Loss>(`
-select ${LOSS_SUMMARY}, l.tool_id::text as "toolId", t.fixed_asset as "fixedAsset", t.holder_id as "holderId", l.technician_id as "technicianId", l.cause,
+select ${LOSS_SUMMARY}, l.tool_id::text as "toolId", t.fixed_asset as "fixedAsset", t.holder_id as "holderId", l.cause,
        l.reason_report as "reasonReport", l.value::text as value, l.method, l.life_months as "lifeMonths", l.residual_value::text as "residualValue",
        l.months_used as "monthsUsed", (l.value - l.net_value)::text as accumulated, l.compensation_reason as "compensationReason", l.reported_by as "reportedById",
        case when l.repair_decided_on is not null then json_build_object('decidedOn', l.repair_decided_on, 'compensation', l.repair_compensation::text) end as repair,
@@ -119,16 +113,14 @@ const IN_WORDS: Record<LossState, string> = {
   approved: 'is approved, and the tool is being repaired',
   ended: 'has ended',
   refused: 'was refused',
-  found: 'has ended, the tool was found'
+  found: 'has ended, the tool was found',
+  withdrawn: 'was withdrawn'
 }
 
 /** @throws Refusal 409 `LossNotOpen` */
 export function requireReported({ number, state, decidedOn }: Loss): void {
   if (state === 'reported') return
-  const then =
-    state === 'approved'
-      ? `say that it is back by POST /v1/tool-losses/${number}/repaired, or that it cannot be repaired by PUT /v1/tool-losses/${number}/assessment with the outcome scrapped`
-      : 'report what happened since anew'
+  const then = state === 'approved' ? howRepairEnds(number) : 'report what happened since anew'
   throw new Refusal(
     'LossNotOpen',
     409,
@@ -166,7 +158,8 @@ const worthOf = ({ value, method, lifeMonths, residualValue, monthsUsed, accumul
   netValue
 })
 
-export const lossSummary = (loss: LossSummary): LossSummary => ({
+/** What a list shows of a report to the actor. */
+export const lossSummary = (ctx: Context, loss: LossRow): LossSummary => ({
   number: loss.number,
   warehouse: loss.warehouse,
   serial: loss.serial,
@@ -178,25 +171,26 @@ export const lossSummary = (loss: LossSummary): LossSummary => ({
   outcome: loss.outcome,
   normalWear: loss.normalWear,
   netValue: loss.netValue,
-  compensation: loss.compensation,
+  compensation: seesClaim(ctx, loss) ? loss.compensation : null,
   state: loss.state,
   reportedBy: loss.reportedBy,
   reportedAt: instant(loss.reportedAt),
   decidedOn: loss.decidedOn
 })
 
-const lossView = (loss: Loss): LossView => ({
-  ...lossSummary(loss),
+/** A report as it is shown to the actor. */
+const lossView = (ctx: Context, loss: Loss, isClaimShown = seesClaim(ctx, loss)): LossView => ({
+  ...lossSummary(ctx, loss),
   fixedAsset: loss.fixedAsset,
   cause: loss.cause,
   reasonReport: loss.reasonReport,
   worth: worthOf(loss),
-  compensationReason: loss.compensationReason,
-  repairGivenUp: loss.repair,
+  compensationReason: isClaimShown ? loss.compensationReason : null,
+  repairGivenUp: loss.repair && { ...loss.repair, ...(!isClaimShown && { compensation: null }) },
   reason: loss.reason,
   endedAt: instantOrNull(loss.endedAt),
   takenIn: loss.holderId === null || loss.holderId !== loss.technicianId,
-  booked: loss.booked,
+  booked: isClaimShown ? loss.booked : null,
   contentHash: lossHash(loss),
   duties: [...LOSS_DUTIES],
   signatures: loss.signatures.map(signatureView),
@@ -206,7 +200,7 @@ const lossView = (loss: Loss): LossView => ({
 
 /** One report. */
 export const readToolLoss = async (ctx: Context, { number }: { number: string }): Promise<LossView> =>
-  lossView((await loadLoss(ctx, number)).loss)
+  lossView(ctx, (await loadLoss(ctx, number)).loss)
 
 const LET_GO = statement<never>('update tool set loss_id = $2, version = version + 1 where id = $1')
 

@@ -1,12 +1,15 @@
-import { DUTY_NAMES, grantsToday, requireDutyToRead, type Context, type Duty } from '../identity/actor.ts'
+import { DUTY_NAMES, grantsToday, requireDutyToRead, type Context } from '../identity/actor.ts'
 import { rowsOf } from '../platform/csv.ts'
 import { pageFrom, readCursor } from '../platform/cursor.ts'
 import { run } from '../platform/database.ts'
 import { Refusal } from '../platform/errors.ts'
 import { warehouseByCode } from '../warehouses/directory.ts'
-import { historyOf } from '../signing/document-history.ts'
+import { historyOf, type DocumentEvent } from '../signing/document-history.ts'
+import { inRegisterSight, registerSight } from '../tools/tool-rights.ts'
+import { toolBySerial } from '../tools/tool.ts'
+import { CLAIM_READERS, seesClaim } from './claims.ts'
 import { toolWorth, type ToolWorth } from './tool-depreciation.ts'
-import { loadLoss, LOSS_FROM, LOSS_SUMMARY, lossSummary } from './tool-loss.ts'
+import { loadLoss, LOSS_FROM, LOSS_SUMMARY, lossSummary, type LossRow } from './tool-loss.ts'
 import type {
   CompensationLine,
   CompensationPage,
@@ -16,10 +19,6 @@ import type {
   LossSummary
 } from './tool-losses.schemas.ts'
 import { toolPolicyOf } from './tool-policies.ts'
-import { inRegisterSight, registerSight } from '../tools/tool-rights.ts'
-import { toolBySerial } from '../tools/tool.ts'
-
-type LossRow = LossSummary & { id: string }
 
 function lossesOf(
   ctx: Context,
@@ -52,7 +51,7 @@ export async function listToolLosses(
   const after = readCursor(cursor, ['id'])
   const { text, values } = lossesOf(ctx, filter, after === null ? null : String(after[0]), limit + 1)
   const { items, nextCursor } = pageFrom(await run<LossRow>(ctx, { text }, values), limit, ({ id }) => [id])
-  return { items: items.map(lossSummary), nextCursor }
+  return { items: items.map((loss) => lossSummary(ctx, loss)), nextCursor }
 }
 
 export const LOSS_HEADINGS = {
@@ -75,15 +74,22 @@ export const LOSS_HEADINGS = {
 export async function* lossStream(ctx: Context, { limit: _limit, cursor: _cursor, ...filter }: LossQuery) {
   const { text, values } = lossesOf(ctx, filter, null, null)
   for await (const row of rowsOf<LossRow>(ctx, text, values)) {
-    const { nameZh, name, ...loss } = lossSummary(row)
+    const { nameZh, name, ...loss } = lossSummary(ctx, row)
     yield { ...loss, name: nameZh ?? name }
   }
 }
 
-/** What happened to a report, the oldest first. */
+const withoutClaim = ({ details, ...event }: DocumentEvent): DocumentEvent => {
+  const { compensation: _compensation, compensationReason: _because, ...rest } = details ?? {}
+  return { ...event, details: rest }
+}
+
+/** What happened to a report, the oldest first; without what is compensated for who is not told it. */
 export async function listToolLossEvents(ctx: Context, { number }: { number: string }): Promise<LossEvents> {
   const { loss, warehouse } = await loadLoss(ctx, number)
-  return { items: await historyOf(ctx, { warehouseId: warehouse.id, id: loss.id }) }
+  const events = await historyOf(ctx, { warehouseId: warehouse.id, id: loss.id })
+  if (seesClaim(ctx, loss)) return { items: events }
+  return { items: events.map((one) => (one.event === 'loss-assessed' ? withoutClaim(one) : one)) }
 }
 
 /** What a tool is worth on a day, with the steps that lead to it. */
@@ -94,9 +100,6 @@ export async function readToolWorth(
   const tool = await toolBySerial(ctx, serial)
   return toolWorth(tool, await toolPolicyOf(ctx, tool.purchasedOn), on ?? ctx.clock.today())
 }
-
-/** Who reads what is claimed from people. */
-const FINANCE: readonly Duty[] = ['finance-supervisor', 'department-head', 'hq-finance']
 
 // The accounts as they are set today; a closed month has those of its time in its statement.
 const accountOf = (role: string, as: string): string => `
@@ -114,14 +117,14 @@ async function compensationsOf(
   { period, warehouse }: Pick<CompensationQuery, 'period' | 'warehouse'>
 ): Promise<{ where: string; values: unknown[] }> {
   const asked = warehouse === undefined ? undefined : await warehouseByCode(ctx, warehouse)
-  if (asked !== undefined) requireDutyToRead(ctx, FINANCE, asked)
-  const grants = grantsToday(ctx).filter(({ duty }) => FINANCE.includes(duty))
+  if (asked !== undefined) requireDutyToRead(ctx, CLAIM_READERS, asked)
+  const grants = grantsToday(ctx).filter(({ duty }) => CLAIM_READERS.includes(duty))
   if (grants.length === 0)
     throw new Refusal(
       'DutyRequired',
       403,
-      `what is claimed from people is read with the duty ${FINANCE.map((duty) => `${duty} (${DUTY_NAMES[duty]})`).join(' or ')}`,
-      { extra: { required: FINANCE } }
+      `what is claimed from people is read with the duty ${CLAIM_READERS.map((duty) => `${duty} (${DUTY_NAMES[duty]})`).join(' or ')}`,
+      { extra: { required: CLAIM_READERS } }
     )
   const values: unknown[] = [
     `${period}-01`,

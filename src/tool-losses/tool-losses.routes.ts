@@ -5,6 +5,7 @@ import { sendCsv, wantsCsv } from '../platform/csv.ts'
 import { sendFile } from '../platform/downloads.ts'
 import { IfMatch, tagged } from '../platform/etag.ts'
 import { problems, ref } from '../platform/schemas.ts'
+import { ToolSerialParams } from '../tools/tools.schemas.ts'
 import { assessToolLoss } from './assess-tool-loss.ts'
 import { reportToolFound, reportToolRepaired, takeInDamagedTool } from './end-tool-loss.ts'
 import { reportToolLoss } from './report-tool-loss.ts'
@@ -38,10 +39,11 @@ import {
   ToolPolicyParams,
   ToolPolicyView,
   ToolWorthView,
+  WithdrawLossBody,
   WorthQuery
 } from './tool-losses.schemas.ts'
 import { listToolPolicies, setToolPolicy } from './tool-policies.ts'
-import { ToolSerialParams } from '../tools/tools.schemas.ts'
+import { withdrawToolLoss } from './withdraw-tool-loss.ts'
 
 const tags = ['tools']
 const csvToo = ['application/json', 'text/csv']
@@ -93,7 +95,7 @@ export const toolLossRoutes: FastifyPluginAsyncTypebox = async (app) => {
         tags,
         summary: 'Reports of loss and damage (工具丢失损坏报告列表)',
         description:
-          'Of registers you read, and about yourself; the newest first. CSV by `Accept: text/csv`, all of them.',
+          'Of registers you read, and about yourself; the newest first. What is compensated is shown to the technician it is claimed from, to department-head, finance-supervisor and hq-finance. CSV by `Accept: text/csv`, all of them.',
         produces: csvToo,
         querystring: LossQuery,
         response: { 200: ref(LossPage), ...problems }
@@ -113,6 +115,8 @@ export const toolLossRoutes: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'readToolLoss',
         tags,
         summary: 'One report of loss or damage (工具丢失损坏报告)',
+        description:
+          'What is compensated is shown to the technician it is claimed from, to department-head, finance-supervisor and hq-finance; to all others it is null.',
         params: LossParams,
         response: { 200: ref(LossView), ...problems }
       }
@@ -128,7 +132,7 @@ export const toolLossRoutes: FastifyPluginAsyncTypebox = async (app) => {
         tags,
         summary: 'A report for paper (打印工具丢失损坏报告单)',
         description:
-          'HTML for the printer, Chinese and English: what happened, the steps of the net value, what is compensated, who signed.',
+          'HTML for the printer, Chinese and English: what happened, the steps of the net value, what is compensated (to whom it is shown), who signed.',
         produces: ['text/html'],
         params: LossParams,
         response: {
@@ -211,6 +215,32 @@ export const toolLossRoutes: FastifyPluginAsyncTypebox = async (app) => {
       tagged(
         reply,
         await signToolLoss(request.ctx, { ...request.params, ...request.body, ifMatch: request.headers['if-match'] })
+      )
+  )
+
+  app.post(
+    '/tool-losses/:number/withdrawal',
+    {
+      schema: {
+        operationId: 'withdrawToolLoss',
+        tags,
+        summary: 'Take a report back (撤回工具丢失损坏报告)',
+        description:
+          'Whoever reported it, until it is assessed or signed for the first time; later a signer refuses it. The tool is free again, and the number stays taken.',
+        params: LossParams,
+        headers: IfMatch,
+        body: ref(WithdrawLossBody),
+        response: { 200: ref(LossView), ...problems }
+      }
+    },
+    async (request, reply) =>
+      tagged(
+        reply,
+        await withdrawToolLoss(request.ctx, {
+          ...request.params,
+          ...request.body,
+          ifMatch: request.headers['if-match']
+        })
       )
   )
 

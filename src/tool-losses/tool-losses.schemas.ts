@@ -22,7 +22,7 @@ export const LOSS_KINDS = ['lost', 'damaged'] as const
 export type LossKind = (typeof LOSS_KINDS)[number]
 export const LOSS_OUTCOMES = ['lost', 'scrapped', 'repaired'] as const
 export type LossOutcome = (typeof LOSS_OUTCOMES)[number]
-export const LOSS_STATES = ['reported', 'approved', 'ended', 'refused', 'found'] as const
+export const LOSS_STATES = ['reported', 'approved', 'ended', 'refused', 'found', 'withdrawn'] as const
 export type LossState = (typeof LOSS_STATES)[number]
 
 const METHODS = ['straight-line', 'declining-balance'] as const
@@ -126,6 +126,15 @@ export const SignLossBody = named(
 )
 export type SignLoss = Static<typeof SignLossBody>
 
+export const WithdrawLossBody = named(
+  'WithdrawToolLoss',
+  Type.Object(
+    { reason: text(500, 'Why (原因)', '工具在车内找到') },
+    { ...closed, examples: [{ reason: '工具在车内找到' }] }
+  )
+)
+export type WithdrawLoss = Static<typeof WithdrawLossBody>
+
 export const LossNoteBody = named(
   'ToolLossNote',
   Type.Object(
@@ -166,10 +175,16 @@ const summary = {
   outcome: oneOf(LOSS_OUTCOMES, 'What becomes of the tool'),
   normalWear: Type.Boolean(),
   netValue: Type.String({ ...Money, description: 'Net value on the day of the loss' }),
-  compensation: Type.String({ ...Money, description: 'What the technician compensates' }),
+  compensation: nullable(
+    Type.String({
+      ...Money,
+      description:
+        'What the technician compensates; null for others than that technician, the department head and finance'
+    })
+  ),
   state: oneOf(
     LOSS_STATES,
-    'reported: awaits its signatures; approved: is being repaired; ended; refused: the tool is as before; found: turned up after it was lost'
+    'reported: awaits its signatures; approved: is being repaired; ended; refused: the tool is as before; found: turned up after it was lost; withdrawn: taken back by who reported it'
   ),
   reportedBy: Type.String({ description: 'User name' }),
   reportedAt: Instant,
@@ -187,23 +202,27 @@ export const LossView = named(
     cause: Type.String(),
     reasonReport: nullable(Type.String()),
     worth: ref(ToolWorthView),
-    compensationReason: nullable(Type.String()),
+    compensationReason: nullable(
+      Type.String({ description: 'Why it is less; null where the compensation is not shown' })
+    ),
     repairGivenUp: nullable(
       Type.Object(
-        { decidedOn: Day, compensation: Money },
+        { decidedOn: Day, compensation: nullable(Money) },
         { description: 'What was decided of a repair that turned out not to be possible (维修不成)' }
       )
     ),
-    reason: nullable(Type.String({ description: 'Why it was refused' })),
+    reason: nullable(Type.String({ description: 'Why it was refused or withdrawn' })),
     endedAt: nullable(Instant),
     takenIn: Type.Boolean({ description: 'Whether the tool is in nobody’s custody any more' }),
-    booked: Type.Array(
-      Type.Object({
-        line: Type.Integer(),
-        amount: Type.String({ ...Money, description: 'Claimed; negative where it is taken back' }),
-        bookedOn: Day
-      }),
-      { description: 'Lines of the journal' }
+    booked: nullable(
+      Type.Array(
+        Type.Object({
+          line: Type.Integer(),
+          amount: Type.String({ ...Money, description: 'Claimed; negative where it is taken back' }),
+          bookedOn: Day
+        }),
+        { description: 'Lines of the journal; null where the compensation is not shown' }
+      )
     ),
     contentHash: Type.String({ description: 'SHA-256 of the RFC 8785 content that signatures bind to' }),
     duties: Type.Array(SigningDuty),

@@ -92,6 +92,10 @@ export async function moveTools(
   ])
 }
 
+/** What ends the repair of a tool by its report, as an instruction. */
+export const howRepairEnds = (report: string): string =>
+  `say that it is back by POST /v1/tool-losses/${report}/repaired, or that it cannot be repaired by PUT /v1/tool-losses/${report}/assessment with the outcome scrapped`
+
 /**
  * Refuses a tool that an open document or loss report holds.
  * @throws Refusal 409 `ToolHeld`
@@ -111,8 +115,8 @@ export function requireFree(
       'ToolHeld',
       409,
       tool.isInRepair
-        ? `tool ${tool.serial} is being repaired by ${tool.lossReport}; POST /v1/tool-losses/${tool.lossReport}/repaired puts it back on the shelf, and what happened since is reported then`
-        : `a report of loss or damage about tool ${tool.serial}${tool.lossReport === null ? '' : `, ${tool.lossReport},`} is not decided yet; it moves once that is decided`,
+        ? `tool ${tool.serial} is being repaired by ${tool.lossReport}, and is held until that ends; ${howRepairEnds(tool.lossReport ?? '')}`
+        : `a report of loss or damage about tool ${tool.serial}${tool.lossReport === null ? '' : `, ${tool.lossReport},`} is not decided yet; it moves once that is decided, or withdrawn by who reported it`,
       { extra: { serial: tool.serial, document: tool.lossReport } }
     )
 }

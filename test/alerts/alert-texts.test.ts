@@ -288,6 +288,14 @@ test('every kind says what is the matter, in both languages', () => {
   })
 })
 
+test('of a tool in repair it is said that the repair may be given up, too', () => {
+  const inRepair = { ...EXAMPLES['tool-loss-open'], lossKind: 'damaged', lossState: 'approved' } as const
+  expect(text('tool-loss-open', 'zh', inRepair).whatToDo).toBe('修好后登记入库;修不成的,售后服务部负责人改为核定报废')
+  expect(text('tool-loss-open', 'en', inRepair).whatToDo).toBe(
+    'Enter it as repaired once it is back on the shelf; if it cannot be repaired, the department head assesses it as scrapped'
+  )
+})
+
 test('every kind says what to do in one sentence, in both languages, and where to read of it', () => {
   for (const kind of ALERT_KINDS) {
     const [zh, en] = [text(kind, 'zh'), text(kind, 'en')]

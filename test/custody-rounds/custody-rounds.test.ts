@@ -118,6 +118,14 @@ test('who names what is missing has to have its loss reported, and may answer an
     })
   )
   expect(await statesOf(number)).toEqual({ [me]: 'report-awaited' })
+  // So has one that is taken back.
+  const again = must(await at.technician.post(`/v1/tools/${gone}/losses`, { kind: 'lost', cause: '仍未找到' }), 201)
+  expect(await statesOf(number)).toEqual({ [me]: 'confirmed' })
+  must(await at.technician.post(`/v1/tool-losses/${again.number}/withdrawal`, { reason: '日期写错' }))
+  expect(must(await at.keeper.get(`/v1/custody-rounds/${number}`)).lines[0]).toMatchObject({
+    state: 'report-awaited',
+    tools: expect.arrayContaining([expect.objectContaining({ serial: gone, missing: true, lossReport: null })])
+  })
   must(await at.technician.post(`/v1/tools/${gone}/losses`, { kind: 'lost', cause: '仍未找到' }), 201)
   must(await close(number))
   expect(must(await open(), 201).lines).toMatchObject([{ technician: me, tools: [{ serial: there }] }])

@@ -287,6 +287,7 @@ const OF_NO_WAREHOUSE: Record<string, Rule> = {
   listToolLossEvents: foreign,
   assessToolLoss: foreign,
   signToolLoss: foreign,
+  withdrawToolLoss: foreign,
   takeInDamagedTool: foreign,
   reportToolRepaired: foreign,
   reportToolFound: foreign,

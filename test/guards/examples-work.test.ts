@@ -380,6 +380,7 @@ const BEFORE: Record<string, () => Promise<{ path?: string; token?: string } | v
     path: `/v1/tool-losses/${await toolLoss({ kind: 'lost' })}/signatures`,
     token: hq.signers['department-head'].person.token
   }),
+  withdrawToolLoss: async () => byKeeper(`/v1/tool-losses/${await toolLoss({ kind: 'lost' })}/withdrawal`),
   takeInDamagedTool: async () => byKeeper(`/v1/tool-losses/${await toolLossInCustody(BROKEN_TOOL)}/taken-in`),
   reportToolRepaired: async () =>
     byKeeper(`/v1/tool-losses/${await toolLoss(BROKEN_TOOL, { isApproved: true })}/repaired`),
