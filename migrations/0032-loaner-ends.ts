@@ -26,6 +26,12 @@ select u.warehouse_id as unit_warehouse_id, u.id as unit_id, s.recall_id, s.reca
                        order by m.movement_id desc limit 1)) at
   join recalled_lot r on r.recall_id = s.recall_id and r.scope_no = s.scope_no and r.warehouse_id = at.warehouse_id and r.lot_id = at.lot_id
  where u.state in ('in-service', 'in-repair', 'in-transit');
+
+-- Asked only where a recall is about the model: what is scanned otherwise pays nothing for the view, not even that it is made ready.
+create function recalls_of_unit(p_warehouse int, p_unit bigint) returns text[] language plpgsql stable as $$
+begin
+  return array(select distinct r.recall from loaner_recall r where r.unit_warehouse_id = p_warehouse and r.unit_id = p_unit order by 1);
+end $$;
 `
 
 // The function of migration 0029: it says which recall blocks a unit, in refusals and in the history, and what comes back broken is in repair.

@@ -68,7 +68,7 @@ export const LOANER_STATE = `
 /** Recalls in force that are about a unit by these keys, as SQL; the part tells first whether there can be any. */
 export const recallsOf = (warehouse: string, id: string, part: string): string =>
   `case when exists (select 1 from recall_scope s where s.part_id = ${part} and s.lifted_at is null)
-        then array(select distinct r.recall from loaner_recall r where r.unit_warehouse_id = ${warehouse} and r.unit_id = ${id} order by 1) else '{}' end`
+        then recalls_of_unit(${warehouse}, ${id}) else '{}' end`
 
 /** Columns of a `Loaner`, from `LOANER_FROM`; `$1` is today. */
 export const LOANER_COLUMNS = `
