@@ -1,5 +1,5 @@
 // Who gets an alert follows duties: whoever holds today, by themselves or in somebody's stead, a duty of the rungs it has reached, for its
-// warehouse, the region of it or everywhere; and whoever holds the duty that the cause itself names.
+// warehouse, the region of it or everywhere; whoever holds the duty that the cause itself names; and the people it names.
 import { grantCovers, grantsToday, type Context, type Duty, type Grant } from '../identity/actor.ts'
 import { run, statement } from '../platform/database.ts'
 
@@ -11,17 +11,17 @@ export const holds = (holder: string, today: string): string => `
 ${holder}.duty = any (${DUTIES_TOLD}) and ${holder}.valid_from <= ${today} and (${holder}.valid_to is null or ${holder}.valid_to >= ${today})
        and ${grantCovers(holder, 'a.warehouse_id', 'w.region_id')}`
 
-/**
- * Everybody who is told of alerts that are not resolved: rows (warehouse_id, kind, level, duty, person_id) to be joined with `alert` by the
- * first four (`duty` by `is not distinct from`). Worked out once per place, kind and rung, however many alerts there are.
- * @param today parameter that is the day
- */
-export const toldOf = (today: string): string => `
-select distinct a.warehouse_id, a.kind, a.level, a.duty, h.person_id
-  from (select distinct warehouse_id, kind, level, duty from alert where resolved_at is null) a
-  join alert_policy p on p.kind = a.kind
-  join warehouse w on w.id = a.warehouse_id
-  join duty_holder h on ${holds('h', today)}`
+/** Whether alert `a` names somebody, by the parameter that is their id, or null. Said so that the index of those who are named is used. */
+export const names = (person: string): string => `(a.people <> '{}' and a.people @> array[${person}::int])`
+
+/** As whom alerts may name the actor: in person, while an API key goes by its duties and warehouses. */
+export const namedAs = ({ actor }: Context): number | null => (actor.isMachine ? null : actor.personId)
+
+/** Whether an alert names the actor. */
+export const isNamed = (ctx: Context, { people }: { people: readonly number[] }): boolean => {
+  const me = namedAs(ctx)
+  return me !== null && people.includes(me)
+}
 
 /** Somebody who is told of an alert. */
 export interface Addressee {
@@ -39,8 +39,11 @@ select distinct a.id::text as alert, person.id as "personId", person.username, p
   from alert a
   join alert_policy p on p.kind = a.kind
   join warehouse w on w.id = a.warehouse_id
-  join duty_holder h on ${holds('h', '$2::date')}
-  join person on person.id = h.person_id
+ cross join lateral (
+   select h.person_id from duty_holder h where ${holds('h', '$2::date')}
+    union all
+   select unnest(a.people)) told
+  join person on person.id = told.person_id and person.active
  where a.id = any ($1::bigint[])
  order by 1, person.username`)
 
@@ -49,17 +52,18 @@ export const addresseesOf = (ctx: Context, alerts: readonly string[]): Promise<A
   run(ctx, ADDRESSEES, [alerts, ctx.clock.today()])
 
 /**
- * Whether the actor is told of alert `a` in warehouse `w` under policy `p`, by three parameters that `grantArrays` gives. Goes by the
+ * Whether the actor is told of alert `a` in warehouse `w` under policy `p`, by four parameters that `toldBy` gives. Goes by the
  * actor's grants, so that an API key is told of what it was issued for.
  */
-export const isTold = (duties: string, warehouses: string, regions: string): string => `
-exists (select from unnest(${duties}::text[], ${warehouses}::int[], ${regions}::int[]) as g (duty, warehouse_id, region_id)
+export const isTold = (person: string, duties: string, warehouses: string, regions: string): string => `
+(${names(person)} or exists (select from unnest(${duties}::text[], ${warehouses}::int[], ${regions}::int[]) as g (duty, warehouse_id, region_id)
          where g.duty = any (${DUTIES_TOLD})
-           and ${grantCovers('g', 'a.warehouse_id', 'w.region_id')})`
+           and ${grantCovers('g', 'a.warehouse_id', 'w.region_id')}))`
 
-export function grantArrays(ctx: Context): [Duty[], (number | null)[], (number | null)[]] {
+export function toldBy(ctx: Context): [number | null, Duty[], (number | null)[], (number | null)[]] {
   const grants: Grant[] = grantsToday(ctx)
   return [
+    namedAs(ctx),
     grants.map(({ duty }) => duty),
     grants.map(({ warehouseId }) => warehouseId),
     grants.map(({ regionId }) => regionId)

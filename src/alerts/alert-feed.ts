@@ -8,7 +8,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { Pool } from 'pg'
 import { covers, grantsToday, sightOf, type Context } from '../identity/actor.ts'
 import { run, statement } from '../platform/database.ts'
-import { grantArrays, isTold } from './addressees.ts'
+import { isNamed, isTold, names, toldBy } from './addressees.ts'
 import type { AlertEventName } from './alert-kinds.ts'
 import { ALERT_COLUMNS, alertJoins, type AlertRow } from './alert-view.ts'
 
@@ -40,8 +40,8 @@ const AFTER = statement<Row>(`${HAPPENED}
  where e.id > $1::bigint order by e.id limit $2`)
 const SEEN_AFTER = statement<Row>(`${HAPPENED}
  where e.id > $1::bigint and e.id <= $2::bigint
-   and ($4 or a.warehouse_id = any ($5::int[]) or w.region_id = any ($6::int[]))
-   and (not $7 or ${isTold('$8', '$9', '$10')})
+   and ($4 or a.warehouse_id = any ($5::int[]) or w.region_id = any ($6::int[]) or ${names('$8')})
+   and (not $7 or ${isTold('$8', '$9', '$10', '$11')})
  order by e.id limit $3`)
 const NEWEST = statement<{ id: string }>(`select coalesce(max(id), 0)::text as id from alert_event`)
 
@@ -148,7 +148,7 @@ export class AlertFeed {
     }
     const upTo = this.position
     const { everywhere, warehouseIds, regionIds } = sightOf(ctx)
-    const values = [position, upTo, PAGE, everywhere, warehouseIds, regionIds, isMine, ...grantArrays(ctx)]
+    const values = [position, upTo, PAGE, everywhere, warehouseIds, regionIds, isMine, ...toldBy(ctx)]
     const events = (await run(ctx, SEEN_AFTER, values)).map(happening)
     return { events, upTo: events.length === PAGE ? (events.at(-1)?.id ?? upTo) : upTo }
   }
@@ -156,6 +156,7 @@ export class AlertFeed {
 
 function visibleTo(ctx: Context, isMine: boolean): (alert: AlertRow) => boolean {
   const grants = grantsToday(ctx)
-  return ({ warehouseId: id, warehouse: code, regionId, addressedTo }) =>
+  return ({ warehouseId: id, warehouse: code, regionId, addressedTo, people }) =>
+    isNamed(ctx, { people }) ||
     grants.some((grant) => covers(grant, { id, code, regionId }) && (!isMine || addressedTo.includes(grant.duty)))
 }

@@ -24,6 +24,7 @@ export const ALERT_KINDS = [
   'loaner-notice-unanswered',
   'loaner-fleet-short',
   'handover-open',
+  'handover-signer',
   'keeper-missing',
   'tool-calibration-due',
   'tool-custody-unconfirmed',
@@ -55,6 +56,7 @@ export const ALERT_KIND_NAMES: Record<AlertKind, string> = {
   'loaner-notice-unanswered': '取机通知无人答复',
   'loaner-fleet-short': '备用机配备不足',
   'handover-open': '工作移交未完成',
+  'handover-signer': '工作移交待接任、签字',
   'keeper-missing': '仓库无在岗仓管员',
   'tool-calibration-due': '工具检定到期',
   'tool-custody-unconfirmed': '工具核对未确认',
@@ -165,6 +167,17 @@ export interface AlertDetails {
     outgoing: string
     incoming: string
     drawnUpOn: string
+  }
+  'handover-signer': {
+    handover: string
+    /** A draft only tells the incoming keeper that it names them. */
+    state: 'draft' | 'awaiting-signatures'
+    /** As whom somebody is to sign. */
+    party: 'outgoing-keeper' | 'incoming-keeper' | 'department-head' | 'finance-supervisor'
+    /** The keeper who signs in person; null for a duty. */
+    signer: string | null
+    outgoing: string
+    incoming: string
   }
   'keeper-missing': {
     /** The first day on which nobody is keeper. */

@@ -16,6 +16,8 @@ export interface AlertRule {
    * @param isSome only of those in `asked (warehouse_id, about_id)`
    */
   causes(isSome: boolean): string
+  /** Whether the rows have `people` as well: ids of those who are told because the cause names them, whatever duties they hold. */
+  namesPeople?: true
   /** What else is published when it is raised: an event, and members of its details. */
   publishes?: { event: string; members: readonly string[] }
 }

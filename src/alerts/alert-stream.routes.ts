@@ -136,7 +136,7 @@ export const alertStreamRoutes: FastifyPluginAsyncTypebox<{ runtime: Runtime }> 
         tags: ['alerts'],
         summary: 'Alerts as they happen (预警实时推送)',
         description:
-          'Server-sent events (text/event-stream) about alerts of the warehouses you see, or with mine=true about those you are told of. Each has the `id` by which Last-Event-ID goes on after it, an `event` (raised, acknowledged, escalated, reminded, resolved) and `data`: JSON with `event`, `at`, `by`, `details` and the whole `alert` in your language. Without Last-Event-ID it begins with what is new. A comment comes every 15 seconds. Your duties are looked at again while it lasts; an event `end` says why it ends: your credentials do, or the process stops. 503 if too many are open.',
+          'Server-sent events (text/event-stream) about alerts of the warehouses you see and those that name you, or with mine=true about those you are told of. Each has the `id` by which Last-Event-ID goes on after it, an `event` (raised, acknowledged, escalated, reminded, resolved) and `data`: JSON with `event`, `at`, `by`, `details` and the whole `alert` in your language. Without Last-Event-ID it begins with what is new. A comment comes every 15 seconds. Your duties are looked at again while it lasts; an event `end` says why it ends: your credentials do, or the process stops. 503 if too many are open.',
         produces: ['text/event-stream'],
         querystring: AlertStreamQuery,
         headers: AlertStreamHeaders,

@@ -50,6 +50,12 @@ const countLinks = (
   ...further
 ]
 
+const PARTY_ZH = {
+  'outgoing-keeper': '移交人',
+  'incoming-keeper': '接收人',
+  'department-head': DUTY_NAMES['department-head'],
+  'finance-supervisor': DUTY_NAMES['finance-supervisor']
+} as const
 const PIECE_ZH = { 'in-stock': '有货', backordered: '缺货' } as const
 const clockTitle = (details: AlertDetails['request-clock'], zh: string, en: string): Both => ({
   zh: `${details.urgency === 'emergency' ? '抢修' : ''}请购 ${details.request} 第 ${details.line} 行(${details.outlet},${named(details).zh},${PIECE_ZH[details.piece]}时限 ${details.workingDays} 个工作日)${zh}`,
@@ -336,6 +342,30 @@ const TEXTS: { [Kind in AlertKind]: Text<Kind> } = {
         state === 'draft'
           ? 'Check balances, open papers and keys and submit it; if the post does not change hands, cancel it'
           : 'Have those sign who have not; if much has moved since, take the snapshot anew and sign again'
+    }),
+    links: ({ handover }) => [`/v1/handovers/${q(handover)}`, `/v1/handovers/${q(handover)}/form`]
+  },
+  'handover-signer': {
+    name: { zh: ALERT_KIND_NAMES['handover-signer'], en: 'Handover awaits somebody' },
+    title: ({ handover, state, party, signer, outgoing, incoming }, { warehouse }) => ({
+      zh:
+        state === 'draft'
+          ? `${incoming} 将从 ${outgoing} 接任 ${warehouse} 仓管员(工作移交单 ${handover},草稿)`
+          : `工作移交单 ${handover}(${outgoing} → ${incoming})待${PARTY_ZH[party]}${signer === null ? '' : ` ${signer} `}签字`,
+      en:
+        state === 'draft'
+          ? `${incoming} is to take ${warehouse} over from ${outgoing} by handover ${handover}, which is still a draft`
+          : `Handover ${handover} from ${outgoing} to ${incoming} awaits the signature of ${signer ?? party}${signer === null ? '' : ` as ${party}`}`
+    }),
+    whatToDo: ({ state, party }) => ({
+      zh:
+        state === 'draft'
+          ? '查看移交内容,到场清点;提交后将通知签字。不接任的,告知原任或负责人'
+          : '核对余额、未结单据和钥匙后签字;不符的,拒签并说明原因',
+      en:
+        state === 'draft'
+          ? 'Read what is handed over and see it on the spot; you are told when it is to be signed. If you do not take over, tell the outgoing keeper or the department head'
+          : `Check balances, open papers and keys and sign as ${party}; if something is wrong, refuse and say what`
     }),
     links: ({ handover }) => [`/v1/handovers/${q(handover)}`, `/v1/handovers/${q(handover)}/form`]
   },

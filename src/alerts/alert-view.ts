@@ -18,6 +18,9 @@ export interface AlertRow {
   state: AlertState
   level: number
   addressedTo: Duty[]
+  /** Ids of those whom it names, and their user names. */
+  people: number[]
+  addressedToPeople: string[]
   details: AlertDetails[AlertKind]
   raisedAt: string
   updatedAt: string
@@ -32,7 +35,8 @@ export interface AlertRow {
 }
 
 export const ALERT_COLUMNS = `a.id::text as id, a.warehouse_id as "warehouseId", w.code as warehouse, w.name as "warehouseName", w.name_zh as "warehouseNameZh",
-       w.region_id as "regionId", region.code as region, a.kind, a.subject, a.state, a.level, ${DUTIES_TOLD} as "addressedTo", a.details,
+       w.region_id as "regionId", region.code as region, a.kind, a.subject, a.state, a.level, ${DUTIES_TOLD} as "addressedTo", a.people,
+       array(select named.username from person named where named.id = any (a.people) order by 1) as "addressedToPeople", a.details,
        a.raised_at as "raisedAt", a.updated_at as "updatedAt", a.escalated_at as "escalatedAt", a.acknowledged_at as "acknowledgedAt",
        acknowledger.username as "acknowledgedBy", a.note, a.reminded_on::text as "remindedOn", a.reminders, a.is_day_assumed as "isDayAssumed", a.resolved_at as "resolvedAt"`
 
@@ -44,7 +48,7 @@ export const alertJoins = `join warehouse w on w.id = a.warehouse_id
 
 /** An alert as it leaves the room, in a language. */
 export function alertView(ctx: Pick<Context, 'config'>, row: AlertRow, language: Language): AlertView {
-  const { warehouseId: _warehouse, regionId: _region, reminders, isDayAssumed, details, ...rest } = row
+  const { warehouseId: _warehouse, regionId: _region, people: _people, reminders, isDayAssumed, details, ...rest } = row
   const place = { warehouse: row.warehouse, timeZone: ctx.config.BUSINESS_TIME_ZONE }
   return {
     ...rest,

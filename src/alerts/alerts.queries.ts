@@ -6,38 +6,41 @@ import { pageFrom, readCursor } from '../platform/cursor.ts'
 import { run, statement } from '../platform/database.ts'
 import { notFound } from '../platform/errors.ts'
 import { warehouseByCode } from '../warehouses/directory.ts'
-import { grantArrays, isTold } from './addressees.ts'
+import { isNamed, isTold, namedAs, names, toldBy } from './addressees.ts'
 import { ALERT_KIND_NAMES, ALERT_KINDS, type AlertEventName, type AlertKind } from './alert-kinds.ts'
 import { alertKindName } from './alert-texts.ts'
 import { ALERT_COLUMNS, alertJoins, alertView, type AlertRow } from './alert-view.ts'
 import type { AlertQuery, AlertSummary, AlertSummaryQuery, AlertView, AlertWithHistory } from './alerts.schemas.ts'
 
-/** Alerts of one warehouse, or of those in sight and perhaps of a region. */
+/** Alerts of one warehouse, or of those in sight and perhaps of a region, and those that name somebody wherever they are. */
 interface Scope {
   everywhere: boolean
   warehouseIds: number[]
   regionIds: number[]
   regionId: number | null
+  personId: number | null
 }
 
 /** @throws Refusal 404 for a warehouse or region that does not exist or is not seen */
 async function scopeOf(ctx: Context, { warehouse: code, region }: AlertSummaryQuery): Promise<Scope> {
   const regionId = region === undefined ? null : await findRegion(ctx, region)
-  if (code === undefined) return { ...sightOf(ctx), regionId }
+  if (code === undefined) return { ...sightOf(ctx), regionId, personId: namedAs(ctx) }
   const warehouse = await warehouseByCode(ctx, code)
   requireSight(ctx, warehouse)
-  return { everywhere: false, warehouseIds: [warehouse.id], regionIds: [], regionId }
+  return { everywhere: false, warehouseIds: [warehouse.id], regionIds: [], regionId, personId: null }
 }
 
-/** Conditions on warehouse `w`: that it is in the scope. */
-function placeOf(
-  { everywhere, warehouseIds, regionIds, regionId }: Scope,
-  value: (given: unknown) => string
-): string[] {
+/** Condition on warehouse `w`: that it is in sight. */
+const inSight = ({ warehouseIds, regionIds }: Scope, value: (given: unknown) => string): string =>
+  `(w.id = any (${value(warehouseIds)}::int[]) or w.region_id = any (${value(regionIds)}::int[]))`
+
+/** Conditions on alert `a` in warehouse `w`: that it is in the scope. */
+function placeOf(scope: Scope, value: (given: unknown) => string): string[] {
+  const { everywhere, regionId, personId } = scope
   return [
     ...(everywhere
       ? []
-      : [`(w.id = any (${value(warehouseIds)}::int[]) or w.region_id = any (${value(regionIds)}::int[]))`]),
+      : [personId === null ? inSight(scope, value) : `(${inSight(scope, value)} or ${names(value(personId))})`]),
     ...(regionId === null ? [] : [`w.region_id = ${value(regionId)}::int`])
   ]
 }
@@ -53,7 +56,7 @@ function filterOf(
     ...(state === undefined ? [] : [`a.state = ${value(state)}`]),
     // Follows from the state; the indexes of what is not resolved need it said.
     ...(state === undefined || state === 'resolved' ? [] : ['a.resolved_at is null']),
-    ...(mine === true ? [isTold(...(grantArrays(ctx).map(value) as [string, string, string]))] : [])
+    ...(mine === true ? [isTold(...(toldBy(ctx).map(value) as [string, string, string, string]))] : [])
   ]
 }
 
@@ -72,21 +75,22 @@ function listed(
 ) {
   const values: unknown[] = []
   const value = (given: unknown) => `$${values.push(given)}`
-  const place = placeOf(scope, value)
   const conditions = filterOf(ctx, filter, value)
   if (after !== null) conditions.push(`a.id < ${value(after)}::bigint`)
   const newest = `order by a.id desc ${limit === null ? '' : `limit ${value(limit)}`}`
-  // A page of some warehouses is the newest of the newest of each, by its own index, however many alerts others have. Of a region, which has
-  // many, it is sooner found among the newest of all.
+  // A page of some warehouses is the newest of the newest of each, by its own index, however many alerts others have, and of those that name one.
+  // Of a region, which has many, it is sooner found among the newest of all.
   const isOfRegion = scope.regionId !== null || scope.regionIds.length > 0
   const text =
-    place.length === 0 || isOfRegion || limit === null
-      ? `select ${ALERT_COLUMNS} from alert a ${alertJoins} ${where([...place, ...conditions])} ${newest}`
+    scope.everywhere || isOfRegion || limit === null
+      ? `select ${ALERT_COLUMNS} from alert a ${alertJoins} ${where([...placeOf(scope, value), ...conditions])} ${newest}`
       : `
 select ${ALERT_COLUMNS}
   from (select a.*
-          from (select id from warehouse w ${where(place)}) seen
-         cross join lateral (select a.* from ${IN_PLACE} ${where(['a.warehouse_id = seen.id', ...conditions])} ${newest}) a
+          from (select a.*
+                  from (select id from warehouse w where ${inSight(scope, value)}) seen
+                 cross join lateral (select a.* from ${IN_PLACE} ${where(['a.warehouse_id = seen.id', ...conditions])} ${newest}) a
+                ${scope.personId === null ? '' : `union (select a.* from ${IN_PLACE} ${where([names(value(scope.personId)), ...conditions])} ${newest})`}) a
          ${newest}) a
   ${alertJoins}
  order by a.id desc`
@@ -134,12 +138,13 @@ const ALERT = statement<AlertRow>(`select ${ALERT_COLUMNS} from alert a
   ${alertJoins} where a.id = $1::bigint`)
 
 /**
- * An alert in sight.
+ * An alert in sight, or one that names the actor.
  * @throws Refusal 404
  */
 export async function alertById(ctx: Context, id: string): Promise<AlertRow> {
   const [row] = await run(ctx, ALERT, [id])
   if (row === undefined) throw notFound('alert', id)
+  if (isNamed(ctx, row)) return row
   try {
     requireSight(ctx, { id: row.warehouseId, code: row.warehouse, regionId: row.regionId })
   } catch {
@@ -177,13 +182,20 @@ type Counts = Omit<AlertSummary['items'][number], 'kind' | 'kindName' | 'kindZh'
 export async function readAlertSummary(ctx: Context, filter: AlertSummaryQuery): Promise<AlertSummary> {
   const values: unknown[] = []
   const value = (given: unknown) => `$${values.push(given)}`
-  const conditions = [...placeOf(await scopeOf(ctx, filter), value), ...filterOf(ctx, filter, value)]
-  // Who is told is asked once per rung, not once per alert.
+  const scope = await scopeOf(ctx, filter)
+  const conditions = [...placeOf(scope, value), ...filterOf(ctx, filter, value)]
+  // Who is told is asked once per rung, not once per alert. Only warehouses in sight are looked through, and those of alerts that name one.
+  const places =
+    scope.everywhere || scope.personId === null
+      ? 'warehouse'
+      : `(select w.id, w.region_id from warehouse w where ${inSight(scope, value)}
+         union
+        select w.id, w.region_id from alert a join warehouse w on w.id = a.warehouse_id where ${names(value(scope.personId))})`
   const summary = statement<Counts & { kind: AlertKind }>(`
 select a.kind, coalesce(sum(a.alerts) filter (where a.state = 'open'), 0)::int as open, coalesce(sum(a.alerts) filter (where a.state = 'acknowledged'), 0)::int as acknowledged,
        coalesce(sum(a.alerts) filter (where a.state <> 'resolved' and a.level > 0), 0)::int as escalated, coalesce(sum(a.alerts) filter (where a.state = 'resolved'), 0)::int as resolved
-  from warehouse w
- cross join lateral (select warehouse_id, kind, level, duty, state, count(*) as alerts from alert where warehouse_id = w.id group by 1, 2, 3, 4, 5) a
+  from ${places} w
+ cross join lateral (select warehouse_id, kind, level, duty, people, state, count(*) as alerts from alert where warehouse_id = w.id group by 1, 2, 3, 4, 5, 6) a
   join alert_policy p on p.kind = a.kind
  ${where(conditions)}
  group by a.kind`)

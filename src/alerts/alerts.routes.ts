@@ -30,7 +30,7 @@ export const alertRoutes: FastifyPluginAsyncTypebox = async (app) => {
         tags,
         summary: 'Alerts of the warehouses you see, newest first (预警列表)',
         description:
-          'What is the matter and what to do is said in your language. With mine=true only what you are told of by your duties of today, in somebody’s stead too. With Accept: text/csv all of them as a file.',
+          'What is the matter and what to do is said in your language. Those that name you are among them wherever they are, also where you hold no duty yet. With mine=true only what you are told of by your duties of today, in somebody’s stead too, or by name. With Accept: text/csv all of them as a file.',
         produces: ['application/json', 'text/csv'],
         querystring: AlertQuery,
         response: { 200: ref(AlertPage), ...problems }
@@ -78,7 +78,7 @@ export const alertRoutes: FastifyPluginAsyncTypebox = async (app) => {
         tags,
         summary: 'Take an alert on (确认预警)',
         description:
-          'Duty: one of those it is addressed to. It is not escalated any more, and resolves itself when its cause is gone. Once; not by an API key.',
+          'Duty: one of those it is addressed to; or who it names. It is not escalated any more, and resolves itself when its cause is gone. Once; not by an API key.',
         params: AlertParams,
         body: ref(AcknowledgeAlertBody),
         response: { 200: ref(AlertWithHistory), ...problems }

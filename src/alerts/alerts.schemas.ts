@@ -42,6 +42,9 @@ const members = {
   state: AlertState,
   level: Type.Integer({ description: 'How often it was escalated to a next duty' }),
   addressedTo: Type.Array(ref(DutyName), { description: 'Duties whose holders are told' }),
+  addressedToPeople: Type.Array(Type.String(), {
+    description: 'User names of those who are told besides, because the cause names them (点名通知)'
+  }),
   details: Type.Unsafe<Record<string, unknown>>({
     type: 'object',
     additionalProperties: true,
@@ -84,7 +87,9 @@ export type AlertWithHistory = Static<typeof AlertWithHistory>
 const filter = {
   warehouse: Type.Optional(WarehouseCode),
   region: Type.Optional(RegionCode),
-  mine: Type.Optional(Type.Boolean({ description: 'Only those you are told of, by your duties of today' }))
+  mine: Type.Optional(
+    Type.Boolean({ description: 'Only those you are told of, by your duties of today or because they name you' })
+  )
 }
 export const AlertQuery = Type.Object(
   { ...filter, kind: Type.Optional(AlertKind), state: Type.Optional(AlertState), ...limitAndCursor },

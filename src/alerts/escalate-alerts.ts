@@ -5,18 +5,20 @@ import { holds } from './addressees.ts'
 import { lockAlerts } from './reconcile.ts'
 
 // An alert goes to the next rung if and only if nobody has acknowledged it within the hours of its policy since it was raised or last
-// escalated; or at once, if nobody holds any duty that it was addressed to. It goes up by one rung a run, so a second run at the same
+// escalated; or at once, if nobody holds any duty that it was addressed to and nobody it names can act. It goes up by one rung a run, so a second run at the same
 // moment changes nothing but where rungs are empty.
 const ESCALATE = statement<{ kind: string; escalated: number }>(`
 with rung as materialized (
-  select a.*, p.escalate_after_hours as hours, exists (select from duty_holder h where ${holds('h', '$2::date')}) as is_held
-    from (select distinct warehouse_id, kind, level, duty from alert where state = 'open') a
+  select a.*, p.escalate_after_hours as hours,
+         exists (select from duty_holder h where ${holds('h', '$2::date')})
+           or exists (select from person where person.id = any (a.people) and person.active and person.locked_at is null) as is_held
+    from (select distinct warehouse_id, kind, level, duty, people from alert where state = 'open') a
     join alert_policy p on p.kind = a.kind and p.enabled and a.level + 1 < jsonb_array_length(p.ladder)
     join warehouse w on w.id = a.warehouse_id
 ), due as (
   select a.warehouse_id, a.id
     from rung
-    join alert a on a.warehouse_id = rung.warehouse_id and a.kind = rung.kind and a.level = rung.level and a.duty is not distinct from rung.duty
+    join alert a on a.warehouse_id = rung.warehouse_id and a.kind = rung.kind and a.level = rung.level and a.duty is not distinct from rung.duty and a.people = rung.people
    where a.state = 'open' and (not rung.is_held or coalesce(a.escalated_at, a.raised_at) + make_interval(hours => rung.hours) <= $1::timestamptz)
 ), escalated as (
   update alert a set level = level + 1, escalated_at = $1, updated_at = $1

@@ -73,9 +73,11 @@ const LOANS = [
   'notice-answered'
 ].map((event) => `document.${event}`)
 /** A handover is further, or was called off. */
-const HANDOVERS = ['drawn-up', 'amended', 'submitted', 'refused', 'handed-over', 'cancelled'].map(
+const HANDOVERS = ['drawn-up', 'amended', 'submitted', 'refreshed', 'refused', 'handed-over', 'cancelled'].map(
   (event) => `document.${event}`
 )
+/** Somebody signed, mostly something of no concern here. */
+const SIGNED = ['document.signed']
 /** A tool changed hands or was calibrated, a loss is further, or a custody round is. */
 const TOOLS = [
   'tools-issued',
@@ -228,6 +230,7 @@ export const followEvents = defineConsumer({
         (event) => ![...MOVES, ...SETTLES, ...COUNTS].includes(event)
       )
     ),
+    ...SIGNED,
     ...RECALLS,
     ...DUTIES,
     ...PEOPLE,
@@ -239,6 +242,10 @@ export const followEvents = defineConsumer({
   ],
   handle: async (ctx: Context, events) => {
     const of = (names: readonly string[]) => events.filter(({ event }) => names.includes(event))
+    // Which of them are handovers never changes: asked first, slips that are signed wait for nobody who writes alerts.
+    const handedIn = documentsOf(of([...HANDOVERS, ...SIGNED]))
+    const handed = handedIn.length === 0 ? [] : await run(ctx, HANDED, arraysOf(handedIn))
+    if (handed.length === 0 && of(SIGNED).length === events.length) return
     await lockAlerts(ctx)
 
     const moved = documentsOf(of(MOVES))
@@ -266,9 +273,7 @@ export const followEvents = defineConsumer({
       lent.length === 0 ? [] : await run(ctx, LENT, arraysOf(lent))
     )
 
-    const handedIn = documentsOf(of(HANDOVERS))
-    const handed = handedIn.length === 0 ? [] : await run(ctx, HANDED, arraysOf(handedIn))
-    await reconcileThese(ctx, ['handover-open'], handed)
+    await reconcileThese(ctx, ['handover-open', 'handover-signer'], handed)
     await reconcileThese(
       ctx,
       ['keeper-missing'],

@@ -21,6 +21,30 @@ select h.warehouse_id, h.number as subject, h.id as about_id, null::text as duty
  where h.state in ('draft', 'awaiting-signatures') and (h.drawn_up_at at time zone $3::text)::date + ${OPEN_DAYS} < $1::date`
 }
 
+// The incoming keeper of a draft, who may hold no duty there yet, and each of the four until they have signed what was submitted. A refusal voids
+// what was signed. Another person or another stage is another subject: whoever comes to be awaited is told anew.
+const handoverSigner: AlertRule = {
+  kind: 'handover-signer',
+  about: 'document',
+  namesPeople: true,
+  causes: (isSome) => `
+select h.warehouse_id, concat_ws(' ', h.number, case h.state when 'draft' then 'draft' else awaited.party end, signer.username) as subject, h.id as about_id,
+       case when signer.id is null then awaited.party end as duty, array_remove(array[signer.id], null) as people,
+       jsonb_build_object('handover', h.number, 'state', h.state, 'party', awaited.party, 'signer', signer.username,
+         'outgoing', outgoing.username, 'incoming', incoming.username) as details
+  from ${isSome ? 'asked join handover h on h.warehouse_id = asked.warehouse_id and h.id = asked.about_id' : 'handover h'}
+  join person outgoing on outgoing.id = h.outgoing_id
+  join person incoming on incoming.id = h.incoming_id
+ cross join unnest(array['outgoing-keeper', 'incoming-keeper', 'department-head', 'finance-supervisor']) as awaited (party)
+  left join person signer on signer.id = case awaited.party when 'outgoing-keeper' then h.outgoing_id when 'incoming-keeper' then h.incoming_id end
+ where case h.state
+         when 'draft' then awaited.party = 'incoming-keeper'
+         when 'awaiting-signatures' then not (awaited.party = 'outgoing-keeper' and h.absent_because is not null)
+           and not exists (select from signature s
+                            where s.warehouse_id = h.warehouse_id and s.document_id = h.id and s.duty = awaited.party and s.voided_at is null)
+         else false end`
+}
+
 /** Own grants `g` of keeper for warehouse `w`: standing in for a keeper does not outlast that keeper's own duty. */
 const KEEPS = `g.duty = 'keeper' and ${grantCovers('g', 'w.id', 'w.region_id')}`
 const ACTS = `${KEEPS} and g.ended_at is null and exists (select from person where person.id = g.person_id and person.active and person.locked_at is null)`
@@ -67,5 +91,6 @@ function holders(isDuty: string): string {
 /** The rules of handovers, by kind. */
 export const handoverRules = {
   'handover-open': handoverOpen,
+  'handover-signer': handoverSigner,
   'keeper-missing': keeperMissing
 } satisfies Partial<Record<AlertKind, AlertRule>>

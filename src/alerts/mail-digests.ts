@@ -1,5 +1,5 @@
-// The daily digest. Somebody gets one if and only if they are active, have an e-mail address, hold a duty today that is told of an alert
-// which is open and not acknowledged, of a kind whose policy does not say `none`, and got none today: the day is in the key of the mail,
+// The daily digest. Somebody gets one if and only if they are active, have an e-mail address, hold a duty today that is told of an alert, or are
+// named by one, which is open and not acknowledged, of a kind whose policy does not say `none`, and got none today: the day is in the key of the mail,
 // so a second run writes nothing. Works through the people in groups, each in a transaction of its own, so a run that was cut off is
 // gone on with by the next. What it does not do: send. The job of the mails does.
 import type { Context } from '../identity/actor.ts'
@@ -28,7 +28,7 @@ select id, language, email from person
  where active and email is not null and id > $1 and not exists (select 1 from mail where key = 'digest:' || $2::text || ':' || person.id)
  order by id limit $3`)
 
-// Who is told of what, as `toldOf` has it, of some people at once: the duties of a rung are worked out once per kind, and the three kinds of
+// Who is told of what, as `addresseesOf` has it, of some people at once: the duties of a rung are worked out once per kind, and the three kinds of
 // place are joined by a key each. One join by "or" would compare every holder with every alert.
 const TOLD = `
 with rung as materialized (
@@ -54,6 +54,14 @@ with rung as materialized (
    union
   select h.person_id, a.warehouse_id, a.kind, a.level, a.duty
     from addressed a join holder h on h.duty = a.held and h.warehouse_id is null and h.region_id is null
+), named as materialized (
+  select n.person_id, a.*
+    from alert a
+    join alert_policy p on p.kind = a.kind and p.enabled and p.mail <> 'none'
+   cross join unnest(a.people) as n (person_id)
+   where a.people <> '{}' and a.people && $1::int[] and a.resolved_at is null and n.person_id = any ($1::int[])
+     and not exists (select from told where told.person_id = n.person_id and told.warehouse_id = a.warehouse_id and told.kind = a.kind
+                        and told.level = a.level and coalesce(told.duty, '') = coalesce(a.duty, ''))
 )`
 
 const COUNTS = statement<DigestCount & { personId: number; open: number }>(`${TOLD}, counted as materialized (
@@ -61,19 +69,27 @@ const COUNTS = statement<DigestCount & { personId: number; open: number }>(`${TO
          count(*) filter (where state = 'acknowledged') as acknowledged
     from alert where resolved_at is null group by warehouse_id, kind, level, duty
 )
-select told.person_id as "personId", told.kind, w.code as warehouse, sum(c.total)::int as total, sum(c.fresh)::int as fresh, sum(c.escalated)::int as escalated,
+select c.person_id as "personId", c.kind, w.code as warehouse, sum(c.total)::int as total, sum(c.fresh)::int as fresh, sum(c.escalated)::int as escalated,
        sum(c.acknowledged)::int as acknowledged, sum(c.total - c.acknowledged)::int as open
-  from told
-  join counted c on c.warehouse_id = told.warehouse_id and c.kind = told.kind and c.level = told.level and coalesce(c.duty, '') = coalesce(told.duty, '')
-  join warehouse w on w.id = told.warehouse_id
- group by told.person_id, told.kind, w.code
+  from (select told.person_id, counted.*
+          from told
+          join counted on counted.warehouse_id = told.warehouse_id and counted.kind = told.kind and counted.level = told.level
+                      and coalesce(counted.duty, '') = coalesce(told.duty, '')
+         union all
+        select person_id, warehouse_id, kind, level, duty, 1, (raised_at > $3)::int, coalesce(escalated_at > $3, false)::int, (state = 'acknowledged')::int
+          from named) c
+  join warehouse w on w.id = c.warehouse_id
+ group by c.person_id, c.kind, w.code
  order by sum(c.total) desc, w.code`)
 // Those that went up the ladder first, then the newest.
 const FIRST = statement<AlertRow & { personId: number }>(`${TOLD}, ranked as materialized (
-  select told.person_id, a.warehouse_id, a.id, row_number() over (partition by told.person_id order by a.level desc, a.id desc) as place
-    from told
-    join alert a on a.warehouse_id = told.warehouse_id and a.kind = told.kind and a.level = told.level and coalesce(a.duty, '') = coalesce(told.duty, '')
-                and a.resolved_at is null and a.state = 'open'
+  select a.person_id, a.warehouse_id, a.id, row_number() over (partition by a.person_id order by a.level desc, a.id desc) as place
+    from (select told.person_id, a.warehouse_id, a.id, a.level
+            from told
+            join alert a on a.warehouse_id = told.warehouse_id and a.kind = told.kind and a.level = told.level
+                        and coalesce(a.duty, '') = coalesce(told.duty, '') and a.resolved_at is null and a.state = 'open'
+           union all
+          select person_id, warehouse_id, id, level from named where state = 'open') a
 )
 select ranked.person_id as "personId", ${ALERT_COLUMNS}
   from ranked

@@ -106,8 +106,8 @@ const members = (names: readonly string[]): string =>
 const reconciling = (rule: AlertRule, isSome: boolean): Statement<Reconciled> =>
   statement(`
 with ${CAUSES(rule, isSome)}, raised as (
-  insert into alert (warehouse_id, kind, subject, about_id, duty, details, raised_at, updated_at)
-  select c.warehouse_id, '${rule.kind}', c.subject, c.about_id, c.duty, c.details, $2, $2
+  insert into alert (warehouse_id, kind, subject, about_id, duty, people, details, raised_at, updated_at)
+  select c.warehouse_id, '${rule.kind}', c.subject, c.about_id, c.duty, ${rule.namesPeople === true ? 'c.people' : `'{}'`}, c.details, $2, $2
     from cause c
    where not exists (select from held h where h.warehouse_id = c.warehouse_id and h.subject = c.subject)
    order by c.warehouse_id, c.about_id, c.subject

@@ -127,6 +127,14 @@ const EXAMPLES: { [Kind in AlertKind]: AlertDetails[Kind] } = {
     incoming: 'technician@hq',
     drawnUpOn: '2026-11-16'
   },
+  'handover-signer': {
+    handover: 'HQ-HOV-202611-00001',
+    state: 'awaiting-signatures',
+    party: 'incoming-keeper',
+    signer: 'technician@hq',
+    outgoing: 'keeper@hq',
+    incoming: 'technician@hq'
+  },
   'keeper-missing': {
     from: '2026-11-23',
     isMissing: false,
@@ -264,6 +272,10 @@ test('every kind says what is the matter, in both languages', () => {
     'handover-open': [
       '工作移交单 HQ-HOV-202611-00001(keeper@hq → technician@hq)自 2026-11-16 起未完成,待签字',
       'Handover HQ-HOV-202611-00001 from keeper@hq to technician@hq was drawn up on 2026-11-16 and awaits signatures'
+    ],
+    'handover-signer': [
+      '工作移交单 HQ-HOV-202611-00001(keeper@hq → technician@hq)待接收人 technician@hq 签字',
+      'Handover HQ-HOV-202611-00001 from keeper@hq to technician@hq awaits the signature of technician@hq as incoming-keeper'
     ],
     'keeper-missing': [
       'HQ 仓库自 2026-11-23 起无仓管员(现任 keeper@hq,至 2026-11-22)',

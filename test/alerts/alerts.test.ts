@@ -53,6 +53,7 @@ describe('reading', () => {
       state: 'open',
       level: 0,
       addressedTo: ['keeper', 'purchaser'],
+      addressedToPeople: [],
       details: {
         part: part.number,
         name: `part ${part.number}`,
