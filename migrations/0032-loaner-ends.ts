@@ -222,6 +222,6 @@ alter table loan add column shares_receipt boolean not null default false;
 update loan l set shares_receipt = true
  where l.state <> 'cancelled'
    and exists (select 1 from loan first
-                where first.warehouse_id = l.warehouse_id and upper(first.receipt_number) = upper(l.receipt_number) and first.state <> 'cancelled' and first.id < l.id);
-create unique index loan_receipt_of_one_loan on loan (warehouse_id, upper(receipt_number)) where state <> 'cancelled' and not shares_receipt;
+                where first.warehouse_id = l.warehouse_id and upper(btrim(first.receipt_number)) = upper(btrim(l.receipt_number)) and first.state <> 'cancelled' and first.id < l.id);
+create unique index loan_receipt_of_one_loan on loan (warehouse_id, upper(btrim(receipt_number))) where state <> 'cancelled' and not shares_receipt;
 `

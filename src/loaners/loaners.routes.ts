@@ -48,7 +48,7 @@ export const loanerRoutes: FastifyPluginAsyncTypebox = async (app) => {
         tags,
         summary: 'Register loaner units (备用机登记)',
         description:
-          'Duty: keeper. Writes a receipt, or opening stock for units that were there before, with a line per unit; they are in service once that slip is signed and posted. Serial numbers are unique in the company, whatever the case of their letters.',
+          'Duty: keeper. Writes a receipt, or opening stock for units that were there before, with a line per unit, at most 500 (more by POST /v1/imports/loaners); they are in service once that slip is signed and posted. Serial numbers are unique in the company, whatever the case of their letters.',
         params: Type.Object({ warehouse: WarehouseCode }),
         body: ref(RegisterLoanersBody),
         response: { 201: ref(RegisteredLoaners), ...problems }

@@ -5,6 +5,7 @@ import { run, statement } from '../platform/database.ts'
 import { thousandths } from '../platform/decimal.ts'
 import { Refusal } from '../platform/errors.ts'
 import { writeSlip } from '../slips/create-slip.ts'
+import { warehouseByCode } from '../warehouses/directory.ts'
 import { loadLoan, lockLoan, readLoan, requireOut, type Loan } from './loan.ts'
 import { requireAccessories } from './lend-loaner.ts'
 import { moveBy, noteOnUnit, promisedToRepair, requireLoanerState, unitLine } from './loaner.ts'
@@ -65,6 +66,7 @@ export async function returnLoaner(
   const { warehouse } = await loadLoan(ctx, number)
   requireDuty(ctx, 'keeper', warehouse)
   if (handedIn !== undefined && handedIn !== warehouse.code) {
+    await warehouseByCode(ctx, handedIn)
     throw new Refusal(
       'ReturnElsewhere',
       409,

@@ -142,6 +142,8 @@ test('a unit that is handed in elsewhere is returned where it was lent and then 
     condition: '完好'
   })
   expect(problem(refused)).toEqual([409, 'ReturnElsewhere'])
+  const nowhere = { warehouse: 'NOWHERE', outcome: 'usable', condition: '完好' }
+  expect(problem(await at.keeper.post(`/v1/loans/${loan.number}/return`, nowhere))).toEqual([404, 'NotFound'])
   expect(refused.body.detail).toContain('transfer')
   expect(
     problem(await other.keeper.post(`/v1/loans/${loan.number}/return`, { outcome: 'usable', condition: '完好' }))

@@ -14,6 +14,7 @@ import { postSlip } from '../../src/slips/post-slip.ts'
 import { signSlip } from '../../src/slips/sign-slip.ts'
 import { cancelSlip } from '../../src/slips/withdraw-slip.ts'
 import { SIGNERS } from '../support/counter.ts'
+import { openRecalling } from '../recalls/recalling.ts'
 import { outcome, tally } from '../support/outcomes.ts'
 import { DEFAULT_TIME, openHarness, type Harness } from '../support/harness.ts'
 import { aLoan, LOAN, openLoaners, serialOf, type LoanerCounter } from './loaners-counter.ts'
@@ -70,6 +71,56 @@ test('a unit that is lent, reserved, retired, sent to repair and transferred at 
     )
   }
   expect((await verifyLedger(keeperOf(at), { warehouse: at.warehouse })).findings).toEqual([])
+})
+
+test('a recall that opens, and is lifted, while units are reserved, lent, repaired and reported back leaves each promised once or not at all (R-REQ-7)', async () => {
+  const network = await openRecalling(h)
+  for (let round = 0; round < 3; round++) {
+    const at = await openLoaners(h)
+    const ctx = keeperOf(at)
+    const [kept, repair, fixed, lending, late, ...others] = await at.units(7)
+    await sendLoanerToRepair(ctx, { serial: fixed, reason: 'x' })
+    const { outSlip } = await at.lend(lending)
+    await signed(at, outSlip)
+    const [recall, reserved, ...rest] = await Promise.all([
+      network.recallPart(at.model),
+      outcome(reserveLoaner(ctx, { serial: kept, repairOrder: 'RO-1', until: '2026-12-01' })),
+      outcome(sendLoanerToRepair(ctx, { serial: repair, reason: 'x' })),
+      outcome(reportLoanerRepaired(ctx, { serial: fixed, note: 'x' })),
+      outcome(postSlip(ctx, { number: outSlip }))
+    ])
+    expect(['done', 'LoanerNotAvailable']).toContain(reserved)
+    for (const one of rest) expect(['done', 'LoanerNotAvailable', 'UnitElsewhere']).toContain(one)
+    for (const serial of [kept, repair, fixed, lending, late, ...others])
+      expect(await at.unit(serial)).toMatchObject({ recalls: [recall.number], reservation: null })
+    expect(
+      await h.sql(`select 1 from loaner_reservation where warehouse_id = $1 and ended_at is null`, [at.warehouseId])
+    ).toEqual([])
+
+    const path = `/v1/recalls/${recall.number}`
+    await network.controller.post(`${path}/lifting`, { reason: 'x' })
+    const [, ...afterwards] = await Promise.all([
+      network.signEnd(recall.number),
+      ...[repair, late, ...others].map((serial) => outcome(sendLoanerToRepair(ctx, { serial, reason: 'x' }))),
+      outcome(reportLoanerRepaired(ctx, { serial: repair, note: 'x' }))
+    ])
+    for (const one of afterwards) expect(['done', 'LoanerNotAvailable']).toContain(one)
+    // What is in repair is promised to it, and nothing else is promised.
+    const [promises] = await h.sql(
+      `select (select count(*)::int from loaner_unit u join reservation r on r.warehouse_id = u.held_by and r.id = u.repair_reservation_id
+                where u.held_by = $1 and u.state = 'in-repair' and r.released_at is null and r.consumed < r.quantity) as promised,
+              (select count(*)::int from loaner_unit where held_by = $1 and state = 'in-repair') as "inRepair",
+              (select sum(reserved)::int from balance where warehouse_id = $1) as reserved, (select sum(blocked)::int from balance where warehouse_id = $1) as blocked`,
+      [at.warehouseId]
+    )
+    expect(promises).toEqual({
+      promised: promises.inRepair,
+      inRepair: promises.inRepair,
+      reserved: promises.inRepair,
+      blocked: 0
+    })
+    expect((await verifyLedger(ctx, { warehouse: at.warehouse })).findings).toEqual([])
+  }
 })
 
 test('of an extension and a return at once both are done in some order, or the extension comes too late', async () => {

@@ -28,6 +28,7 @@ test('a receipt is of one loan, open or past, whatever the case of its letters; 
   const lend = (serial: string | undefined, receiptNumber: string) =>
     at.keeper.post(`/v1/loaners/${serial}/loans`, aLoan({ receiptNumber }))
   const first = (await lend(one, 'JT-2026-7')).body
+  expect(problem(await lend(two, ' JT-2026-7 '))).toEqual([409, 'ReceiptUsed'])
   const refused = await lend(two, 'jt-2026-7')
   expect(refused.body).toMatchObject({
     status: 409,
