@@ -347,6 +347,10 @@ test('what to do goes by what is waited for and by who is told', () => {
   const given = { ...EXAMPLES['transfer-in-transit'], end: 'giver' } as const
   expect(text('transfer-in-transit', 'en', given).whatToDo).toContain('called back')
   expect(text('recall', 'en', { ...EXAMPLES.recall, got: '2' }).whatToDo).toContain('answer the recall')
+  const lent = text('recall', 'en', { ...EXAMPLES.recall, lent: 2 })
+  expect(lent.title).toContain('customers have 2 loaner units of it')
+  expect(lent.whatToDo).toContain('tell the customers')
+  expect(text('recall', 'zh', { ...EXAMPLES.recall, lent: 2 }).title).toContain('客户手中备用机 2 台')
 })
 
 test('a reminder says so if the working days of its year are not known', () => {
