@@ -11,6 +11,16 @@ const READERS: readonly Duty[] = [
   'administrator'
 ]
 
+/** Who reads what is claimed from people: who decides it and who books it. */
+export const CLAIM_READERS: readonly Duty[] = ['finance-supervisor', 'department-head', 'hq-finance']
+
+/**
+ * Whether the actor is told by duty what is claimed from technicians of a warehouse. Keepers and colleagues do their work without knowing what
+ * somebody owes.
+ */
+export const readsClaims = (ctx: Context, warehouse: WarehouseRef): boolean =>
+  grantsToday(ctx).some((grant) => CLAIM_READERS.includes(grant.duty) && covers(grant, warehouse))
+
 /** Whose custody counts as one's own: a key has it only with the duty technician. */
 const ownCustody = (ctx: Context): number =>
   ctx.actor.isMachine && !grantsToday(ctx).some(({ duty }) => duty === 'technician') ? -1 : ctx.actor.personId

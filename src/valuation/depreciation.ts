@@ -60,15 +60,19 @@ export interface BookedMonth {
   warehouse: { id: number; code: string }
   period: string
   isClosed: boolean
+  /** Whether what is claimed from people is left away: the reader is not told it. */
+  hidesClaims?: boolean | undefined
 }
 
 /**
  * Warehouses and a month, those in which it is closed apart from those in which it is not.
  * @param partId only this part
+ * @param hidingIds those of them of which what is claimed from people is left away
  */
 export interface BookedMonths {
   closedIds: readonly number[]
   openIds: readonly number[]
+  hidingIds?: readonly number[] | undefined
   period: string
   partId?: number | null | undefined
 }

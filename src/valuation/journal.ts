@@ -124,7 +124,13 @@ const STORED = statement<{ journal: JournalLine[] }>(
   `select content::json -> 'journal' as journal from period_statement where warehouse_id = $1 and period = $2::date`
 )
 
-/** The journal of a warehouse and month: of a closed one as it is in the statement, with the accounts of that time. */
+/** Whether a line is of what is claimed from people, which is told to who decides and books it, and else to nobody (`readsClaims`). */
+export const isOfClaim = ({ entry }: Pick<JournalLine, 'entry'>): boolean => entry === 'tool-compensation'
+
+/**
+ * The journal of a warehouse and month: of a closed one as it is in the statement, with the accounts of that time. A line has the same place
+ * whoever reads it.
+ */
 export async function journalRows(
   ctx: Context,
   month: BookedMonth,
@@ -140,7 +146,8 @@ export async function journalRows(
       })
   return lines
     .map((line, index) => ({ warehouse: warehouse.code, period, state: stateOf(month), line: index + 1, ...line }))
-    .slice(after, limit === undefined ? undefined : after + limit)
+    .filter((row) => row.line > after && !(month.hidesClaims === true && isOfClaim(row)))
+    .slice(0, limit)
 }
 
 export interface JournalTotals {
@@ -152,11 +159,11 @@ export interface JournalTotals {
 const TOTALS: Statement<JournalTotals> = {
   text: `
 with ${ENTRIES}, every as (
-  select debit, credit from entry_line
+  select debit, credit from entry_line where entry <> 'tool-compensation' or warehouse_id <> all ($6::int[])
    union all
   select (line ->> 'debit')::numeric, (line ->> 'credit')::numeric
     from period_statement s cross join json_array_elements(s.content::json -> 'journal') as line
-   where s.warehouse_id = any ($5::int[]) and s.period = $2::date
+   where s.warehouse_id = any ($5::int[]) and s.period = $2::date and (line ->> 'entry' <> 'tool-compensation' or s.warehouse_id <> all ($6::int[]))
 )
 select count(*)::int as lines, coalesce(sum(debit), 0)::numeric(18,2)::text as debit, coalesce(sum(credit), 0)::numeric(18,2)::text as credit from every`
 }
@@ -164,7 +171,7 @@ select count(*)::int as lines, coalesce(sum(debit), 0)::numeric(18,2)::text as d
 /** The sums of the journals of the warehouses; debit and credit are the same. */
 export async function journalTotals(
   ctx: Context,
-  { closedIds, openIds, period }: BookedMonths
+  { closedIds, openIds, period, hidingIds = [] }: BookedMonths
 ): Promise<JournalTotals> {
   const charges = await chargesOf(ctx, { warehouseIds: openIds, period })
   const [totals] = await run(ctx, TOTALS, [
@@ -172,7 +179,8 @@ export async function journalTotals(
     firstDay(period),
     openIds.map((id) => charges.get(id) ?? '0.00'),
     ctx.config.BUSINESS_TIME_ZONE,
-    closedIds
+    closedIds,
+    hidingIds
   ])
   if (totals === undefined) throw new Error('a sum is always one row')
   return totals

@@ -8,6 +8,7 @@ import { within } from '../platform/context.ts'
 import { pageFrom, readCursor, type KeyKind } from '../platform/cursor.ts'
 import { run, statement } from '../platform/database.ts'
 import { notFound, Refusal } from '../platform/errors.ts'
+import { readsClaims } from '../tools/tool-rights.ts'
 import { warehouseByCode } from '../warehouses/directory.ts'
 import { firstDay, type BookedMonth, type BookedMonths } from './depreciation.ts'
 
@@ -22,6 +23,10 @@ export interface ScopedWarehouse {
   mayHold: boolean
   /** Whether anything moved in the month itself. */
   hasMoved: boolean
+  /** Whether something was claimed from technicians in the month, or taken back: it is booked where nothing moves too (R-TOOL-2). */
+  hasClaims: boolean
+  /** Whether the actor is not told what is claimed. */
+  hidesClaims: boolean
 }
 
 export interface StatementScope {
@@ -46,11 +51,12 @@ export type ScopeState = 'closed' | 'preview' | 'mixed'
 const PART = statement<{ id: number; number: string }>('select id, number from part where number = $1')
 
 // By bytes, as this process compares codes.
-const WAREHOUSES = statement<ScopedWarehouse>(`
-select w.id, w.code, region.code as region, s.sha256, s.position::text as position,
+const WAREHOUSES = statement<Omit<ScopedWarehouse, 'hidesClaims'> & { regionId: number }>(`
+select w.id, w.code, w.region_id as "regionId", region.code as region, s.sha256, s.position::text as position,
        exists (select 1 from balance b where b.warehouse_id = w.id and ($6::text is null or b.part_number = $6))
          and (s.sha256 is not null or exists (select 1 from movement m where m.warehouse_id = w.id and m.occurred_on < ($5::date + interval '1 month')::date)) as "mayHold",
-       exists (select 1 from movement m where m.warehouse_id = w.id and m.occurred_on >= $5::date and m.occurred_on < ($5::date + interval '1 month')::date) as "hasMoved"
+       exists (select 1 from movement m where m.warehouse_id = w.id and m.occurred_on >= $5::date and m.occurred_on < ($5::date + interval '1 month')::date) as "hasMoved",
+       exists (select 1 from tool_compensation c where c.warehouse_id = w.id and c.booked_on >= $5::date and c.booked_on < ($5::date + interval '1 month')::date) as "hasClaims"
   from warehouse w
   join region on region.id = w.region_id
   left join period_statement s on s.warehouse_id = w.id and s.period = $5::date
@@ -83,7 +89,16 @@ export async function openScope(
     part?.number ?? null,
     warehouse?.id ?? null
   ])
-  return { period, warehouse: code ?? null, region: region ?? null, part: part ?? null, warehouses }
+  return {
+    period,
+    warehouse: code ?? null,
+    region: region ?? null,
+    part: part ?? null,
+    warehouses: warehouses.map(({ regionId, ...one }) => ({
+      ...one,
+      hidesClaims: !readsClaims(ctx, { id: one.id, code: one.code, regionId })
+    }))
+  }
 }
 
 /** The month of today in the business time zone. */
@@ -105,6 +120,7 @@ export function requireBegun(ctx: Context, period: string, pointer: '{period}' |
 export const bookedMonthsOf = ({ warehouses, period, part }: StatementScope): BookedMonths => ({
   closedIds: warehouses.filter(({ sha256 }) => sha256 !== null).map(({ id }) => id),
   openIds: warehouses.filter(({ sha256 }) => sha256 === null).map(({ id }) => id),
+  hidingIds: warehouses.filter(({ hidesClaims }) => hidesClaims).map(({ id }) => id),
   period,
   partId: part?.id ?? null
 })
@@ -167,16 +183,19 @@ export const inSnapshot = <Result>(ctx: Context, read: (ctx: Context) => Promise
     readOnly: true
   })
 
-const monthOf = ({ id, code, sha256 }: ScopedWarehouse, period: string): BookedMonth => ({
+const monthOf = ({ id, code, sha256, hidesClaims }: ScopedWarehouse, period: string): BookedMonth => ({
   warehouse: { id, code },
   period,
-  isClosed: sha256 !== null
+  isClosed: sha256 !== null,
+  hidesClaims
 })
 
 /** The rows of one warehouse, by a key that is unique in it. */
 export interface RowSource<Row extends { warehouse: string }> {
   /** True if a warehouse in which nothing moved in the month has no rows. */
   isOfWhatMoved?: boolean
+  /** True if what is claimed from technicians is among the rows. */
+  isOfClaims?: boolean
   key: readonly KeyKind[]
   keyOf(row: Row): (string | number)[]
   /** @param after the key to go on after */
@@ -190,9 +209,9 @@ export interface RowSource<Row extends { warehouse: string }> {
 
 /** Spares the many warehouses without any a statement each. */
 const hasRows = (
-  { mayHold, hasMoved }: ScopedWarehouse,
-  { isOfWhatMoved = false }: Pick<RowSource<never>, 'isOfWhatMoved'>
-): boolean => mayHold && (hasMoved || !isOfWhatMoved)
+  { mayHold, hasMoved, hasClaims, hidesClaims }: ScopedWarehouse,
+  { isOfWhatMoved = false, isOfClaims = false }: Pick<RowSource<never>, 'isOfWhatMoved' | 'isOfClaims'>
+): boolean => (mayHold && (hasMoved || !isOfWhatMoved)) || (isOfClaims && hasClaims && !hidesClaims)
 
 /**
  * A page of the rows of all warehouses, by code and then by the key in each.

@@ -7,6 +7,7 @@ import { requireSight, type Context } from '../identity/actor.ts'
 import { instant } from '../platform/clock.ts'
 import { csvHash } from '../platform/csv.ts'
 import { run, statement } from '../platform/database.ts'
+import { readsClaims } from '../tools/tool-rights.ts'
 import { warehouseByCode, type Warehouse } from '../warehouses/directory.ts'
 import { agedBuckets, type AgedBucket } from './aging.ts'
 import {
@@ -18,7 +19,7 @@ import {
   type BookedMonth,
   type DepreciationTotals
 } from './depreciation.ts'
-import { journalLines, type JournalLine } from './journal.ts'
+import { isOfClaim, journalLines, type JournalLine } from './journal.ts'
 import { materialCostTotals, type MaterialCostTotals } from './material-cost.ts'
 import { inSnapshot, requireBegun } from './statement-scope.ts'
 import { STOCK_REPORT_COLUMNS, stockReportStream, stockReportTotals, type StockReportTotals } from './stock-report.ts'
@@ -142,19 +143,25 @@ export async function frozenStatement(
 }
 
 /**
- * The statement of a month as text: of a closed one the stored bytes, of an open one a preview marked as such.
- * @returns `sha256` is that of the text, also of a preview, of which nothing is stored
+ * The statement of a month as text: of a closed one the stored bytes, of an open one a preview marked as such. Who is not told what is claimed
+ * from people gets either without it, and so not the stored bytes of a month in which there is something.
+ * @returns `sha256` is that of the text, also of one of which nothing is stored; `isStored` if it is the stored one
  * @throws Refusal 404, 422 `PeriodNotBegun`
  */
 export async function readStatement(
   ctx: Context,
   { warehouse: code, period }: { warehouse: string; period: string }
-): Promise<{ text: string; sha256: string; isClosed: boolean }> {
+): Promise<{ text: string; sha256: string; isStored: boolean }> {
   const warehouse = await warehouseByCode(ctx, code)
   requireSight(ctx, warehouse)
   requireBegun(ctx, period, '{period}')
   const frozen = await frozenStatement(ctx, { warehouseId: warehouse.id, period })
-  if (frozen !== undefined) return { text: frozen.content, sha256: frozen.sha256, isClosed: true }
-  const preview = await inSnapshot(ctx, (snapshot) => buildStatement(snapshot, { warehouse, period, isClosed: false }))
-  return { ...sealed(preview), isClosed: false }
+  const content =
+    frozen === undefined
+      ? await inSnapshot(ctx, (snapshot) => buildStatement(snapshot, { warehouse, period, isClosed: false }))
+      : (JSON.parse(frozen.content) as Statement)
+  if (!readsClaims(ctx, warehouse) && content.journal.some(isOfClaim))
+    return { ...sealed({ ...content, journal: content.journal.filter((line) => !isOfClaim(line)) }), isStored: false }
+  if (frozen !== undefined) return { text: frozen.content, sha256: frozen.sha256, isStored: true }
+  return { ...sealed(content), isStored: false }
 }

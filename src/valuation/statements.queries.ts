@@ -87,6 +87,7 @@ export const stockReportListing = ({ part }: PartFilter): Listing<StockReportRow
 
 export const journalListing: Listing<JournalRow, JournalTotals> = {
   source: {
+    isOfClaims: true,
     key: ['integer'],
     keyOf: ({ line }) => [line],
     page: (ctx, month, { after, limit }) =>

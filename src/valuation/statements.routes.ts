@@ -185,7 +185,7 @@ export const statementRoutes: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'readJournal',
         tags,
         summary: 'Journal lines of a month for the general ledger (凭证分录)',
-        description: `What each kind of slip moved, and the depreciation. Debit equals credit. Of a closed month with the accounts of that time. ${ofOne}`,
+        description: `What each kind of slip moved, the depreciation, and what technicians compensate. Debit equals credit. Of a closed month with the accounts of that time. The lines \`tool-compensation\` are shown to finance-supervisor, department-head and hq-finance, and left out of the totals for others. ${ofOne}`,
         produces,
         params: PeriodParams,
         querystring: PageQuery,
@@ -225,7 +225,7 @@ export const statementRoutes: FastifyPluginAsyncTypebox = async (app) => {
         tags,
         summary: 'Statement of a month (月末报表)',
         description:
-          'Of a closed month the stored bytes, whose SHA-256 is the ETag and the Repr-Digest (RFC 9530); they are the same for ever. Of an open month a preview, marked as such. By `Accept` also as a workbook with depreciation, journal, stock report, aging and material cost. Everyone with a duty in the warehouse may read it.',
+          'Of a closed month the stored bytes, whose SHA-256 is the ETag and the Repr-Digest (RFC 9530); they are the same for ever. Of an open month a preview, marked as such. By `Accept` also as a workbook with depreciation, journal, stock report, aging and material cost. Everyone with a duty in the warehouse may read it; to whom tool compensations are not shown, a month that has some is answered without these lines of the journal, and so not as the stored bytes.',
         produces: ['application/json', XLSX],
         params: PeriodParams,
         querystring: NoQuery,
@@ -245,7 +245,7 @@ export const statementRoutes: FastifyPluginAsyncTypebox = async (app) => {
       }
     },
     async (request, reply) => {
-      const { text, sha256, isClosed } = await readStatement(request.ctx, request.params)
+      const { text, sha256, isStored } = await readStatement(request.ctx, request.params)
       if (wantsXlsx(request)) {
         const { ctx, params } = request
         const scope = await openScope(ctx, params, '{period}')
@@ -257,7 +257,7 @@ export const statementRoutes: FastifyPluginAsyncTypebox = async (app) => {
         }) as never
       }
       reply
-        .header('etag', isClosed ? `"${sha256}"` : `W/"${sha256}"`)
+        .header('etag', isStored ? `"${sha256}"` : `W/"${sha256}"`)
         .header('repr-digest', reprDigest(sha256))
         .header('content-type', 'application/json; charset=utf-8')
       return reply.send(text as never) as never
