@@ -10,7 +10,8 @@ select $1, $2, 1 + count(*), $3, $4, $5, $6, $7, $8 from tool_compensation where
 
 /**
  * Books what a technician owes for a tool, or with a minus sign takes it back, on today: it belongs to the day of the decision, and is in the
- * journal of that month. Nothing is booked of nothing.
+ * journal of that month. Nothing is booked of nothing. What is taken back of a repair that was given up goes off the account that the repair
+ * was booked to.
  * @throws Refusal 409 `PeriodClosed` if the month was closed while it was decided
  */
 export async function bookCompensation(
@@ -19,7 +20,7 @@ export async function bookCompensation(
     warehouseId,
     loss,
     amount
-  }: { warehouseId: number; loss: Pick<Loss, 'id' | 'technicianId' | 'outcome'>; amount: string }
+  }: { warehouseId: number; loss: Pick<Loss, 'id' | 'technicianId' | 'outcome' | 'repair'>; amount: string }
 ): Promise<void> {
   if (thousandths(amount) === 0n || loss.technicianId === null) return
   await run(ctx, BOOK, [
@@ -27,7 +28,7 @@ export async function bookCompensation(
     loss.id,
     loss.technicianId,
     amount,
-    loss.outcome === 'repaired' ? 'tool-repair' : 'tool-disposal',
+    loss.outcome === 'repaired' || (loss.repair !== null && amount.startsWith('-')) ? 'tool-repair' : 'tool-disposal',
     ctx.clock.today(),
     ctx.actor.personId,
     ctx.clock.now().toString()

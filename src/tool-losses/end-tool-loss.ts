@@ -1,5 +1,6 @@
 // What happens to the tool of a report besides its signatures: a damaged one is handed in, a repaired one is back on the shelf, a lost one is found.
 import { requireDuty, type Context } from '../identity/actor.ts'
+import { requirePerson } from '../identity/require-person.ts'
 import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
 import { Refusal } from '../platform/errors.ts'
@@ -24,7 +25,10 @@ interface Settled {
   tool: HeldTool
 }
 
-/** Does `work` with the report and its tool held, as the keeper of its warehouse, and answers the report. */
+/**
+ * Does `work` with the report and its tool held, as a keeper of its warehouse in person, and answers the report. Each of these lets somebody go
+ * free of a tool or of what it costs, so nobody does it for themselves, as nobody takes their own return.
+ */
 const byKeeper = (
   ctx: Context,
   { number, ifMatch }: Settling,
@@ -32,7 +36,15 @@ const byKeeper = (
 ): Promise<LossView> =>
   inTransaction(ctx, async (inner) => {
     const { loss, warehouse } = await lockLoss(inner, number, ifMatch)
-    requireDuty(inner, 'keeper', warehouse)
+    const { technicianId } = loss
+    const { onBehalfOf } = requireDuty(inner, 'keeper', warehouse, (grant) => grant.onBehalfOf !== technicianId)
+    requirePerson(inner)
+    if (technicianId !== null && (technicianId === inner.actor.personId || technicianId === onBehalfOf))
+      throw new Refusal(
+        'OwnLoss',
+        422,
+        `${number} is about a tool that ${loss.technician ?? ''} had in custody, who takes nothing in for themselves; another keeper has the tool in hand and says so`
+      )
     const [tool] = await lockTools(inner, [loss.toolId])
     if (tool === undefined) throw new Error(`tool ${loss.serial} is never deleted`)
     await work({ inner, loss, warehouse, tool })
@@ -64,7 +76,7 @@ async function settle(
 
 /**
  * Takes a damaged tool in from its technician: it lies on the shelf, and is held until it is decided and repaired or scrapped. Its report goes on.
- * @throws Refusal 403, 404, 409 `NothingToTakeIn`, 412
+ * @throws Refusal 403, 404, 409 `NothingToTakeIn`, 412, 422 `OwnLoss`
  */
 export const takeInDamagedTool = (ctx: Context, settling: Settling): Promise<LossView> =>
   byKeeper(ctx, settling, async (settled) => {
@@ -84,7 +96,7 @@ export const takeInDamagedTool = (ctx: Context, settling: Settling): Promise<Los
 
 /**
  * Says that a damaged tool is repaired and on the shelf: it can be issued again.
- * @throws Refusal 403, 404, 409 `NotInRepair`, 412
+ * @throws Refusal 403, 404, 409 `NotInRepair`, 412, 422 `OwnLoss`
  */
 export const reportToolRepaired = (ctx: Context, settling: Settling): Promise<LossView> =>
   byKeeper(ctx, settling, async (settled) => {
@@ -104,7 +116,7 @@ export const reportToolRepaired = (ctx: Context, settling: Settling): Promise<Lo
 /**
  * Says that a lost tool was found: it is back on the shelf of its warehouse, and what was compensated is taken back by a second line on today; the
  * first one stays.
- * @throws Refusal 403, 404, 409 `NotLost`, `WarehouseClosed`, `PeriodClosed`, 412
+ * @throws Refusal 403, 404, 409 `NotLost`, `WarehouseClosed`, `PeriodClosed`, 412, 422 `OwnLoss`
  */
 export const reportToolFound = (ctx: Context, settling: Settling): Promise<LossView> =>
   byKeeper(ctx, settling, async (settled) => {

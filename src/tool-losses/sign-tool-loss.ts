@@ -8,7 +8,16 @@ import { dutiesAwaited, requireSigner, requireSubmittedContent } from '../signin
 import { giveSignature } from '../signing/signatures.ts'
 import { lockTools, moveTools } from '../tools/custody.ts'
 import { bookCompensation } from './book-compensation.ts'
-import { holdForLoss, LOSS_DUTIES, lockLoss, lossHash, readToolLoss, requireReported, type Loss } from './tool-loss.ts'
+import {
+  holdForLoss,
+  loadLoss,
+  LOSS_DUTIES,
+  lockLoss,
+  lossHash,
+  readToolLoss,
+  requireReported,
+  type Loss
+} from './tool-loss.ts'
 import type { LossState, LossView, SignLoss } from './tool-losses.schemas.ts'
 
 // A repair that goes on because giving it up was refused is as it was decided.
@@ -18,6 +27,12 @@ update tool_loss
        compensation_reason = repair_compensation_reason, decided_on = repair_decided_on,
        repair_decided_on = null, repair_compensation = null, repair_compensation_reason = null, repair_normal_wear = null
  where warehouse_id = $1 and id = $2`)
+
+// With the signatures by which it was decided: the last ones of that content.
+const SIGNED_AS_BEFORE = statement<never>(`
+update signature set voided_at = null
+ where warehouse_id = $1 and id in (select distinct on (duty) id from signature
+                                     where warehouse_id = $1 and document_id = $2 and decision = 'approve' and content_hash = $3 order by duty, id desc)`)
 
 const DECIDE = statement<never>(`
 update tool_loss
@@ -80,6 +95,8 @@ export function signToolLoss(
     )
     if (decision === 'refuse' && loss.repair !== null) {
       await run(inner, REPAIR_ON, [warehouse.id, loss.id])
+      const { loss: repair } = await loadLoss(inner, number)
+      await run(inner, SIGNED_AS_BEFORE, [warehouse.id, loss.id, lossHash(repair)])
       return readToolLoss(inner, { number })
     }
     await run(inner, DECIDE, [

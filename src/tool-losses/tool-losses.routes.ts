@@ -226,7 +226,7 @@ export const toolLossRoutes: FastifyPluginAsyncTypebox = async (app) => {
         tags,
         summary: 'Take a report back (撤回工具丢失损坏报告)',
         description:
-          'Whoever reported it, until it is assessed or signed for the first time; later a signer refuses it. The tool is free again, and the number stays taken.',
+          'Whoever reported it, until it is assessed or signed for the first time, and the technician until the tool is taken in; later a signer refuses it. The tool is free again, and the number stays taken.',
         params: LossParams,
         headers: IfMatch,
         body: ref(WithdrawLossBody),
@@ -250,21 +250,21 @@ export const toolLossRoutes: FastifyPluginAsyncTypebox = async (app) => {
       takeInDamagedTool,
       'takeInDamagedTool',
       'Take a damaged tool in from its technician (收回损坏工具)',
-      'Duty: keeper. It lies on the shelf and is issued to nobody until it is repaired.'
+      'Duty: keeper, in person, not the technician. It lies on the shelf and is issued to nobody until it is repaired.'
     ],
     [
       'repaired',
       reportToolRepaired,
       'reportToolRepaired',
       'A damaged tool is repaired and on the shelf (修复入库)',
-      'Duty: keeper. After the report is approved; the tool can be issued again.'
+      'Duty: keeper, in person, not the technician. After the report is approved; the tool can be issued again.'
     ],
     [
       'found',
       reportToolFound,
       'reportToolFound',
       'A lost tool was found (丢失工具找回)',
-      'Duty: keeper. The tool is back on the shelf; what was compensated is taken back by a second line of the journal.'
+      'Duty: keeper, in person, not the technician. The tool is back on the shelf; what was compensated is taken back by a second line of the journal.'
     ]
   ] as const) {
     app.post(

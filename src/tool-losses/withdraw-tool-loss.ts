@@ -11,16 +11,17 @@ import type { LossView, WithdrawLoss } from './tool-losses.schemas.ts'
 const WITHDRAW = statement<never>(`
 update tool_loss set state = 'withdrawn', reason = $3, ended_at = $4, version = version + 1 where warehouse_id = $1 and id = $2`)
 
-// A signature that an assessment voided was given all the same.
+// A signature that an assessment voided was given all the same. A technician whose damaged tool was taken in is free of it by the report: what
+// would be left is a tool on the shelf that nobody answers for.
 const TAKEN_UP = statement<{ event: string; by: string; at: string }>(`
 select e.event, person.username as by, e.occurred_at as at
   from document_event e join person on person.id = e.person_id
- where e.warehouse_id = $1 and e.document_id = $2 and e.event in ('loss-assessed', 'signed')
+ where e.warehouse_id = $1 and e.document_id = $2 and (e.event in ('loss-assessed', 'signed') or e.event = 'tool-taken-in' and $3::boolean)
  order by e.id limit 1`)
 
 /**
  * Takes a report back, by who wrote it and while nobody has assessed or signed it: its tool is free again and lies where it lay, or on the
- * shelf if it was taken in. From then on it is for the signers to refuse it.
+ * shelf if it was taken in. From then on, and for the technician once the tool was taken in, it is for the signers to refuse it.
  * @throws Refusal 403 `NotYourReport`, `ReadOnlyKey`, 404, 409 `LossNotOpen`, `LossTakenUp`, 412
  */
 export function withdrawToolLoss(
@@ -56,15 +57,19 @@ function requireReporter({ actor }: Context, { number, reportedById, reportedBy 
 }
 
 /** @throws Refusal 409 `LossTakenUp` */
-async function requireNotTakenUp(ctx: Context, warehouseId: number, { number, id }: Loss): Promise<void> {
-  const [first] = await run(ctx, TAKEN_UP, [warehouseId, id])
+async function requireNotTakenUp(
+  ctx: Context,
+  warehouseId: number,
+  { number, id, technicianId, reportedById }: Loss
+): Promise<void> {
+  const [first] = await run(ctx, TAKEN_UP, [warehouseId, id, technicianId === reportedById])
   if (first === undefined) return
-  const deed = first.event === 'signed' ? 'signed' : 'assessed'
+  const deed = first.event === 'signed' ? 'signed' : first.event === 'tool-taken-in' ? 'taken in' : 'assessed'
   const at = instant(first.at)
   throw new Refusal(
     'LossTakenUp',
     409,
-    `${number} was ${deed} by ${first.by} at ${at}; from then on it is not taken back, a signer refuses it with the reason`,
-    { extra: { [deed]: { by: first.by, at } } }
+    `${deed === 'taken in' ? `the tool of ${number}` : number} was ${deed} by ${first.by} at ${at}; from then on it is not taken back, a signer refuses it with the reason`,
+    { extra: { [deed === 'taken in' ? 'takenIn' : deed]: { by: first.by, at } } }
   )
 }

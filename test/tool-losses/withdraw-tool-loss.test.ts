@@ -160,11 +160,11 @@ test('it is too late once it is assessed, also when a repair was given up', asyn
 })
 
 test('it is taken back once, and as it was read', async () => {
-  const { number, version } = await reported(BROKEN)
+  const { number, version } = await reported(BROKEN, at.keeper)
   must(await at.keeper.post(`/v1/tool-losses/${number}/taken-in`))
-  expect(problem(await withdraw(number, at.technician, { 'if-match': `"${version}"` }))).toEqual([412, 'VersionStale'])
-  must(await withdraw(number, at.technician, { 'if-match': `"${version + 1}"` }))
-  const twice = await withdraw(number)
+  expect(problem(await withdraw(number, at.keeper, { 'if-match': `"${version}"` }))).toEqual([412, 'VersionStale'])
+  must(await withdraw(number, at.keeper, { 'if-match': `"${version + 1}"` }))
+  const twice = await withdraw(number, at.keeper)
   expect(problem(twice)).toEqual([409, 'LossNotOpen'])
   expect(twice.body.detail).toContain('was withdrawn')
   for (const late of [await sign(number, head, 'department-head'), await assess(number, { compensation: null })])
