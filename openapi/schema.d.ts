@@ -149,7 +149,7 @@ export interface paths {
         };
         /**
          * Alerts of the warehouses you see, newest first (预警列表)
-         * @description What is the matter and what to do is said in your language. With mine=true only what you are told of by your duties of today, in somebody’s stead too. With Accept: text/csv all of them as a file.
+         * @description What is the matter and what to do is said in your language. Those that name you are among them wherever they are, also where you hold no duty yet. With mine=true only what you are told of by your duties of today, in somebody’s stead too, or by name. With Accept: text/csv all of them as a file.
          */
         get: operations["listAlerts"];
         put?: never;
@@ -169,7 +169,7 @@ export interface paths {
         };
         /**
          * Alerts as they happen (预警实时推送)
-         * @description Server-sent events (text/event-stream) about alerts of the warehouses you see, or with mine=true about those you are told of. Each has the `id` by which Last-Event-ID goes on after it, an `event` (raised, acknowledged, escalated, reminded, resolved) and `data`: JSON with `event`, `at`, `by`, `details` and the whole `alert` in your language. Without Last-Event-ID it begins with what is new. A comment comes every 15 seconds. Your duties are looked at again while it lasts; an event `end` says why it ends: your credentials do, or the process stops. 503 if too many are open.
+         * @description Server-sent events (text/event-stream) about alerts of the warehouses you see and those that name you, or with mine=true about those you are told of. Each has the `id` by which Last-Event-ID goes on after it, an `event` (raised, acknowledged, escalated, reminded, resolved) and `data`: JSON with `event`, `at`, `by`, `details` and the whole `alert` in your language. Without Last-Event-ID it begins with what is new. A comment comes every 15 seconds. Your duties are looked at again while it lasts; an event `end` says why it ends: your credentials do, or the process stops. 503 if too many are open.
          */
         get: operations["streamAlerts"];
         put?: never;
@@ -225,7 +225,7 @@ export interface paths {
         put?: never;
         /**
          * Take an alert on (确认预警)
-         * @description Duty: one of those it is addressed to. It is not escalated any more, and resolves itself when its cause is gone. Once; not by an API key.
+         * @description Duty: one of those it is addressed to; or who it names. It is not escalated any more, and resolves itself when its cause is gone. Once; not by an API key.
          */
         post: operations["acknowledgeAlert"];
         delete?: never;
@@ -1570,7 +1570,7 @@ export interface paths {
         put?: never;
         /**
          * Import warehouses from CSV (导入仓库)
-         * @description A dry run unless `apply=true`; applied, all rows are written or, if one is refused, none (422 with the outcome of every row). Columns, in any order, by one of these headings: `code` (required): warehouse, warehouse code, 仓库代码, 代码, 编码; `name` (required): warehouse name, 仓库名称, 名称; `nameZh`: name zh, chinese name, 中文名称, 中文名; `kind` (required): type, 类型, 级别; `region` (required): region code, 区域, 区域代码; `parent`: parent code, 上级, 上级仓库; `address`: 地址; `contact`: 联系人; `phone`: telephone, 电话. Columns left out stay as they are; an empty cell empties what was there.
+         * @description A dry run unless `apply=true`; applied, all rows are written or, if one is refused, none (422 with the outcome of every row). Columns, in any order, by one of these headings: `code` (required): warehouse, warehouse code, 仓库代码, 代码, 编码; `name` (required): warehouse name, 仓库名称, 名称; `nameZh`: name zh, chinese name, 中文名称, 中文名; `kind` (required): type, 类型, 级别; `region` (required): region code, 区域, 区域代码; `parent`: parent code, 上级, 上级仓库; `address`: 地址; `contact`: 联系人; `phone`: telephone, 电话. Columns left out stay as they are; an empty cell empties what was there. A row that would take a warehouse with goods or open papers to another region than its keepers’ is refused (R-ORG-3).
          */
         post: operations["importWarehouses"];
         delete?: never;
@@ -1970,7 +1970,7 @@ export interface paths {
         put?: never;
         /**
          * Lend a unit (借出备用机)
-         * @description Duty: keeper. Against a repair order and the receipt the customer signs, until LOAN_DAYS (30) from today at most. Writes the loan-out slip, which names the unit’s own lot; the unit is out once it is signed and posted. Name and contact are kept in the loan only and can be erased after the return.
+         * @description Duty: keeper. Against a repair order and the receipt the customer signs, until LOAN_DAYS (30) from today at most. A receipt is of one loan. Writes the loan-out slip, which names the unit’s own lot; the unit is out once it is signed and posted. Name and contact are kept in the loan only and can be erased after the return.
          */
         post: operations["lendLoaner"];
         delete?: never;
@@ -1990,7 +1990,7 @@ export interface paths {
         put?: never;
         /**
          * Send a unit to repair (备用机送修)
-         * @description Duty: keeper. Nothing moves in the ledger; the piece is promised to the repair.
+         * @description Duty: keeper. Nothing moves in the ledger; the piece is promised to the repair. Also what a recall blocks: it stays blocked until that is lifted.
          */
         post: operations["sendLoanerToRepair"];
         delete?: never;
@@ -2010,7 +2010,7 @@ export interface paths {
         put?: never;
         /**
          * A unit is back from repair (备用机修复)
-         * @description Duty: keeper. It can be lent again.
+         * @description Duty: keeper. It can be lent again, unless a recall blocks it: then as soon as that is lifted.
          */
         post: operations["reportLoanerRepaired"];
         delete?: never;
@@ -2114,6 +2114,26 @@ export interface paths {
         get: operations["readLoan"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/loans/{number}/customer": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Enter the customer anew (补登客户信息)
+         * @description Duty: keeper. While the unit is out and nobody is on record: erased after a return that was then reversed, or never entered. The history says that it was done, not who the customer is.
+         */
+        post: operations["recordCustomer"];
         delete?: never;
         options?: never;
         head?: never;
@@ -4444,7 +4464,7 @@ export interface paths {
         };
         /**
          * Reports of loss and damage (工具丢失损坏报告列表)
-         * @description Of registers you read, and about yourself; the newest first. CSV by `Accept: text/csv`, all of them.
+         * @description Of registers you read, and about yourself; the newest first. What is compensated is shown to the technician it is claimed from, to department-head, finance-supervisor and hq-finance. CSV by `Accept: text/csv`, all of them.
          */
         get: operations["listToolLosses"];
         put?: never;
@@ -4462,7 +4482,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** One report of loss or damage (工具丢失损坏报告) */
+        /**
+         * One report of loss or damage (工具丢失损坏报告)
+         * @description What is compensated is shown to the technician it is claimed from, to department-head, finance-supervisor and hq-finance; to all others it is null.
+         */
         get: operations["readToolLoss"];
         put?: never;
         post?: never;
@@ -4503,7 +4526,7 @@ export interface paths {
         put?: never;
         /**
          * A lost tool was found (丢失工具找回)
-         * @description Duty: keeper. The tool is back on the shelf; what was compensated is taken back by a second line of the journal.
+         * @description Duty: keeper, in person, not the technician. The tool is back on the shelf; what was compensated is taken back by a second line of the journal.
          */
         post: operations["reportToolFound"];
         delete?: never;
@@ -4541,7 +4564,7 @@ export interface paths {
         };
         /**
          * A report for paper (打印工具丢失损坏报告单)
-         * @description HTML for the printer, Chinese and English: what happened, the steps of the net value, what is compensated, who signed.
+         * @description HTML for the printer, Chinese and English: what happened, the steps of the net value, what is compensated (to whom it is shown), who signed.
          */
         get: operations["printToolLoss"];
         put?: never;
@@ -4563,7 +4586,7 @@ export interface paths {
         put?: never;
         /**
          * A damaged tool is repaired and on the shelf (修复入库)
-         * @description Duty: keeper. After the report is approved; the tool can be issued again.
+         * @description Duty: keeper, in person, not the technician. After the report is approved; the tool can be issued again.
          */
         post: operations["reportToolRepaired"];
         delete?: never;
@@ -4603,9 +4626,29 @@ export interface paths {
         put?: never;
         /**
          * Take a damaged tool in from its technician (收回损坏工具)
-         * @description Duty: keeper. It lies on the shelf and is issued to nobody until it is repaired.
+         * @description Duty: keeper, in person, not the technician. It lies on the shelf and is issued to nobody until it is repaired.
          */
         post: operations["takeInDamagedTool"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tool-losses/{number}/withdrawal": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take a report back (撤回工具丢失损坏报告)
+         * @description Whoever reported it, until it is assessed or signed for the first time, and the technician until the tool is taken in; later a signer refuses it. The tool is free again, and the number stays taken.
+         */
+        post: operations["withdrawToolLoss"];
         delete?: never;
         options?: never;
         head?: never;
@@ -5054,7 +5097,7 @@ export interface paths {
         head?: never;
         /**
          * Change region, address or contact of a warehouse (修改仓库)
-         * @description By the stock controller or an administrator. With If-Match only if nobody changed it meanwhile (412).
+         * @description By the stock controller or an administrator. Duties for a region cover it from then on by its new region, so it moves only with its keepers while goods or tools are kept there, units are lent or slips are open: 409 names whose duty for the old region would end there without a handover (工作移交). With If-Match only if nobody changed it meanwhile (412).
          */
         patch: operations["updateWarehouse"];
         trace?: never;
@@ -5271,7 +5314,7 @@ export interface paths {
         put?: never;
         /**
          * Register loaner units (备用机登记)
-         * @description Duty: keeper. Writes a receipt, or opening stock for units that were there before, with a line per unit; they are in service once that slip is signed and posted. Serial numbers are unique in the company, whatever the case of their letters.
+         * @description Duty: keeper. Writes a receipt, or opening stock for units that were there before, with a line per unit, at most 500 (more by POST /v1/imports/loaners); they are in service once that slip is signed and posted. Serial numbers are unique in the company, whatever the case of their letters.
          */
         post: operations["registerLoaners"];
         delete?: never;
@@ -5387,7 +5430,7 @@ export interface paths {
         };
         /**
          * Journal lines of a month for the general ledger (凭证分录)
-         * @description What each kind of slip moved, and the depreciation. Debit equals credit. Of a closed month with the accounts of that time. By `Accept`: JSON in pages, or the whole as `text/csv` or as a spreadsheet. A month that is not closed answers a preview, marked as such; one that has not begun is refused. Of a closed month the files are the same bytes at every download. Everyone with a duty in the warehouse may read it.
+         * @description What each kind of slip moved, the depreciation, and what technicians compensate. Debit equals credit. Of a closed month with the accounts of that time. The lines `tool-compensation` are shown to finance-supervisor, department-head and hq-finance, and left out of the totals for others. By `Accept`: JSON in pages, or the whole as `text/csv` or as a spreadsheet. A month that is not closed answers a preview, marked as such; one that has not begun is refused. Of a closed month the files are the same bytes at every download. Everyone with a duty in the warehouse may read it.
          */
         get: operations["readJournal"];
         put?: never;
@@ -5427,7 +5470,7 @@ export interface paths {
         };
         /**
          * Statement of a month (月末报表)
-         * @description Of a closed month the stored bytes, whose SHA-256 is the ETag and the Repr-Digest (RFC 9530); they are the same for ever. Of an open month a preview, marked as such. By `Accept` also as a workbook with depreciation, journal, stock report, aging and material cost. Everyone with a duty in the warehouse may read it.
+         * @description Of a closed month the stored bytes, whose SHA-256 is the ETag and the Repr-Digest (RFC 9530); they are the same for ever. Of an open month a preview, marked as such. By `Accept` also as a workbook with depreciation, journal, stock report, aging and material cost. Everyone with a duty in the warehouse may read it; to whom tool compensations are not shown, a month that has some is answered without these lines of the journal, and so not as the stored bytes.
          */
         get: operations["readStatement"];
         put?: never;
@@ -6168,7 +6211,7 @@ export interface components {
              * @description Kind of alert (预警类别)
              * @enum {string}
              */
-            kind: "reorder-point" | "lot-aging-soon" | "lot-aged" | "late-signature" | "count-due" | "count-report-due" | "statement-due" | "ledger-fault" | "request-clock-soon" | "request-clock" | "backorder-answer-soon" | "backorder-answer-due" | "reservation-expiring" | "transfer-in-transit" | "deposit-low" | "old-part-outstanding" | "recall" | "loaner-due-soon" | "loaner-overdue" | "loaner-notice-unanswered" | "loaner-fleet-short" | "handover-open" | "keeper-missing" | "tool-calibration-due" | "tool-custody-unconfirmed" | "tool-loss-open" | "tool-custody-orphaned";
+            kind: "reorder-point" | "lot-aging-soon" | "lot-aged" | "late-signature" | "count-due" | "count-report-due" | "statement-due" | "ledger-fault" | "request-clock-soon" | "request-clock" | "backorder-answer-soon" | "backorder-answer-due" | "reservation-expiring" | "transfer-in-transit" | "deposit-low" | "old-part-outstanding" | "recall" | "loaner-due-soon" | "loaner-overdue" | "loaner-notice-unanswered" | "loaner-fleet-short" | "handover-open" | "handover-signer" | "keeper-missing" | "tool-calibration-due" | "tool-custody-unconfirmed" | "tool-loss-open" | "tool-custody-orphaned";
             /** @description Name of the kind in your language */
             kindName: string;
             /** @description Name of the kind in Chinese */
@@ -6190,6 +6233,8 @@ export interface components {
             level: number;
             /** @description Duties whose holders are told */
             addressedTo: components["schemas"]["Duty"][];
+            /** @description User names of those who are told besides, because the cause names them (点名通知) */
+            addressedToPeople: string[];
             /** @description The figures of the cause, brought up to date in place; they differ by kind */
             details: {
                 [key: string]: unknown;
@@ -6258,7 +6303,7 @@ export interface components {
              * @description Kind of alert (预警类别)
              * @enum {string}
              */
-            kind: "reorder-point" | "lot-aging-soon" | "lot-aged" | "late-signature" | "count-due" | "count-report-due" | "statement-due" | "ledger-fault" | "request-clock-soon" | "request-clock" | "backorder-answer-soon" | "backorder-answer-due" | "reservation-expiring" | "transfer-in-transit" | "deposit-low" | "old-part-outstanding" | "recall" | "loaner-due-soon" | "loaner-overdue" | "loaner-notice-unanswered" | "loaner-fleet-short" | "handover-open" | "keeper-missing" | "tool-calibration-due" | "tool-custody-unconfirmed" | "tool-loss-open" | "tool-custody-orphaned";
+            kind: "reorder-point" | "lot-aging-soon" | "lot-aged" | "late-signature" | "count-due" | "count-report-due" | "statement-due" | "ledger-fault" | "request-clock-soon" | "request-clock" | "backorder-answer-soon" | "backorder-answer-due" | "reservation-expiring" | "transfer-in-transit" | "deposit-low" | "old-part-outstanding" | "recall" | "loaner-due-soon" | "loaner-overdue" | "loaner-notice-unanswered" | "loaner-fleet-short" | "handover-open" | "handover-signer" | "keeper-missing" | "tool-calibration-due" | "tool-custody-unconfirmed" | "tool-loss-open" | "tool-custody-orphaned";
             /** @description Name of the kind in Chinese */
             kindZh: string;
             /** @description Rungs of duties: holders of the first are told at once, those of each next one when nobody acknowledged in time */
@@ -6284,7 +6329,7 @@ export interface components {
                  * @description Kind of alert (预警类别)
                  * @enum {string}
                  */
-                kind: "reorder-point" | "lot-aging-soon" | "lot-aged" | "late-signature" | "count-due" | "count-report-due" | "statement-due" | "ledger-fault" | "request-clock-soon" | "request-clock" | "backorder-answer-soon" | "backorder-answer-due" | "reservation-expiring" | "transfer-in-transit" | "deposit-low" | "old-part-outstanding" | "recall" | "loaner-due-soon" | "loaner-overdue" | "loaner-notice-unanswered" | "loaner-fleet-short" | "handover-open" | "keeper-missing" | "tool-calibration-due" | "tool-custody-unconfirmed" | "tool-loss-open" | "tool-custody-orphaned";
+                kind: "reorder-point" | "lot-aging-soon" | "lot-aged" | "late-signature" | "count-due" | "count-report-due" | "statement-due" | "ledger-fault" | "request-clock-soon" | "request-clock" | "backorder-answer-soon" | "backorder-answer-due" | "reservation-expiring" | "transfer-in-transit" | "deposit-low" | "old-part-outstanding" | "recall" | "loaner-due-soon" | "loaner-overdue" | "loaner-notice-unanswered" | "loaner-fleet-short" | "handover-open" | "handover-signer" | "keeper-missing" | "tool-calibration-due" | "tool-custody-unconfirmed" | "tool-loss-open" | "tool-custody-orphaned";
                 kindName: string;
                 kindZh: string;
                 /** @description Acknowledged by nobody yet */
@@ -6320,7 +6365,7 @@ export interface components {
              * @description Kind of alert (预警类别)
              * @enum {string}
              */
-            kind: "reorder-point" | "lot-aging-soon" | "lot-aged" | "late-signature" | "count-due" | "count-report-due" | "statement-due" | "ledger-fault" | "request-clock-soon" | "request-clock" | "backorder-answer-soon" | "backorder-answer-due" | "reservation-expiring" | "transfer-in-transit" | "deposit-low" | "old-part-outstanding" | "recall" | "loaner-due-soon" | "loaner-overdue" | "loaner-notice-unanswered" | "loaner-fleet-short" | "handover-open" | "keeper-missing" | "tool-calibration-due" | "tool-custody-unconfirmed" | "tool-loss-open" | "tool-custody-orphaned";
+            kind: "reorder-point" | "lot-aging-soon" | "lot-aged" | "late-signature" | "count-due" | "count-report-due" | "statement-due" | "ledger-fault" | "request-clock-soon" | "request-clock" | "backorder-answer-soon" | "backorder-answer-due" | "reservation-expiring" | "transfer-in-transit" | "deposit-low" | "old-part-outstanding" | "recall" | "loaner-due-soon" | "loaner-overdue" | "loaner-notice-unanswered" | "loaner-fleet-short" | "handover-open" | "handover-signer" | "keeper-missing" | "tool-calibration-due" | "tool-custody-unconfirmed" | "tool-loss-open" | "tool-custody-orphaned";
             /** @description Name of the kind in your language */
             kindName: string;
             /** @description Name of the kind in Chinese */
@@ -6342,6 +6387,8 @@ export interface components {
             level: number;
             /** @description Duties whose holders are told */
             addressedTo: components["schemas"]["Duty"][];
+            /** @description User names of those who are told besides, because the cause names them (点名通知) */
+            addressedToPeople: string[];
             /** @description The figures of the cause, brought up to date in place; they differ by kind */
             details: {
                 [key: string]: unknown;
@@ -10377,6 +10424,8 @@ export interface components {
             name: string;
             nameZh: string | null;
             family: string | null;
+            /** @description Recalls in force that are about the unit while the customer has it (客户手中的召回机) */
+            recalls: string[];
             repairOrder: string;
             receiptNumber: string;
             customer: {
@@ -10484,6 +10533,18 @@ export interface components {
              */
             drawnUpAt: string;
             version: number;
+        };
+        /**
+         * @example {
+         *       "customerName": "陈女士",
+         *       "customerContact": "138-0000-0000"
+         *     }
+         */
+        LoanCustomer: {
+            /** @description Customer (客户姓名); can be erased after the return */
+            customerName?: string;
+            /** @description How the customer is reached (联系方式); can be erased after the return */
+            customerContact?: string;
         };
         /**
          * @example {
@@ -10598,6 +10659,8 @@ export interface components {
             note: string | null;
             /** @description Its lot in the ledger while it is on the shelf */
             lot: string | null;
+            /** @description Recalls in force that are about it (召回), wherever it is: blocked on the shelf, or on its way or in the hands of a customer */
+            recalls: string[];
             /** @description The slip that moves it once it is posted */
             pendingSlip: string | null;
             loan: {
@@ -10972,6 +11035,8 @@ export interface components {
             note: string | null;
             /** @description Its lot in the ledger while it is on the shelf */
             lot: string | null;
+            /** @description Recalls in force that are about it (召回), wherever it is: blocked on the shelf, or on its way or in the hands of a customer */
+            recalls: string[];
             /** @description The slip that moves it once it is posted */
             pendingSlip: string | null;
             loan: {
@@ -14466,6 +14531,8 @@ export interface components {
             part: string;
             name: string;
             nameZh: string | null;
+            /** @description Serial number of a loaner unit that is out on loan (备用机机身编号) */
+            serial: string | null;
             lot: string;
             /** @description The lot by which they first came in */
             origin: string;
@@ -14766,7 +14833,7 @@ export interface components {
             warehouse: string;
             /** @description Whom they are on the way to */
             to: string | null;
-            /** @description The transfer they are on the way by (调拨单号) */
+            /** @description The transfer they are on the way by, or the slip that sent a loaner unit (调拨单号) */
             document: string | null;
             /**
              * @description Part number (货号)
@@ -14775,6 +14842,8 @@ export interface components {
             part: string;
             name: string;
             nameZh: string | null;
+            /** @description Serial number of a loaner unit (备用机机身编号) */
+            serial: string | null;
             /** @description The lot; of goods in transit the one they left */
             lot: string;
             /** @description The lot by which they first came in */
@@ -17250,7 +17319,7 @@ export interface components {
             since: string | null;
             /** @description Open document that holds it: it waits for signatures */
             document: string | null;
-            /** @description A report of loss or damage is not decided yet (遗失损坏待处理) */
+            /** @description A report of loss or damage holds it: not decided yet, or decided and it is being repaired (遗失损坏处理中) */
             lossReported: boolean;
             /** @description Kit it belongs to (所属工具箱) */
             kit: string | null;
@@ -17745,15 +17814,15 @@ export interface components {
              */
             netValue: string;
             /**
-             * @description What the technician compensates
+             * @description What the technician compensates; null for others than that technician, the department head and finance
              * @example 12.50
              */
-            compensation: string;
+            compensation: string | null;
             /**
-             * @description reported: awaits its signatures; approved: is being repaired; ended; refused: the tool is as before; found: turned up after it was lost
+             * @description reported: awaits its signatures; approved: is being repaired; ended; refused: the tool is as before; found: turned up after it was lost; withdrawn: taken back by who reported it
              * @enum {string}
              */
-            state: "reported" | "approved" | "ended" | "refused" | "found";
+            state: "reported" | "approved" | "ended" | "refused" | "found" | "withdrawn";
             /** @description User name */
             reportedBy: string;
             /**
@@ -17772,6 +17841,7 @@ export interface components {
             cause: string;
             reasonReport: string | null;
             worth: components["schemas"]["ToolWorth"];
+            /** @description Why it is less; null where the compensation is not shown */
             compensationReason: string | null;
             repairGivenUp: {
                 /**
@@ -17784,9 +17854,9 @@ export interface components {
                  * @description Amount in the business currency, a decimal string with at most two places
                  * @example 12.50
                  */
-                compensation: string;
+                compensation: string | null;
             } | null;
-            /** @description Why it was refused */
+            /** @description Why it was refused or withdrawn */
             reason: string | null;
             /**
              * Format: date-time
@@ -17796,7 +17866,6 @@ export interface components {
             endedAt: string | null;
             /** @description Whether the tool is in nobody’s custody any more */
             takenIn: boolean;
-            /** @description Lines of the journal */
             booked: {
                 line: number;
                 /**
@@ -17810,7 +17879,7 @@ export interface components {
                  * @example 2026-11-21
                  */
                 bookedOn: string;
-            }[];
+            }[] | null;
             /** @description SHA-256 of the RFC 8785 content that signatures bind to */
             contentHash: string;
             duties: ("keeper" | "department-head" | "operations-supervisor" | "finance-supervisor" | "technician" | "outlet-clerk" | "stock-controller" | "hq-finance" | "purchaser" | "administrator")[];
@@ -17877,15 +17946,15 @@ export interface components {
              */
             netValue: string;
             /**
-             * @description What the technician compensates
+             * @description What the technician compensates; null for others than that technician, the department head and finance
              * @example 12.50
              */
-            compensation: string;
+            compensation: string | null;
             /**
-             * @description reported: awaits its signatures; approved: is being repaired; ended; refused: the tool is as before; found: turned up after it was lost
+             * @description reported: awaits its signatures; approved: is being repaired; ended; refused: the tool is as before; found: turned up after it was lost; withdrawn: taken back by who reported it
              * @enum {string}
              */
-            state: "reported" | "approved" | "ended" | "refused" | "found";
+            state: "reported" | "approved" | "ended" | "refused" | "found" | "withdrawn";
             /** @description User name */
             reportedBy: string;
             /**
@@ -19402,6 +19471,18 @@ export interface components {
             queued: number;
         };
         /**
+         * @example {
+         *       "reason": "工具在车内找到"
+         *     }
+         */
+        WithdrawToolLoss: {
+            /**
+             * @description Why (原因)
+             * @example 工具在车内找到
+             */
+            reason: string;
+        };
+        /**
          * @description Working days by the Chinese calendar (工作日)
          * @example {
          *       "from": "2026-06-18",
@@ -19885,7 +19966,7 @@ export interface operations {
                  * @description Kind of alert (预警类别)
                  * @example late-signature
                  */
-                kind: "reorder-point" | "lot-aging-soon" | "lot-aged" | "late-signature" | "count-due" | "count-report-due" | "statement-due" | "ledger-fault" | "request-clock-soon" | "request-clock" | "backorder-answer-soon" | "backorder-answer-due" | "reservation-expiring" | "transfer-in-transit" | "deposit-low" | "old-part-outstanding" | "recall" | "loaner-due-soon" | "loaner-overdue" | "loaner-notice-unanswered" | "loaner-fleet-short" | "handover-open" | "keeper-missing" | "tool-calibration-due" | "tool-custody-unconfirmed" | "tool-loss-open" | "tool-custody-orphaned";
+                kind: "reorder-point" | "lot-aging-soon" | "lot-aged" | "late-signature" | "count-due" | "count-report-due" | "statement-due" | "ledger-fault" | "request-clock-soon" | "request-clock" | "backorder-answer-soon" | "backorder-answer-due" | "reservation-expiring" | "transfer-in-transit" | "deposit-low" | "old-part-outstanding" | "recall" | "loaner-due-soon" | "loaner-overdue" | "loaner-notice-unanswered" | "loaner-fleet-short" | "handover-open" | "handover-signer" | "keeper-missing" | "tool-calibration-due" | "tool-custody-unconfirmed" | "tool-loss-open" | "tool-custody-orphaned";
             };
             cookie?: never;
         };
@@ -19917,7 +19998,7 @@ export interface operations {
                  * @description Kind of alert (预警类别)
                  * @example late-signature
                  */
-                kind: "reorder-point" | "lot-aging-soon" | "lot-aged" | "late-signature" | "count-due" | "count-report-due" | "statement-due" | "ledger-fault" | "request-clock-soon" | "request-clock" | "backorder-answer-soon" | "backorder-answer-due" | "reservation-expiring" | "transfer-in-transit" | "deposit-low" | "old-part-outstanding" | "recall" | "loaner-due-soon" | "loaner-overdue" | "loaner-notice-unanswered" | "loaner-fleet-short" | "handover-open" | "keeper-missing" | "tool-calibration-due" | "tool-custody-unconfirmed" | "tool-loss-open" | "tool-custody-orphaned";
+                kind: "reorder-point" | "lot-aging-soon" | "lot-aged" | "late-signature" | "count-due" | "count-report-due" | "statement-due" | "ledger-fault" | "request-clock-soon" | "request-clock" | "backorder-answer-soon" | "backorder-answer-due" | "reservation-expiring" | "transfer-in-transit" | "deposit-low" | "old-part-outstanding" | "recall" | "loaner-due-soon" | "loaner-overdue" | "loaner-notice-unanswered" | "loaner-fleet-short" | "handover-open" | "handover-signer" | "keeper-missing" | "tool-calibration-due" | "tool-custody-unconfirmed" | "tool-loss-open" | "tool-custody-orphaned";
             };
             cookie?: never;
         };
@@ -19976,10 +20057,10 @@ export interface operations {
                  * @example EAST
                  */
                 region?: string;
-                /** @description Only those you are told of, by your duties of today */
+                /** @description Only those you are told of, by your duties of today or because they name you */
                 mine?: boolean;
                 /** @description Kind of alert (预警类别) */
-                kind?: "reorder-point" | "lot-aging-soon" | "lot-aged" | "late-signature" | "count-due" | "count-report-due" | "statement-due" | "ledger-fault" | "request-clock-soon" | "request-clock" | "backorder-answer-soon" | "backorder-answer-due" | "reservation-expiring" | "transfer-in-transit" | "deposit-low" | "old-part-outstanding" | "recall" | "loaner-due-soon" | "loaner-overdue" | "loaner-notice-unanswered" | "loaner-fleet-short" | "handover-open" | "keeper-missing" | "tool-calibration-due" | "tool-custody-unconfirmed" | "tool-loss-open" | "tool-custody-orphaned";
+                kind?: "reorder-point" | "lot-aging-soon" | "lot-aged" | "late-signature" | "count-due" | "count-report-due" | "statement-due" | "ledger-fault" | "request-clock-soon" | "request-clock" | "backorder-answer-soon" | "backorder-answer-due" | "reservation-expiring" | "transfer-in-transit" | "deposit-low" | "old-part-outstanding" | "recall" | "loaner-due-soon" | "loaner-overdue" | "loaner-notice-unanswered" | "loaner-fleet-short" | "handover-open" | "handover-signer" | "keeper-missing" | "tool-calibration-due" | "tool-custody-unconfirmed" | "tool-loss-open" | "tool-custody-orphaned";
                 /** @description open; acknowledged by somebody; resolved: its cause is gone */
                 state?: "open" | "acknowledged" | "resolved";
                 /** @description Rows per page */
@@ -20013,7 +20094,7 @@ export interface operations {
     streamAlerts: {
         parameters: {
             query?: {
-                /** @description Only those you are told of, by your duties of today */
+                /** @description Only those you are told of, by your duties of today or because they name you */
                 mine?: boolean;
             };
             header?: {
@@ -20062,7 +20143,7 @@ export interface operations {
                  * @example EAST
                  */
                 region?: string;
-                /** @description Only those you are told of, by your duties of today */
+                /** @description Only those you are told of, by your duties of today or because they name you */
                 mine?: boolean;
             };
             header?: never;
@@ -24850,6 +24931,62 @@ export interface operations {
             401: components["responses"]["CredentialsRequired"];
             403: components["responses"]["DutyRequired"];
             404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    recordCustomer: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description ETag of the version that is changed; another one is refused with 412
+                 * @example "3"
+                 */
+                "if-match"?: string;
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Loan number (借用单号)
+                 * @example HQ-LON-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "customerName": "陈女士",
+                 *       "customerContact": "138-0000-0000"
+                 *     }
+                 */
+                "application/json": components["schemas"]["LoanCustomer"];
+            };
+        };
+        responses: {
+            /** @description loan */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Loan"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["VersionStale"];
             "4XX": components["responses"]["Refused"];
             "5XX": components["responses"]["Failed"];
         };
@@ -31209,7 +31346,7 @@ export interface operations {
                  */
                 serial?: string;
                 /** @description State (状态) */
-                state?: "reported" | "approved" | "ended" | "refused" | "found";
+                state?: "reported" | "approved" | "ended" | "refused" | "found" | "withdrawn";
                 /** @description Rows per page */
                 limit?: number;
                 /** @description nextCursor of the page before */
@@ -31583,6 +31720,61 @@ export interface operations {
                  *     }
                  */
                 "application/json": components["schemas"]["ToolLossNote"];
+            };
+        };
+        responses: {
+            /** @description tool loss */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ToolLoss"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["VersionStale"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    withdrawToolLoss: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description ETag of the version that is changed; another one is refused with 412
+                 * @example "3"
+                 */
+                "if-match"?: string;
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Number of a report of loss or damage (工具丢失损坏报告单号)
+                 * @example HQ-TLR-202611-00001
+                 */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "reason": "工具在车内找到"
+                 *     }
+                 */
+                "application/json": components["schemas"]["WithdrawToolLoss"];
             };
         };
         responses: {
