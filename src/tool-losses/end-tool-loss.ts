@@ -85,7 +85,7 @@ export const takeInDamagedTool = (ctx: Context, settling: Settling): Promise<Los
       throw new Refusal(
         'NothingToTakeIn',
         409,
-        loss.kind === 'lost'
+        loss.kind === 'lost' && (loss.state === 'reported' || loss.state === 'ended')
           ? `tool ${loss.serial} was lost; if it turns up before the report is decided, whoever reported it withdraws the report or a signer refuses it, else POST /v1/tool-losses/${loss.number}/found`
           : tool.lossId === loss.id
             ? `tool ${loss.serial} is on the shelf already`

@@ -98,7 +98,7 @@ const CUSTODY_HEADINGS = [
 const remark = ({ fixedAsset, document, lossReported }: CustodyStatement['tools'][number]): string =>
   [
     fixedAsset ? '固定资产 fixed asset' : null,
-    lossReported ? '遗失损坏待处理 loss reported' : null,
+    lossReported ? '遗失损坏处理中 loss or damage reported' : null,
     document === null ? null : `待签 awaiting ${document}`
   ]
     .filter((word) => word !== null)

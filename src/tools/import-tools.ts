@@ -10,7 +10,8 @@ import {
   type RowOf,
   type RowOutcome
 } from '../platform/csv-import.ts'
-import { Refusal } from '../platform/errors.ts'
+import { run, statement } from '../platform/database.ts'
+import { notFound, Refusal } from '../platform/errors.ts'
 import { Day, WarehouseCode } from '../platform/schemas.ts'
 import { requireOpen, warehouseByCode, type Warehouse } from '../warehouses/directory.ts'
 import { dayFaults, REGISTERING, takenSerials, writeTools } from './register-tools.ts'
@@ -55,7 +56,7 @@ export async function importTools(
     ctx,
     rows.map(({ values }) => values.serial ?? '')
   )
-  const { warehouses, refused } = await warehousesOf(ctx, new Set(rows.map(({ values }) => values.warehouse ?? '')))
+  const { warehouses, refused } = await warehousesOf(ctx, new Set(rows.flatMap(({ values }) => values.warehouse ?? [])))
   const outcomes = rows.map(({ line, values, problems }): RowOutcome => {
     const foreign = refused.get(values.warehouse ?? '')
     const faults = [
@@ -64,7 +65,8 @@ export async function importTools(
       ...(taken.has(values.serial?.toUpperCase() ?? '')
         ? [`serial number ${values.serial} is registered already`]
         : []),
-      ...dayFaults(ctx, values).map(({ detail }) => detail)
+      // What is no day is not compared with one.
+      ...(problems.length === 0 ? dayFaults(ctx, values).map(({ detail }) => detail) : [])
     ]
     return { line, key: values.serial ?? '', outcome: faults.length > 0 ? 'refused' : 'create', problems: faults }
   })
@@ -81,14 +83,19 @@ export async function importTools(
   })
 }
 
+const KNOWN = statement<{ code: string }>('select code from warehouse where code = any ($1::text[])')
+
+// A column that holds something else has as many unknown codes as there are rows: they are told apart by one statement.
 async function warehousesOf(
   ctx: Context,
   codes: ReadonlySet<string>
 ): Promise<{ warehouses: Map<string, Warehouse>; refused: Map<string, string> }> {
   const warehouses = new Map<string, Warehouse>()
   const refused = new Map<string, string>()
+  const known = new Set((await run(ctx, KNOWN, [[...codes]])).map(({ code }) => code))
   for (const code of codes) {
     try {
+      if (!known.has(code)) throw notFound('warehouse', code)
       const warehouse = await warehouseByCode(ctx, code)
       requireDuty(ctx, REGISTERING, warehouse)
       requireOpen(warehouse, ctx.clock.today())

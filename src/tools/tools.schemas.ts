@@ -173,7 +173,10 @@ const tool = {
   technicianName: nullable(Type.String()),
   since: nullable(Type.String({ ...Instant, description: 'Since when it is there' })),
   document: nullable(Type.String({ description: 'Open document that holds it: it waits for signatures' })),
-  lossReported: Type.Boolean({ description: 'A report of loss or damage is not decided yet (遗失损坏待处理)' }),
+  lossReported: Type.Boolean({
+    description:
+      'A report of loss or damage holds it: not decided yet, or decided and it is being repaired (遗失损坏处理中)'
+  }),
   kit: nullable(Type.String({ description: 'Kit it belongs to (所属工具箱)' })),
   value: Money,
   purchasedOn: Day,

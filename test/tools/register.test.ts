@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { Client } from 'pg'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { callsAs } from '../support/calls.ts'
 import { callerFor } from '../support/counter.ts'
 import { openHarness, type Harness } from '../support/harness.ts'
@@ -241,6 +242,34 @@ test('a file of ten thousand tools is tried out first; a number that is repeated
   ).toEqual([{ tools: 10_000, entries: 10_000, assets: 5_000 }])
   const again = await controller.upload('/v1/imports/tools', file())
   expect(again.body.counts).toMatchObject({ create: 0, refused: 10_000 })
+})
+
+test('a file with something else in the column of warehouses is refused row by row, by as many statements as a short one', async () => {
+  const file = (rows: number) =>
+    `warehouse,serial,name,value,purchasedOn\n${Array.from({ length: rows }, (_, index) => `X${index},X-${index},n,1,2026-03-02`).join('\n')}\n`
+  const controller = callsAs(h, await h.make.person({ grants: [{ duty: 'stock-controller' }] }))
+  const statementsFor = async (rows: number): Promise<number> => {
+    const query = vi.spyOn(Client.prototype, 'query')
+    const { body } = await controller.upload('/v1/imports/tools', file(rows))
+    const count = query.mock.calls.length
+    query.mockRestore()
+    expect(body.counts).toMatchObject({ create: 0, refused: rows })
+    return count
+  }
+  expect(await statementsFor(1000)).toBe(await statementsFor(2))
+})
+
+test('a row of a file says of a day that is none only that, and of a missing warehouse that it is missing', async () => {
+  const rows = [',F-1,n,1,2026-03-02', `${at.warehouse},F-2,n,1,2026/03/02`, `${at.warehouse},F-3,n,1,2026-13-01`]
+  const { body } = await callsAs(h, at.keeper.person).upload(
+    '/v1/imports/tools',
+    `warehouse,serial,name,value,purchasedOn\n${rows.join('\n')}\n`
+  )
+  expect(body.rows.map(({ problems }: any) => problems)).toEqual([
+    [expect.stringContaining('warehouse is empty')],
+    [expect.stringContaining('purchasedOn is "2026/03/02"; it must be')],
+    [expect.stringContaining('purchasedOn is "2026-13-01"; it must be')]
+  ])
 })
 
 test('the register is listed by place, technician, state and calibration; a technician finds their own', async () => {
