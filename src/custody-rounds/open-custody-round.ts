@@ -31,8 +31,8 @@ insert into custody_round_tool (warehouse_id, round_id, tool_id, person_id) sele
 
 /**
  * Opens a custody round: everybody who holds tools of the register is asked to confirm the list as it is now, until a day. One round of a warehouse
- * at a time.
- * @throws Refusal 403, 404, 409 `RoundOpenAlready`, `NothingInCustody`, 422 `DueInThePast`
+ * at a time, so a year that is mistyped would keep all others waiting for who does not answer.
+ * @throws Refusal 403, 404, 409 `RoundOpenAlready`, `NothingInCustody`, 422 `DueInThePast`, `DueTooLate`
  */
 export async function openCustodyRound(
   ctx: Context,
@@ -49,6 +49,14 @@ export async function openCustodyRound(
       {
         errors: [{ pointer: '/dueOn', detail: 'is past', sent: dueOn, accepted: `${today} or later` }]
       }
+    )
+  const latest = Temporal.PlainDate.from(today).add({ years: 1 }).toString()
+  if (dueOn > latest)
+    throw new Refusal(
+      'DueTooLate',
+      422,
+      `a round is closed without somebody's answer only once it is overdue; give ${latest} or earlier, not ${dueOn}`,
+      { errors: [{ pointer: '/dueOn', detail: 'is too late', sent: dueOn, accepted: `${latest} or earlier` }] }
     )
   return inTransaction(ctx, async (inner) => {
     const [opened] = await run(inner, OPEN, [

@@ -218,6 +218,7 @@ test('it is opened and closed by the keeper or the head of department, one at a 
   expect(problem(await open())).toEqual([409, 'NothingInCustody'])
   await at.issued(await at.tools(1))
   expect(problem(await open(at.keeper, { dueOn: '2026-11-19' }))).toEqual([422, 'DueInThePast'])
+  expect(problem(await open(at.keeper, { dueOn: '2027-12-04' }))).toEqual([422, 'DueTooLate'])
   for (const by of [at.technician, at.signers['finance-supervisor']])
     expect(problem(await open(by))).toEqual([403, 'DutyRequired'])
   expect(problem(await open(elsewhere.keeper))).toEqual([404, 'NotFound'])
