@@ -1,9 +1,8 @@
 // Who may leave and who may take over. A duty that is held for a region or everywhere cannot be ended for one warehouse: such a keeper is first
 // given the warehouse by itself, and the wider duty is ended, which the leaving gate lets pass because the person goes on there.
-import { DUTY_NAMES, grantCovers, type Context } from '../identity/actor.ts'
+import { DUTY_NAMES, grantCovers, type Context, type WarehouseRef } from '../identity/actor.ts'
 import { run, statement } from '../platform/database.ts'
 import { notFound, Refusal } from '../platform/errors.ts'
-import type { Warehouse } from '../warehouses/directory.ts'
 
 const PERSON = statement<{ id: number; active: boolean; locked: boolean }>(
   'select id, active, locked_at is not null as locked from person where username = $1 and id <> 0'
@@ -64,7 +63,7 @@ select coalesce(array_agg(g.id order by g.id) filter (where g.warehouse_id = $2 
  */
 export async function grantsToEnd(
   ctx: Context,
-  warehouse: Warehouse,
+  warehouse: WarehouseRef,
   { id, username }: { id: number; username: string }
 ): Promise<number[]> {
   const [held] = await run(ctx, GRANTS, [id, warehouse.id, warehouse.regionId, ctx.clock.today()])

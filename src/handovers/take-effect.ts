@@ -19,6 +19,8 @@ import { grantsToEnd, requireIncoming } from './keepers.ts'
 
 const LOCK_PEOPLE = statement<never>('select 1 from person where id = any ($1::int[]) order by id for no key update')
 const LOCK_GATE = statement<never>('select pg_advisory_xact_lock(7305028)')
+// The warehouse may have been moved since it was read: who moves it holds the gate until the commit.
+const REGION = statement<{ regionId: number }>('select region_id as "regionId" from warehouse where id = $1')
 const CUT_OFF = statement<{ position: string }>(`select ${POSITION}::text as position`)
 
 // Who is keeper already in their own right, without an end, needs no further grant.
@@ -43,22 +45,28 @@ export interface Effect {
  * Waits for what is under way, reads the cut-off and begins the duty of the incoming keeper. Nothing was written before it in this transaction.
  * @throws Refusal 422 `PersonInactive`, `NotKeeperThere`, `KeeperOfMore`
  */
-export async function beginEffect(ctx: Context, handover: Handover, warehouse: Warehouse): Promise<Effect> {
+export async function beginEffect(ctx: Context, handover: Handover, { id, code }: Warehouse): Promise<Effect> {
   await run(ctx, LOCK_PEOPLE, [[handover.outgoingId, handover.incomingId]])
   await run(ctx, LOCK_GATE, [])
-  await run(ctx, LOCK_WAREHOUSE, [warehouse.id])
+  await run(ctx, LOCK_WAREHOUSE, [id])
+  const [place] = await run(ctx, REGION, [id])
+  if (place === undefined) throw new Error('a warehouse that is handed over is there')
   await requireIncoming(ctx, { username: handover.incoming.username, outgoingId: handover.outgoingId })
-  const endedGrants = await grantsToEnd(ctx, warehouse, {
-    id: handover.outgoingId,
-    username: handover.outgoing.username
-  })
+  const endedGrants = await grantsToEnd(
+    ctx,
+    { id, code, ...place },
+    {
+      id: handover.outgoingId,
+      username: handover.outgoing.username
+    }
+  )
   const [cutOff] = await run(ctx, CUT_OFF, [])
   if (cutOff === undefined) throw new Error('the ledger has a position')
   const at = ctx.clock.now().toString()
   const [begun] = await run(ctx, BEGIN, [
     handover.incomingId,
-    warehouse.id,
-    warehouse.regionId,
+    id,
+    place.regionId,
     ctx.clock.today(),
     ctx.actor.personId,
     at

@@ -65,7 +65,7 @@ describe('a warehouse that is moved to another region does not change hands with
     const refused = await move(at.warehouse, there)
     expect(codes(refused)).toEqual([409, 'HandoverMissing'])
     expect(refused.body).toMatchObject({
-      detail: `${name} is keeper of ${at.warehouse} by region ${from} and would not be in region ${there}, and goods or tools are kept there, units are lent or slips are open; draw up a handover of ${at.warehouse} and have it signed, or give the keeper the duty for the warehouse itself first, and move it then`,
+      detail: `${name} is keeper of ${at.warehouse} by region ${from} and would not stay so in region ${there}, and goods or tools are kept there, units are lent or slips are open; give the keeper the duty for the warehouse itself, without an earlier end, and move it then; whoever is to leave it hands it over by a handover of ${at.warehouse}`,
       open: [{ warehouse: at.warehouse, keeper: name, hasStock: true, openSlips: 0, loansOut: 0, tools: 0 }]
     })
     expect(await regionOf(at.warehouse)).toBe(from)

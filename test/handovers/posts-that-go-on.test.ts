@@ -1,0 +1,168 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Client } from 'pg'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { callsAs, type Caller as Calls } from '../support/calls.ts'
+import { callerFor, type Caller } from '../support/counter.ts'
+import { openHarness, type Harness } from '../support/harness.ts'
+import { openTools } from '../tools/tools-counter.ts'
+import { must, openHandingOver, type HandingOver } from './handing-over.ts'
+
+let h: Harness
+let administrator: Caller
+let changes: Calls
+beforeAll(async () => {
+  h = await openHarness({ poolSize: 12 })
+  const person = await h.make.person({ grants: [{ duty: 'administrator' }] })
+  administrator = callerFor(h, person)
+  changes = callsAs(h, person)
+})
+beforeEach(() => h.clock.set('2026-11-20T10:00'))
+afterAll(() => h.close())
+
+const codes = (answer: { status: number; body: any }) => [answer.status, answer.body.code]
+const give = async (who: Caller, body: object): Promise<number> =>
+  must(await administrator.post(`/v1/people/${who.person.username}/duties`, { duty: 'keeper', ...body }), 201).id
+const end = (who: Caller, id: number) => administrator.post(`/v1/people/${who.person.username}/duties/${id}/end`, {})
+const move = (warehouse: string, region: string) => changes.patch(`/v1/warehouses/${warehouse}`, { region })
+const grantOf = async ({ person }: Caller): Promise<number> => {
+  const [grant] = await h.sql<{ id: number }>('select id from duty_assignment where person_id = $1', [person.id])
+  return grant?.id ?? 0
+}
+const keeperOf = async (place: object) => callerFor(h, await h.make.person({ grants: [{ duty: 'keeper', ...place }] }))
+const slipBy = async (by: Caller, { warehouse }: { warehouse: string }) => {
+  const body = { kind: 'receipt', lines: [{ part: (await h.make.part()).number, quantity: '1', unitCost: '1' }] }
+  const { number } = must(await by.post(`/v1/warehouses/${warehouse}/slips`, body), 201)
+  must(await by.post(`/v1/slips/${number}/cancellation`, { reason: '作废' }), 200)
+}
+
+/** A warehouse with goods and a keeper of its own, in a region that has one as well; and another region. */
+async function sharedPost() {
+  const at = await openHandingOver(h)
+  await at.stocked()
+  const [{ code: from } = { code: '' }] = await h.sql<{ code: string }>(
+    'select region.code from warehouse join region on region.id = region_id where warehouse.id = $1',
+    [at.warehouseId]
+  )
+  return { at, from, there: (await h.make.region()).code, here: await keeperOf({ region: from }) }
+}
+
+describe('a post does not end by duties that are given one after the other (R-ORG-3)', () => {
+  test('who acted under an earlier duty has used the later one: after a move, and without one', async () => {
+    for (const isMoved of [true, false]) {
+      h.clock.set('2026-11-02T10:00')
+      const { at, there, here } = await sharedPost()
+      await slipBy(here, at)
+      h.clock.set('2026-11-20T10:00')
+      const wider = await grantOf(here)
+      const own = await give(here, { warehouse: at.warehouse })
+      if (isMoved) must(await move(at.warehouse, there), 200)
+      else must(await end(here, wider), 200)
+      expect(codes(await end(here, own))).toEqual([409, 'HandoverMissing'])
+    }
+  })
+
+  test('a duty that came years after the last one, and was given by mistake, ends without a handover', async () => {
+    h.clock.set('2024-03-04T10:00')
+    const { at, from, here } = await sharedPost()
+    await slipBy(here, at)
+    await h.sql('alter table duty_assignment disable trigger user')
+    await h.sql(`update duty_assignment set ended_at = '2024-03-05T02:00:00Z', ended_by = 0 where person_id = $1`, [
+      here.person.id
+    ])
+    await h.sql('alter table duty_assignment enable trigger user')
+    h.clock.set('2026-11-20T10:00')
+    must(await end(here, await give(here, { region: from })), 200)
+  })
+
+  test('who stood in for the keeper used the post', async () => {
+    for (const isMoved of [true, false]) {
+      const { at, there, here } = await sharedPost()
+      const deputy = callerFor(h, await h.make.person())
+      const body = { to: deputy.person.username, validTo: '2026-12-01', reason: '休假' }
+      must(await here.post('/v1/delegations', body), 201)
+      await slipBy(deputy, at)
+      const answer = isMoved ? await move(at.warehouse, there) : await end(here, await grantOf(here))
+      expect(codes(answer)).toEqual([409, 'HandoverMissing'])
+    }
+  })
+
+  test('who only kept tools used the post', async () => {
+    const room = await openTools(h)
+    await room.tools(1)
+    const deputy = await keeperOf({ warehouse: room.warehouse })
+    await slipBy(deputy, room)
+    expect(codes(await end(room.keeper, await grantOf(room.keeper)))).toEqual([409, 'HandoverMissing'])
+  })
+
+  test('another duty goes on only if it lasts as long as the one that ends', async () => {
+    const { at, from, there, here } = await sharedPost()
+    await slipBy(here, at)
+    const wider = await grantOf(here)
+    const short = await give(here, { warehouse: at.warehouse, validTo: '2026-11-21' })
+    expect(codes(await move(at.warehouse, there))).toEqual([409, 'HandoverMissing'])
+    expect(codes(await end(here, wider))).toEqual([409, 'HandoverMissing'])
+
+    must(await end(here, short), 200)
+    await give(here, { warehouse: at.warehouse })
+    must(await move(at.warehouse, there), 200)
+    must(await move(at.warehouse, from), 200)
+    must(await end(here, wider), 200)
+  })
+})
+
+/** Holds the gate until what is under way waits for it, one after the other. */
+async function atTheGate(...work: (() => PromiseLike<unknown>)[]): Promise<any[]> {
+  const client = new Client({ connectionString: h.databaseUrl })
+  await client.connect()
+  await client.query('begin')
+  await client.query('select pg_advisory_xact_lock(7305028)')
+  const under: Promise<unknown>[] = []
+  for (const begin of work) {
+    under.push(Promise.resolve(begin()))
+    for (let look = 0; look < 200; look++) {
+      const [{ n } = { n: 0 }] = await h.sql<{ n: number }>(
+        `select count(*)::int as n from pg_locks where locktype = 'advisory' and objid = 7305028 and not granted
+            and database = (select oid from pg_database where datname = current_database())`
+      )
+      if (n >= under.length) break
+      await sleep(10)
+    }
+  }
+  await client.query('commit')
+  await client.end()
+  return Promise.all(under)
+}
+
+/** All but the finance supervisor have signed. */
+async function almost(at: HandingOver): Promise<string> {
+  const { number } = await at.drawUp()
+  await at.submit(number)
+  await at.signAll(number, ['outgoing-keeper', 'incoming-keeper', 'department-head'])
+  return number
+}
+
+describe('a warehouse that is moved while the last signature is given (R-ORG-3)', () => {
+  test('has a keeper: who takes over was keeper by the region that it leaves', async () => {
+    const { at, there, from } = await sharedPost()
+    await give(at.incoming, { region: from })
+    const number = await almost(at)
+    const [moved, signed] = await atTheGate(
+      () => move(at.warehouse, there),
+      () => at.signAs('finance-supervisor', number)
+    )
+    expect([moved.status, signed.status]).toEqual([200, 200])
+    const { items } = must(await administrator.get(`/v1/warehouses/${at.warehouse}/keepers?acting=true`), 200)
+    expect(items).toMatchObject([{ keeper: at.incoming.person.username, scope: 'warehouse' }])
+  })
+
+  test('is not handed over by who is keeper by the region that it enters', async () => {
+    const { at, there } = await sharedPost()
+    const number = await almost(at)
+    await give(at.keeper, { region: there })
+    const [moved, signed] = await atTheGate(
+      () => move(at.warehouse, there),
+      () => at.signAs('finance-supervisor', number)
+    )
+    expect([moved.status, codes(signed)]).toEqual([200, [422, 'KeeperOfMore']])
+  })
+})
