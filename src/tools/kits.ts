@@ -1,5 +1,5 @@
 // Kits: named sets of tools that are issued and returned together. A kit is with who it was issued to for as long as anything of it is in their
-// hands, else on the shelf; what is missing of it is what is not where the kit is.
+// hands, else on the shelf; what is missing of it is what is not where the kit is, or is reported lost or damaged.
 import { requireDuty, type Context } from '../identity/actor.ts'
 import { recordAudit } from '../identity/audit.ts'
 import { inTransaction } from '../platform/context.ts'
@@ -45,7 +45,8 @@ export async function kitByCode(
 // One that was dissolved is kept for the papers that name it, and is no kit any more until it is set anew.
 const VIEWS = statement<Omit<KitView, 'missing'>>(`
 select w.code as warehouse, k.code, k.name, k.name_zh as "nameZh", holder.username as technician, k.version,
-       coalesce((select json_agg(json_build_object('serial', t.serial, 'name', t.name, 'nameZh', t.name_zh, 'state', t.state, 'technician', person.username) order by upper(t.serial))
+       coalesce((select json_agg(json_build_object('serial', t.serial, 'name', t.name, 'nameZh', t.name_zh, 'state', t.state, 'technician', person.username, 'lossReported', t.loss_id is not null)
+                                  order by upper(t.serial))
                    from tool_kit_tool m join tool t on t.id = m.tool_id left join person on person.id = t.holder_id
                   where m.warehouse_id = k.warehouse_id and m.kit_id = k.id and t.warehouse_id = k.warehouse_id), '[]') as tools
   from tool_kit k
@@ -57,8 +58,10 @@ select w.code as warehouse, k.code, k.name, k.name_zh as "nameZh", holder.userna
 
 const kitView = (kit: Omit<KitView, 'missing'>): KitView => ({
   ...kit,
-  missing: kit.tools.filter(({ state, technician }) =>
-    kit.technician === null ? state !== 'shelf' : state !== 'custody' || technician !== kit.technician
+  missing: kit.tools.filter(
+    ({ state, technician, lossReported }) =>
+      lossReported ||
+      (kit.technician === null ? state !== 'shelf' : state !== 'custody' || technician !== kit.technician)
   )
 })
 

@@ -439,7 +439,10 @@ const KitTool = Type.Object({
   name: Type.String(),
   nameZh: nullable(Type.String()),
   state: oneOf(TOOL_STATES, 'Where it is'),
-  technician: nullable(Type.String())
+  technician: nullable(Type.String()),
+  lossReported: Type.Boolean({
+    description: 'A report of loss or damage holds it (遗失损坏处理中): it is issued and returned with no kit'
+  })
 })
 export const KitView = named(
   'ToolKit',
@@ -450,7 +453,9 @@ export const KitView = named(
     nameZh: nullable(Type.String()),
     technician: nullable(Type.String({ description: 'Who it was issued to as a whole; null on the shelf' })),
     tools: Type.Array(KitTool),
-    missing: Type.Array(KitTool, { description: 'What is not where the kit is (缺件)' }),
+    missing: Type.Array(KitTool, {
+      description: 'What is not where the kit is, or is reported lost or damaged or being repaired (缺件)'
+    }),
     version: Type.Integer()
   })
 )

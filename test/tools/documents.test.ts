@@ -626,6 +626,25 @@ test('a kit is issued and returned together, and says what is missing of it', as
   expect((await shop.technician.get(kits)).status).toBe(404)
 })
 
+test('a kit says of a tool that is being repaired what its issue says: it is missing, though it lies where the kit is', async () => {
+  const shop = await openTools(h)
+  const [meter, wrench] = await shop.tools(2)
+  const kit = `/v1/warehouses/${shop.warehouse}/tool-kits/AC-3`
+  await shop.keeper.put(kit, { name: 'AC kit', tools: [meter, wrench] })
+  const broken = { kind: 'damaged', outcome: 'repaired', cause: '跌落' }
+  const { number } = (await shop.keeper.post(`/v1/tools/${meter}/losses`, broken)).body
+  const issue = await shop.keeper.post(`/v1/warehouses/${shop.warehouse}/tool-issues`, {
+    technician: nameOf(shop.technician),
+    kit: 'AC-3'
+  })
+  expect(issue.body).toMatchObject({ code: 'KitIncomplete', missing: [{ serial: meter, state: 'shelf' }] })
+  expect((await shop.keeper.get(kit)).body.missing).toMatchObject([
+    { serial: meter, state: 'shelf', lossReported: true }
+  ])
+  await shop.keeper.post(`/v1/tool-losses/${number}/withdrawal`, { reason: '完好' })
+  expect((await shop.keeper.get(kit)).body.missing).toEqual([])
+})
+
 test('a kit of which nothing is left is issued by nobody, and says how it is filled', async () => {
   const shop = await openTools(h)
   const [meter] = await shop.tools(1)
