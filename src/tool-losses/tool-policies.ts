@@ -70,7 +70,7 @@ export async function setToolPolicy(
     throw new Refusal(
       'LifeNotWholeYears',
       422,
-      `declining balances are reckoned by whole years; give a life of ${Math.max(12, lifeMonths - (lifeMonths % 12))} or ${lifeMonths - (lifeMonths % 12) + 12} months, or straight-line`,
+      `declining balances are reckoned by whole years; give a life of ${lifeMonths < 12 ? '' : `${lifeMonths - (lifeMonths % 12)} or `}${lifeMonths - (lifeMonths % 12) + 12} months, or straight-line`,
       { errors: [{ pointer: '/lifeMonths', detail: 'is no multiple of 12', sent: lifeMonths }] }
     )
   }

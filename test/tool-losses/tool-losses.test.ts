@@ -540,6 +540,8 @@ describe('the policy of tools', () => {
       422,
       'LifeNotWholeYears'
     ])
+    const short = await set(await officer(), '2030-01-01', { ...policy, lifeMonths: 6 })
+    expect(short.body.detail).toContain('give a life of 12 months, or straight-line')
     expect((await set(await officer(), '2030-01-01', { ...policy, residualShare: '1' })).status).toBe(400)
   })
 })
