@@ -279,16 +279,23 @@ export const IN_TRANSIT = `in_transit as materialized (
  * What of `matched` left for good, or may come back: one row per movement, less what did come back by returns and reversals, as a relation
  * `gone`. What is moved by a transfer left only where it went missing on the way, and a loaner unit that is sent elsewhere did not leave at all; a
  * receipt that was taken back never came.
+ *
+ * The movements of a part in a warehouse are read once for all its lots, of which there may be thousands. The planner knows nothing of what a CTE
+ * holds: `is true` has it look a lot up among those of `matched` by a hash, and `offset 0` a slip by its key, instead of looking through all of them
+ * once per movement.
  */
 export const GONE = `gone as materialized (
-  select m.id, l.warehouse_id, l.id as lot_id, m.slip_id, m.line_no, m.occurred_on, s.kind, s.purpose, s.number, s.reference, s.counterparty, s.handed_to, outlet.id as outlet_id,
+  select m.id, m.warehouse_id, m.lot_id, m.slip_id, m.line_no, m.occurred_on, s.kind, s.purpose, s.number, s.reference, s.counterparty, s.handed_to, outlet.id as outlet_id,
          case when s.transfer_id is null then -m.quantity else lost.quantity end as issued,
          case when s.transfer_id is null then coalesce((select sum(b.quantity_in) from lot b where b.warehouse_id = m.warehouse_id and b.source_movement_id = m.id and not b.undone), 0)
               else 0 end as returned
-    from matched l
-    join movement m on m.warehouse_id = l.warehouse_id and m.part_id = l.part_id and m.lot_id = l.id and m.quantity < 0
-                   and m.occurred_on >= l.opened_on and m.occurred_on <= l.last_moved_on
-    join slip s on s.warehouse_id = m.warehouse_id and s.id = m.slip_id and s.kind <> 'reversal'
+    from (select warehouse_id, part_id, min(opened_on) as opened_on, max(last_moved_on) as last_moved_on from matched group by 1, 2) place
+   cross join lateral (
+      select * from movement
+       where warehouse_id = place.warehouse_id and part_id = place.part_id and quantity < 0
+         and occurred_on >= place.opened_on and occurred_on <= place.last_moved_on
+         and ((warehouse_id, lot_id) in (select warehouse_id, id from matched)) is true offset 0) m
+   cross join lateral (select * from slip where warehouse_id = m.warehouse_id and id = m.slip_id and kind <> 'reversal' offset 0) s
     left join warehouse outlet on s.purpose = 'outlet' and outlet.code = s.counterparty
     left join lateral (
       select -sum(f.quantity) as quantity from transfer_flow f

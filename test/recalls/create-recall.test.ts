@@ -126,6 +126,70 @@ describe('a recall of a part (R-REQ-7)', () => {
     expect(await counter.verify()).toMatchObject({ ok: true })
   })
 
+  test('follows each of many lots of a part in one warehouse to where it went, less what came back, and none between them that is not meant', async () => {
+    const part = await h.make.part()
+    const came = async (day: string) => {
+      h.clock.set(`2026-11-${day}T10:00`)
+      const lines = ['10', '20'].map((quantity) => ({ part: part.number, quantity, unitCost: '1' }))
+      await counter.posted({ kind: 'receipt', lines })
+    }
+    const went = (quantity: string, reference: string) =>
+      counter.posted({
+        kind: 'issue',
+        purpose: 'repair-order',
+        reference,
+        lines: [{ part: part.number, quantity }]
+      })
+    await came('02')
+    await went('15', 'RO-1')
+    await came('04')
+    await came('06')
+    const across = await went('50', 'RO-2')
+    const takenBack = await went('5', 'RO-3')
+    await counter.posted({
+      kind: 'return',
+      reference: across.number,
+      reason: 'too many',
+      lines: [{ part: part.number, quantity: '4' }]
+    })
+    const reversal = must(await counter.keeper.post(`/v1/slips/${takenBack.number}/reversal`, { reason: 'x' }), 201)
+    must(await counter.signAndPost(reversal.number), 200)
+    const lots = await h.sql<{ name: string }>(
+      `select $2 || '/' || id as name from lot where part_id = $1 and parent_lot_id is null order by id`,
+      [part.id, counter.warehouse]
+    )
+    const names = lots.map(({ name }) => name)
+    expect(names.length).toBeGreaterThanOrEqual(6)
+
+    const wentOf = async (scopes: object[]) => {
+      const { number, reach } = await network.recall({ scopes })
+      const issued = await network.issued(number)
+      return {
+        issued: reach.issued,
+        went: issued.map(({ reference, origin, quantity }) => [reference, names.indexOf(origin), quantity]).toReversed()
+      }
+    }
+    const all = [
+      ['RO-1', 0, '10'],
+      ['RO-1', 1, '5'],
+      ['RO-2', 1, '15'],
+      ['RO-2', 2, '10'],
+      ['RO-2', 3, '20'],
+      ['RO-2', 4, '1'],
+      ['RO-3', 4, '0']
+    ]
+    expect(await wentOf([{ part: part.number }])).toEqual({ issued: '61', went: all })
+    // The first and the last of the lots, and whatever lies between them in time.
+    expect(await wentOf([{ lots: [names[0], names[4]] }])).toEqual({
+      issued: '11',
+      went: all.filter(([, lot]) => lot === 0 || lot === 4)
+    })
+    expect(await wentOf([{ part: part.number, receivedTo: '2026-11-02' }, { lots: [names[3]] }])).toEqual({
+      issued: '50',
+      went: all.filter(([, lot]) => [0, 1, 3].includes(Number(lot)))
+    })
+  })
+
   test('that only says what it would come to blocks nothing', async () => {
     const part = await counter.stocked({ quantity: '4' })
     const preview = must(await network.controller.post('/v1/recalls', { ...body(part.number), dryRun: true }), 200)
