@@ -83,6 +83,23 @@ begin
   end if;
   select occurred_at, person_id into v_at, v_person from document_event where warehouse_id = new.warehouse_id and document_id = new.id order by id desc limit 1;
 
+  -- A recall broke the promise of what is in repair, and was lifted while this slip was to scrap it: now it is promised again. Balances before units.
+  if new.state = 'cancelled' and new.kind = 'scrap' then
+    for v in
+      select u.warehouse_id, u.id, u.part_id, u.held_by, u.serial
+        from loaner_move mv
+        join loaner_unit u on u.warehouse_id = mv.unit_warehouse_id and u.id = mv.unit_id and u.state = 'in-repair'
+        join lot l on l.warehouse_id = u.held_by and l.id = u.lot_id and not l.blocked and not l.exhausted
+       where mv.warehouse_id = new.warehouse_id and mv.slip_id = new.id and mv.purpose = 'retire'
+         and not exists (select 1 from reservation r
+                          where r.warehouse_id = u.held_by and r.id = u.repair_reservation_id and r.released_at is null and r.consumed < r.quantity)
+    loop
+      update loaner_unit set repair_reservation_id = promise.id
+        from reserve_goods(array[v.held_by], array[v.part_id], array['own'], array['qualified'], array[1], array['维修 repair S/N ' || v.serial], v_person, v_at) promise
+       where warehouse_id = v.warehouse_id and loaner_unit.id = v.id and promise.id is not null;
+    end loop;
+  end if;
+
   for v in
     select mv.unit_warehouse_id, mv.unit_id, mv.purpose, mv.loan_id, mv.other_warehouse_id, l.line_no,
            u.serial, u.state, u.lot_id as unit_lot, u.held_by, u.loan_id as unit_loan, u.loan_warehouse_id as unit_loan_warehouse,
@@ -126,8 +143,6 @@ begin
           when v_m.quantity is null then 'nothing moved'
           when not v_undoes and v.waits_for_it is not true then 'another slip changed where it is, and it does not wait for this one any more'
           when v_m.quantity < 0 and (v.unit_lot is null or v.unit_lot <> v_m.lot_id or v.held_by <> new.warehouse_id) then 'it is not on this shelf any more'
-          when v_m.quantity < 0 and v_m.blocked and not v_undoes and v.purpose in ('loan-out', 'transfer-out') 
-            then 'it is blocked by recall ' || (select string_agg(recall, ', ' order by recall) from jsonb_array_elements_text(v_recalls) as by (recall))
           when v.purpose = 'register' and not v_undoes and v.state <> 'registered' then 'it is registered already'
           when v.purpose in ('loan-in', 'loan-out') and v_m.quantity > 0 and (v.unit_loan is distinct from v.loan_id or v.unit_loan_warehouse <> new.warehouse_id) then 'it is not out on this loan'
           when v.purpose in ('transfer-in', 'transfer-out') and v_m.quantity > 0 and v.state <> 'in-transit' then 'it is not on its way'
@@ -137,6 +152,10 @@ begin
                   order by sent.movement_id desc limit 1) then 'it is on its way by a later slip'
           when v.purpose = 'retire' and v_m.quantity > 0 and v.state <> 'retired' then 'it is not retired'
         end;
+        -- As the ledger says it of other goods: the slip may be posted once the recall is lifted.
+        if v_fault is null and v_m.quantity < 0 and v_m.blocked and not v_undoes and v.purpose in ('loan-out', 'transfer-out') then
+          raise exception 'goods are blocked' using errcode = 'BC005', detail = v_recalls::text;
+        end if;
         if v_fault is not null then
           raise exception 'unit % cannot move by %: %', v.serial, new.number, v_fault using errcode = 'BC030';
         end if;

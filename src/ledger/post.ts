@@ -243,7 +243,7 @@ export function postingRefusal(error: unknown, { entries, source }: Pick<Posting
         'ReservationDoesNotCover',
         409,
         broken.length > 0
-          ? `recall ${[...new Set(broken)].join(', ')} blocks the goods that were reserved, and has ended the reservation named by a line; cancel the slip, the request is planned anew`
+          ? `recall ${[...new Set(broken)].join(', ')} ended the reservation named by a line; cancel the slip: a request is planned anew by itself, and anything else is written anew once the goods are free`
           : 'a reservation named by a line is released, used up or for other goods; leave it away or name an open one',
         { extra: { recalls: [...new Set(broken)] } }
       )

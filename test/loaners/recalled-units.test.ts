@@ -134,6 +134,42 @@ test('units that are in repair when a recall is lifted are promised to their rep
   expect(await at.verify()).toMatchObject({ ok: true })
 })
 
+test('a unit in repair that was to be scrapped when its recall was lifted is promised to its repair again once it is not (R-REQ-7)', async () => {
+  const at = await openLoaners(h)
+  const [serial] = await at.units(2)
+  await at.keeper.post(`/v1/loaners/${serial}/repair`, { reason: 'x' })
+  const { number } = await network.recallPart(at.model)
+  const { body } = await at.keeper.post(`/v1/loaners/${serial}/retirement`, { reason: 'x' })
+  await lifted(number)
+  expect(await free(at)).toBe(2)
+  expect((await at.keeper.post(`/v1/slips/${body.pendingSlip}/cancellation`, { reason: '可修' })).status).toBe(200)
+  expect(await at.unit(serial ?? '')).toMatchObject({ state: 'in-repair', pendingSlip: null })
+  expect(await free(at)).toBe(1)
+  await at.keeper.post(`/v1/loaners/${serial}/repair-return`, { note: 'x' })
+  expect(await free(at)).toBe(2)
+  expect((await at.lent(serial ?? '')).state).toBe('out')
+  expect(await at.verify()).toMatchObject({ ok: true })
+})
+
+test('what was written before a recall opened is posted once it is lifted; the refusal until then names the recall (R-REQ-7)', async () => {
+  const at = await openLoaners(h)
+  const elsewhere = await openLoaners(h, { model: at.model })
+  const [lending, sending] = await at.units(2)
+  const loan = await at.lend(lending ?? '')
+  await at.keeper.post(`/v1/loaners/${sending}/transfer`, { to: elsewhere.warehouse, reason: 'x' })
+  const { pendingSlip } = await at.unit(sending ?? '')
+  const { number } = await network.recallPart(at.model)
+  for (const slip of [loan.outSlip, pendingSlip]) {
+    const refused = await at.signAndPost(slip)
+    expect(problem(refused)).toEqual([409, 'GoodsBlocked'])
+    expect(refused.body.recalls).toEqual([number])
+  }
+  await lifted(number)
+  for (const slip of [loan.outSlip, pendingSlip])
+    expect((await at.keeper.post(`/v1/slips/${slip}/posting`)).status).toBe(200)
+  expect([(await at.unit(lending ?? '')).state, (await at.unit(sending ?? '')).state]).toEqual(['out', 'in-transit'])
+})
+
 test('what is nonconforming is beyond repair also if a recall blocks it; it is retired (R-REQ-7)', async () => {
   const at = await openLoaners(h)
   const [serial] = await at.units(1)

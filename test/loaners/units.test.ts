@@ -217,9 +217,11 @@ test('a unit that a recall blocks is not lent, nor handed out if the slip was wr
   expect(await shop.unit(free)).toMatchObject({ state: 'blocked' })
   expect(problem(await shop.keeper.post(`/v1/loaners/${free}/loans`, LOAN))).toEqual([409, 'LoanerNotAvailable'])
   const refused = await shop.signAndPost(drawn.outSlip)
-  expect(refused.status).toBe(409)
-  expect(refused.body.code).toBe('UnitElsewhere')
-  expect(refused.body.detail).toContain('blocked by recall HQ-RCL-202611-00009')
+  expect(problem(refused)).toEqual([409, 'GoodsBlocked'])
+  expect(refused.body).toMatchObject({
+    recalls: ['HQ-RCL-202611-00009'],
+    detail: expect.stringContaining('or when it is lifted')
+  })
   expect(await shop.unit(lending)).toMatchObject({ state: 'being-lent' })
   await shop.keeper.post(`/v1/slips/${drawn.outSlip}/cancellation`, { reason: '召回' })
   await shop.keeper.post(`/v1/loaners/${lending}/retirement`, { reason: '召回' })
