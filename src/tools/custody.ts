@@ -40,6 +40,8 @@ export interface HeldTool {
   lossId: string | null
   lossReport: string | null
   isInRepair: boolean
+  /** Whether it has been nowhere but on the shelf where it was registered. */
+  neverMoved: boolean
   /** The open document that holds it. */
   openDocument: string | null
   version: number
@@ -49,7 +51,7 @@ const LOCK = statement<never>('select 1 from tool where id = any ($1::bigint[]) 
 const HELD = statement<HeldTool>(`
 select t.warehouse_id as "warehouseId", t.id::text as id, t.serial, t.state, t.holder_id as "holderId", person.username as holder, t.value::text as value,
        t.purchased_on::text as "purchasedOn", t.fixed_asset as "fixedAsset", t.loss_id::text as "lossId", loss.number as "lossReport",
-       coalesce(loss.state = 'approved', false) as "isInRepair", d.number as "openDocument", t.version
+       coalesce(loss.state = 'approved', false) as "isInRepair", d.number as "openDocument", t.moves = 1 as "neverMoved", t.version
   from tool t
   left join person on person.id = t.holder_id
   left join tool_document_line l on l.tool_id = t.id and l.open

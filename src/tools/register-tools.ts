@@ -23,12 +23,15 @@ export async function takenSerials(ctx: Context, serials: readonly string[]): Pr
   return new Set(found.map(({ serial }) => serial.toUpperCase()))
 }
 
-// In the order of the serial numbers: two that register the same ones wait for each other instead of blocking each other. Whether a tool is
-// a fixed asset is decided once, by the threshold that held when it was bought, or else the first there was (R-TOOL-4).
+/** Whether a tool is a fixed asset: by the threshold that held when it was bought, or else the first there was (R-TOOL-4). */
+export const isFixedAsset = (value: string, purchasedOn: string): string =>
+  `${value} >= (select threshold from tool_policy p order by p.valid_from <= ${purchasedOn} desc, abs(p.valid_from - ${purchasedOn}) limit 1)`
+
+// In the order of the serial numbers: two that register the same ones wait for each other instead of blocking each other.
 const REGISTER = statement<{ id: string }>(`
 insert into tool (warehouse_id, serial, name, name_zh, model, value, purchased_on, fixed_asset, calibration_months, calibrated_on, calibration_due_on, note, registered_by, registered_at)
 select $1, g.serial, g.name, g.name_zh, g.model, g.value, g.purchased_on,
-       g.value >= (select threshold from tool_policy p order by p.valid_from <= g.purchased_on desc, abs(p.valid_from - g.purchased_on) limit 1),
+       ${isFixedAsset('g.value', 'g.purchased_on')},
        g.calibration_months, g.calibrated_on,
        coalesce(g.calibration_due_on, (coalesce(g.calibrated_on, g.purchased_on) + make_interval(months => g.calibration_months))::date), g.note, $2, $3
   from unnest($4::text[], $5::text[], $6::text[], $7::text[], $8::numeric[], $9::date[], $10::int[], $11::date[], $12::date[], $13::text[])
@@ -104,6 +107,17 @@ export async function registerTools(
   }))
 }
 
+/** @throws Refusal 409 `SerialTaken`, or the error that it is given */
+export function serialTaken(error: unknown): never {
+  throw constraintOf(error) === 'tool_serial_unique'
+    ? new Refusal(
+        'SerialTaken',
+        409,
+        'one of these serial numbers was registered at the same moment; GET /v1/tools/{serial} shows it'
+      )
+    : error
+}
+
 /** Writes checked tools. Whoever calls it has checked the duty and is in a transaction. */
 export async function writeTools(ctx: Context, warehouse: Warehouse, tools: readonly NewTool[]): Promise<string[]> {
   await holdOpen(ctx, [warehouse.id])
@@ -121,15 +135,7 @@ export async function writeTools(ctx: Context, warehouse: Warehouse, tools: read
     tools.map(({ calibratedOn }) => calibratedOn ?? null),
     tools.map(({ calibrationDueOn }) => calibrationDueOn ?? null),
     tools.map(({ note }) => note ?? null)
-  ]).catch((error: unknown) => {
-    throw constraintOf(error) === 'tool_serial_unique'
-      ? new Refusal(
-          'SerialTaken',
-          409,
-          'one of these serial numbers was registered at the same moment; GET /v1/tools/{serial} shows it'
-        )
-      : error
-  })
+  ]).catch(serialTaken)
   await moveTools(ctx, { tools: registered, to: { place: 'shelf' }, kind: 'registered' })
   const ids = registered.map(({ id }) => id)
   await run(ctx, NOTE, [ids, ctx.clock.now().toString(), ctx.actor.personId])

@@ -71,7 +71,7 @@ export const toolRoutes: FastifyPluginAsyncTypebox = async (app) => {
         tags,
         summary: 'Change what is written of a tool (工具资料)',
         description:
-          'Duty: keeper or stock-controller of the warehouse it belongs to. Names, model, calibration, remark; what it cost and when it was bought stay. A tool that is given an interval of calibration, and had no due day, is due by it.',
+          'Duty: keeper or stock-controller of the warehouse it belongs to. Names, model, calibration, remark; serial number, value and day of purchase until it first leaves the shelf. A tool that is given an interval of calibration, and had no due day, is due by it.',
         params: ToolSerialParams,
         headers: IfMatch,
         body: ref(UpdateToolBody),
@@ -81,7 +81,11 @@ export const toolRoutes: FastifyPluginAsyncTypebox = async (app) => {
     async (request, reply) =>
       tagged(
         reply,
-        await updateTool(request.ctx, { ...request.params, ...request.body, ifMatch: request.headers['if-match'] })
+        await updateTool(request.ctx, {
+          ...request.params,
+          change: request.body,
+          ifMatch: request.headers['if-match']
+        })
       )
   )
 

@@ -84,13 +84,14 @@ export const KitCode = Type.String({
 })
 export const KitParams = Type.Object({ warehouse: WarehouseCode, code: KitCode })
 
+const PurchaseDay = Type.String({ ...Day, description: 'Day it was bought (购置日期)', examples: ['2026-03-02'] })
 const newTool = {
   serial: ToolSerial,
   name: ToolName,
   nameZh: Type.Optional(ToolNameZh),
   model: Type.Optional(ToolModel),
   value: ToolValue,
-  purchasedOn: Type.String({ ...Day, description: 'Day it was bought (购置日期)', examples: ['2026-03-02'] }),
+  purchasedOn: PurchaseDay,
   calibrationMonths: Type.Optional(CalibrationMonths),
   calibratedOn: Type.Optional(Type.String({ ...Day, description: 'Day it was calibrated last (上次检定日期)' })),
   calibrationDueOn: Type.Optional(
@@ -132,6 +133,9 @@ export const UpdateToolBody = named(
   'ToolChange',
   Type.Object(
     {
+      serial: Type.Optional(ToolSerial),
+      value: Type.Optional(ToolValue),
+      purchasedOn: Type.Optional(PurchaseDay),
       name: Type.Optional(ToolName),
       nameZh: Type.Optional(nullable(ToolNameZh)),
       model: Type.Optional(nullable(ToolModel)),

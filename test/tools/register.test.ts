@@ -124,7 +124,7 @@ test('only who keeps the register writes in it', async () => {
   expect((await h.sql(`select 1 from custody_entry where to_place = 'custody'`)).length).toBe(0)
 })
 
-test('what is written of a tool is changed against its version; value and day of purchase stay', async () => {
+test('what is written of a tool is changed against its version', async () => {
   const [serial] = await at.tools(1)
   const { version } = await at.tool(serial)
   const keeper = callsAs(h, at.keeper.person)
@@ -143,12 +143,52 @@ test('what is written of a tool is changed against its version; value and day of
     412,
     'VersionStale'
   ])
-  expect(problem(await keeper.patch(`/v1/tools/${serial}`, { value: '1.00' }))).toEqual([400, 'InvalidInput'])
 
   // What stands on a document is not renamed under the hands of who signs; a remark may still be made.
   await at.issue([serial])
   expect(problem(await keeper.patch(`/v1/tools/${serial}`, { name: 'Hammer' }))).toEqual([409, 'ToolHeld'])
   expect((await keeper.patch(`/v1/tools/${serial}`, { note: 'y' })).status).toBe(200)
+})
+
+test('a mistyped serial number, value or day of purchase is corrected until the tool first leaves the shelf (R-TOOL-2, R-TOOL-4)', async () => {
+  const [serial = '', other = ''] = await at.tools(2, { calibrationMonths: 12 })
+  const keeper = callsAs(h, at.keeper.person)
+  const right = toolSerial()
+  const today = '2026-11-20'
+  const corrected = await keeper.patch(`/v1/tools/${serial}`, { serial: right, value: '12800', purchasedOn: today })
+  expect([corrected.status, corrected.body]).toMatchObject([
+    200,
+    { serial: right, value: '12800.00', purchasedOn: today, fixedAsset: true, calibrationDueOn: '2027-11-20' }
+  ])
+  expect((await keeper.get(`/v1/tools/${serial}`)).status).toBe(404)
+  expect((await keeper.get(`/v1/tools/${right}/history`)).body.events.at(-1)).toMatchObject({
+    event: 'tool-changed',
+    details: {
+      serial: right,
+      value: '12800',
+      purchasedOn: today,
+      before: { serial, value: '1280.00', purchasedOn: '2026-03-02' }
+    }
+  })
+
+  const change = async (body: object) => problem(await keeper.patch(`/v1/tools/${right}`, body))
+  expect(await change({ serial: other.toLowerCase() })).toEqual([409, 'SerialTaken'])
+  expect(await change({ purchasedOn: '2026-11-21' })).toEqual([422, 'DaysWrong'])
+  expect(await change({ purchasedOn: '1926-03-02' })).toEqual([422, 'DaysWrong'])
+  expect(await change({ value: '1.005' })).toEqual([400, 'InvalidInput'])
+  expect((await at.tool(right)).value).toBe('12800.00')
+  // Only the letters are written otherwise: that is no other number.
+  expect((await keeper.patch(`/v1/tools/${right}`, { serial: right.toLowerCase() })).body.serial).toBe(
+    right.toLowerCase()
+  )
+
+  const { number } = await at.issue([right])
+  expect(await change({ value: '1.00' })).toEqual([409, 'ToolHeld'])
+  expect((await at.technician.post(`/v1/tool-documents/${number}/signature`)).status).toBe(200)
+  expect(await change({ value: '1.00' })).toEqual([409, 'ToolInUse'])
+  expect(await change({ serial: toolSerial() })).toEqual([409, 'ToolInUse'])
+  // What stays as it is may be sent along.
+  expect((await keeper.patch(`/v1/tools/${right}`, { value: '12800.0', note: 'y' })).status).toBe(200)
 })
 
 test('a tool is due for calibration after it was calibrated, whoever changes the day', async () => {
