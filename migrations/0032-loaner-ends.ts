@@ -237,10 +237,13 @@ end $$;
 
 // Loans that were made before may share a receipt, and are left as they are: the first of them has the number.
 export const RECEIPTS = `
+-- What is printed once is typed in many ways: in either case, with blanks, in the wide letters of a Chinese keyboard.
+create or replace function receipt_key(p_number text) returns text language sql immutable strict parallel safe
+  return upper(regexp_replace(normalize(p_number, nfkc), '\\s', '', 'g'));
 alter table loan add column shares_receipt boolean not null default false;
 update loan l set shares_receipt = true
  where l.state <> 'cancelled'
    and exists (select 1 from loan first
-                where first.warehouse_id = l.warehouse_id and upper(btrim(first.receipt_number)) = upper(btrim(l.receipt_number)) and first.state <> 'cancelled' and first.id < l.id);
-create unique index loan_receipt_of_one_loan on loan (warehouse_id, upper(btrim(receipt_number))) where state <> 'cancelled' and not shares_receipt;
+                where first.warehouse_id = l.warehouse_id and receipt_key(first.receipt_number) = receipt_key(l.receipt_number) and first.state <> 'cancelled' and first.id < l.id);
+create unique index loan_receipt_of_one_loan on loan (warehouse_id, receipt_key(receipt_number)) where state <> 'cancelled' and not shares_receipt;
 `

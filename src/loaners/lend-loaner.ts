@@ -23,7 +23,7 @@ returning id::text as id, number`)
 
 // The key of `loan_receipt_of_one_loan`.
 const WITH_RECEIPT = statement<{ number: string }>(`
-select number from loan where warehouse_id = $1 and upper(btrim(receipt_number)) = upper(btrim($2)) and state <> 'cancelled' and not shares_receipt`)
+select number from loan where warehouse_id = $1 and receipt_key(receipt_number) = receipt_key($2) and state <> 'cancelled' and not shares_receipt`)
 
 /**
  * A receipt is of one loan: who holds two units has signed two. A loan that never took effect leaves its number free.

@@ -23,12 +23,13 @@ const reversed = async (slip: string) => {
   expect((await at.signAndPost(number)).status).toBe(200)
 }
 
-test('a receipt is of one loan, open or past, whatever the case of its letters; the refusal names the loan that has it (R-LOAN-1)', async () => {
+test('a receipt is of one loan, open or past, however its number is typed; the refusal names the loan that has it (R-LOAN-1)', async () => {
   const [one, two, three] = await at.units(3)
   const lend = (serial: string | undefined, receiptNumber: string) =>
     at.keeper.post(`/v1/loaners/${serial}/loans`, aLoan({ receiptNumber }))
   const first = (await lend(one, 'JT-2026-7')).body
-  expect(problem(await lend(two, ' JT-2026-7 '))).toEqual([409, 'ReceiptUsed'])
+  for (const typed of [' JT-2026-7 ', 'JT-2026-7\t', '\u3000JT-2026-7', 'JT-\u00a02026-7', 'ＪＴ－２０２６－７'])
+    expect([typed, ...problem(await lend(two, typed))]).toEqual([typed, 409, 'ReceiptUsed'])
   const refused = await lend(two, 'jt-2026-7')
   expect(refused.body).toMatchObject({
     status: 409,
