@@ -52,13 +52,17 @@ export const addresseesOf = (ctx: Context, alerts: readonly string[]): Promise<A
   run(ctx, ADDRESSEES, [alerts, ctx.clock.today()])
 
 /**
- * Whether the actor is told of alert `a` in warehouse `w` under policy `p`, by four parameters that `toldBy` gives. Goes by the
+ * Whether the actor is told of alert `a` in warehouse `w` under policy `p` by a duty, by the last three parameters that `toldBy` gives. Goes by the
  * actor's grants, so that an API key is told of what it was issued for.
  */
-export const isTold = (person: string, duties: string, warehouses: string, regions: string): string => `
-(${names(person)} or exists (select from unnest(${duties}::text[], ${warehouses}::int[], ${regions}::int[]) as g (duty, warehouse_id, region_id)
+export const isToldByDuty = (duties: string, warehouses: string, regions: string): string => `
+exists (select from unnest(${duties}::text[], ${warehouses}::int[], ${regions}::int[]) as g (duty, warehouse_id, region_id)
          where g.duty = any (${DUTIES_TOLD})
-           and ${grantCovers('g', 'a.warehouse_id', 'w.region_id')}))`
+           and ${grantCovers('g', 'a.warehouse_id', 'w.region_id')})`
+
+/** The same, or by name: by the four parameters that `toldBy` gives. */
+export const isTold = (person: string, ...grants: [duties: string, warehouses: string, regions: string]): string =>
+  `(${names(person)} or ${isToldByDuty(...grants)})`
 
 export function toldBy(ctx: Context): [number | null, Duty[], (number | null)[], (number | null)[]] {
   const grants: Grant[] = grantsToday(ctx)

@@ -6,7 +6,7 @@ import { pageFrom, readCursor } from '../platform/cursor.ts'
 import { run, statement } from '../platform/database.ts'
 import { notFound } from '../platform/errors.ts'
 import { warehouseByCode } from '../warehouses/directory.ts'
-import { isNamed, isTold, namedAs, names, toldBy } from './addressees.ts'
+import { isNamed, isTold, isToldByDuty, namedAs, names, toldBy } from './addressees.ts'
 import { ALERT_KIND_NAMES, ALERT_KINDS, type AlertEventName, type AlertKind } from './alert-kinds.ts'
 import { alertKindName } from './alert-texts.ts'
 import { ALERT_COLUMNS, alertJoins, alertView, type AlertRow } from './alert-view.ts'
@@ -70,28 +70,41 @@ const IN_PLACE = `alert a
 function listed(
   ctx: Context,
   scope: Scope,
-  filter: AlertQuery,
+  { mine, ...filter }: AlertQuery,
   { after, limit }: { after: string | number | null; limit: number | null }
 ) {
   const values: unknown[] = []
   const value = (given: unknown) => `$${values.push(given)}`
-  const conditions = filterOf(ctx, filter, value)
-  if (after !== null) conditions.push(`a.id < ${value(after)}::bigint`)
+  const conditions = [
+    ...filterOf(ctx, filter, value),
+    ...(scope.regionId === null ? [] : [`w.region_id = ${value(scope.regionId)}::int`]),
+    ...(after === null ? [] : [`a.id < ${value(after)}::bigint`])
+  ]
+  const sight = scope.everywhere ? [] : [inSight(scope, value)]
+  const [me, ...grants] = toldBy(ctx)
+  const told = mine === true ? [isToldByDuty(...(grants.map(value) as [string, string, string]))] : []
   const newest = `order by a.id desc ${limit === null ? '' : `limit ${value(limit)}`}`
-  // A page of some warehouses is the newest of the newest of each, by its own index, however many alerts others have, and of those that name one.
+  // A page of some warehouses is the newest of the newest of each, by its own index, however many alerts others have.
   // Of a region, which has many, it is sooner found among the newest of all.
   const isOfRegion = scope.regionId !== null || scope.regionIds.length > 0
-  const text =
+  const seen =
     scope.everywhere || isOfRegion || limit === null
-      ? `select ${ALERT_COLUMNS} from alert a ${alertJoins} ${where([...placeOf(scope, value), ...conditions])} ${newest}`
+      ? `select a.* from ${IN_PLACE} ${where([...sight, ...told, ...conditions])} ${newest}`
       : `
+select a.*
+  from (select id from warehouse w ${where(sight)}) seen
+ cross join lateral (select a.* from ${IN_PLACE} ${where(['a.warehouse_id = seen.id', ...told, ...conditions])} ${newest}) a
+ ${newest}`
+  // Those that name the actor are few and have an index of their own. One condition with "or" would have every alert looked at for them.
+  const others = [...sight, ...told]
+  const named =
+    me === null || others.length === 0 || (scope.personId === null && told.length === 0)
+      ? ''
+      : `union all (select a.* from ${IN_PLACE}
+         ${where([names(value(me)), ...(scope.personId === null ? sight : []), `not (${others.join(' and ')})`, ...conditions])} ${newest})`
+  const text = `
 select ${ALERT_COLUMNS}
-  from (select a.*
-          from (select a.*
-                  from (select id from warehouse w where ${inSight(scope, value)}) seen
-                 cross join lateral (select a.* from ${IN_PLACE} ${where(['a.warehouse_id = seen.id', ...conditions])} ${newest}) a
-                ${scope.personId === null ? '' : `union (select a.* from ${IN_PLACE} ${where([names(value(scope.personId)), ...conditions])} ${newest})`}) a
-         ${newest}) a
+  from (select a.* from ((${seen}) ${named}) a ${newest}) a
   ${alertJoins}
  order by a.id desc`
   return { text, values }

@@ -33,6 +33,13 @@ const awaited = async ({ warehouseId }: HandingOver) =>
     .toSorted()
 const mine = async (by: Caller, query = '') =>
   (await by.get(`/v1/alerts?mine=true&kind=${KIND}&state=open${query}`)).body.items
+const regionOf = async ({ warehouseId }: HandingOver) =>
+  (
+    await h.sql<{ code: string }>(
+      'select region.code from warehouse join region on region.id = region_id where warehouse.id = $1',
+      [warehouseId]
+    )
+  )[0]?.code
 const drawnUp = async (body = {}) => {
   const at = await openHandingOver(h)
   const { number } = await at.drawUp(body)
@@ -60,6 +67,45 @@ describe('whoever is to sign a handover is told (R-ORG-3, R-ALR-1)', () => {
     expect((await at.incoming.get(`/v1/alerts/${alert.id}`)).body.history).toHaveLength(1)
     const { body } = await at.incoming.post(`/v1/alerts/${alert.id}/acknowledgement`, { note: '周一到场清点' })
     expect(body).toMatchObject({ state: 'acknowledged', acknowledgedBy: me })
+  })
+
+  test('whom a duty and a name tell has each alert once, in pages, as a file and in the summary, also where one sees a region', async () => {
+    for (const place of ['warehouse', 'region', 'elsewhere', 'everywhere'] as const) {
+      const at = await openHandingOver(h)
+      const other = await openHandingOver(h)
+      const grant = {
+        warehouse: { warehouse: at.warehouse },
+        region: { region: (await regionOf(at)) ?? '' },
+        elsewhere: { region: (await h.make.region()).id },
+        everywhere: {}
+      }[place]
+      const me = callerFor(h, await h.make.person({ grants: [{ duty: 'department-head', ...grant }] }))
+      const incoming = me.person.username
+      const numbers = [(await at.drawUp({ incoming })).number, (await other.drawUp({ incoming })).number]
+      await heard()
+      const read = async (query: string, isWanted = (number: string) => numbers.includes(number)) => {
+        const found: string[] = []
+        for (let cursor = ''; ;) {
+          const { body } = await me.get(`/v1/alerts?kind=${KIND}&state=open&limit=1${query}${cursor}`)
+          found.push(...body.items.map((item: any) => item.details.handover))
+          if (body.nextCursor === null) return found.filter(isWanted)
+          cursor = `&cursor=${body.nextCursor}`
+        }
+      }
+      const file = async (query: string) =>
+        (await me.get(`/v1/alerts?kind=${KIND}&state=open${query}`, { accept: 'text/csv' })).text.split('\n')
+      for (const query of ['', '&mine=true']) {
+        expect(await read(query)).toEqual(numbers.toReversed())
+        expect(
+          (await file(query)).filter((line) => numbers.some((number) => line.includes(`${number} draft`)))
+        ).toHaveLength(2)
+      }
+      expect(await read(`&mine=true&region=${await regionOf(at)}`)).toEqual([numbers[0]])
+      const { items } = (await me.get('/v1/alerts/summary?mine=true')).body
+      const open = items.find(({ kind }: { kind: string }) => kind === KIND)?.open
+      expect(open).toBe(place === 'everywhere' ? (await read('&mine=true', () => true)).length : 2)
+      await h.sql('update duty_assignment set ended_at = now(), ended_by = 0 where person_id = $1', [me.person.id])
+    }
   })
 
   test('nobody else without a duty there sees it, and the incoming keeper sees no other alert of the warehouse', async () => {
