@@ -57,8 +57,8 @@ $$;
 `
 
 const LEAVING = `
--- As before, but the post counts as used by what was done in it under an earlier grant and by who stood in, and another duty of the same person goes
--- on there only if it lasts as long as the one that ends.
+-- As before, but the post counts as used by what was done in it under an earlier grant and by who stood in, another duty of the same person goes
+-- on there only if it lasts as long as the one that ends, and that other one does not end either before it has begun.
 create or replace function posts_left_open(p_person int, p_grant int, p_day date) returns table (warehouse text, stock boolean, slips int, loans int, tools int, handover text) language sql stable as $$
   select w.code, s.has_stock, s.slips, s.loans, s.tools,
          (select number from handover where warehouse_id = w.id and outgoing_id = p_person and state in ('draft', 'awaiting-signatures'))
@@ -70,14 +70,21 @@ create or replace function posts_left_open(p_person int, p_grant int, p_day date
             (select count(*)::int from tool where warehouse_id = w.id and state in ('shelf', 'custody')) as tools
       where exists (select 1 from duty_assignment g
                      where g.person_id = p_person and g.duty = 'keeper' and g.ended_at is null and (p_grant is null or g.id = p_grant)
-                       and g.valid_from <= business_today() and (g.valid_to is null or g.valid_to >= business_today())
+                       and (g.valid_to is null or g.valid_to >= business_today())
+                       -- One that is yet to begin goes on with the post where the duty of today was shortened because of it.
+                       and (g.valid_from <= business_today() or exists (
+                             select 1 from duty_assignment now
+                              where now.person_id = p_person and now.duty = 'keeper' and now.id <> g.id and now.ended_at is null
+                                and now.valid_from <= business_today() and now.valid_to >= business_today() and now.valid_to >= g.valid_from - 1
+                                and case when now.warehouse_id is not null then now.warehouse_id = w.id when now.region_id is not null then now.region_id = w.region_id else true end))
                        and case when g.warehouse_id is not null then g.warehouse_id = w.id when g.region_id is not null then g.region_id = w.region_id else true end
                        and not exists (select 1 from handover h where h.warehouse_id = w.id and h.state = 'completed' and g.id = any (h.ended_grants))
-                       and not (has_other_keeper(w.id, p_person, p_day) and not used_as_keeper(w.id, p_person, g.valid_from)))
+                       and not (has_other_keeper(w.id, p_person, greatest(p_day, g.valid_from)) and not used_as_keeper(w.id, p_person, g.valid_from)))
         and not (p_grant is not null and exists (
               select 1 from duty_assignment kept
                where kept.person_id = p_person and kept.duty = 'keeper' and kept.id <> p_grant and kept.ended_at is null
-                 and kept.valid_from <= p_day and (kept.valid_to is null or (kept.valid_to >= p_day and kept.valid_to >= (select valid_to from duty_assignment where id = p_grant)))
+                 and kept.valid_from <= greatest(p_day, (select valid_from from duty_assignment where id = p_grant))
+                 and (kept.valid_to is null or (kept.valid_to >= p_day and kept.valid_to >= (select valid_to from duty_assignment where id = p_grant)))
                  and case when kept.warehouse_id is not null then kept.warehouse_id = w.id when kept.region_id is not null then kept.region_id = w.region_id else true end))
    ) s
    where s.has_stock or s.slips > 0 or s.loans > 0 or s.tools > 0

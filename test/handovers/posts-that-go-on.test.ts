@@ -108,6 +108,27 @@ describe('a post does not end by duties that are given one after the other (R-OR
     must(await move(at.warehouse, from), 200)
     must(await end(here, wider), 200)
   })
+
+  test('a duty that is yet to begin does not end once the one before was shortened because of it', async () => {
+    const { at, from } = await sharedPost()
+    await slipBy(at.keeper, at)
+    const [{ id } = { id: 0 }] = await h.sql<{ id: number }>(
+      'select id from duty_assignment where person_id = $1 and warehouse_id = $2',
+      [at.keeper.person.id, at.warehouseId]
+    )
+    const shortened = () =>
+      administrator.post(`/v1/people/${at.keeper.person.username}/duties/${id}/end`, { validTo: '2026-11-30' })
+    expect(codes(await shortened())).toEqual([409, 'HandoverMissing'])
+    const first = await give(at.keeper, { region: from, validFrom: '2026-12-01' })
+    must(await end(at.keeper, first), 200)
+    const next = await give(at.keeper, { region: from, validFrom: '2026-12-01' })
+    must(await shortened(), 200)
+    expect(codes(await end(at.keeper, next))).toEqual([409, 'HandoverMissing'])
+
+    await give(at.keeper, { warehouse: at.warehouse, validFrom: '2026-12-01' })
+    must(await end(at.keeper, next), 200)
+    expect((await at.handOver()).state).toBe('completed')
+  })
 })
 
 /** Holds the gate until what is under way waits for it, one after the other. */
@@ -142,6 +163,18 @@ async function almost(at: HandingOver): Promise<string> {
 }
 
 describe('a warehouse that is moved while the last signature is given (R-ORG-3)', () => {
+  test('is moved after it, though each waits for what the other holds', async () => {
+    const { at, there } = await sharedPost()
+    const number = await almost(at)
+    const [signed, moved] = await atTheGate(
+      () => at.signAs('finance-supervisor', number),
+      () => move(at.warehouse, there)
+    )
+    expect([signed.status, moved.status]).toEqual([200, 200])
+    const { items } = must(await administrator.get(`/v1/warehouses/${at.warehouse}/keepers?acting=true`), 200)
+    expect(items).toMatchObject([{ keeper: at.incoming.person.username, scope: 'warehouse' }])
+  })
+
   test('has a keeper: who takes over was keeper by the region that it leaves', async () => {
     const { at, there, from } = await sharedPost()
     await give(at.incoming, { region: from })
