@@ -4754,7 +4754,7 @@ export interface paths {
         head?: never;
         /**
          * Change what is written of a tool (工具资料)
-         * @description Duty: keeper or stock-controller of the warehouse it belongs to. Names, model, calibration, remark; what it cost and when it was bought stay. A tool that is given an interval of calibration, and had no due day, is due by it.
+         * @description Duty: keeper or stock-controller of the warehouse it belongs to. Names, model, calibration, remark; serial number, value and day of purchase until it first leaves the shelf. A tool that is given an interval of calibration, and had no due day, is due by it.
          */
         patch: operations["updateTool"];
         trace?: never;
@@ -17368,6 +17368,22 @@ export interface components {
          */
         ToolChange: {
             /**
+             * @description Serial number of the tool (工具编号), unique in the company whatever the case of its letters
+             * @example GJ-2026-00031
+             */
+            serial?: string;
+            /**
+             * @description What it cost when it was bought (购入原值), a decimal string with at most two places
+             * @example 1280.00
+             */
+            value?: string;
+            /**
+             * Format: date
+             * @description Day it was bought (购置日期)
+             * @example 2026-03-02
+             */
+            purchasedOn?: string;
+            /**
              * @description Name (名称)
              * @example Digital multimeter
              */
@@ -17749,8 +17765,10 @@ export interface components {
                  */
                 state: "shelf" | "custody" | "lost" | "scrapped";
                 technician: string | null;
+                /** @description A report of loss or damage holds it (遗失损坏处理中): it is issued and returned with no kit */
+                lossReported: boolean;
             }[];
-            /** @description What is not where the kit is (缺件) */
+            /** @description What is not where the kit is, or is reported lost or damaged or being repaired (缺件) */
             missing: {
                 /**
                  * @description Serial number of the tool (工具编号), unique in the company whatever the case of its letters
@@ -17765,6 +17783,8 @@ export interface components {
                  */
                 state: "shelf" | "custody" | "lost" | "scrapped";
                 technician: string | null;
+                /** @description A report of loss or damage holds it (遗失损坏处理中): it is issued and returned with no kit */
+                lossReported: boolean;
             }[];
             version: number;
         };
