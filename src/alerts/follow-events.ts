@@ -101,6 +101,8 @@ const TOOLS = [
 /** Somebody was given a duty or lost one, or can act no more, or again. */
 const DUTIES = ['duty.assigned', 'duty.ended']
 const PEOPLE = ['person.activated', 'person.deactivated', 'person.locked', 'person.unlocked']
+/** A warehouse lies in another region, and those who hold duties for that one hold them there. */
+const PLACES = ['warehouse.region-changed']
 const RECALLS = ['recall.started', 'recall.lifted', 'recall.closed']
 
 /** Something is on order or no longer, or a level was set: the parts of a warehouse. */
@@ -154,6 +156,9 @@ select distinct kind.name as kind, w.id as "warehouseId"
          when 'keeper-missing' then g.duty = 'keeper'
            or exists (select from alert a where a.warehouse_id = w.id and a.kind = 'keeper-missing' and a.resolved_at is null)
          else g.duty = 'technician' end`)
+
+/** The kinds that go by who holds a duty where. */
+const HELD_THERE: readonly AlertKind[] = ['keeper-missing', 'tool-custody-orphaned']
 
 // The tools of documents, losses and events; what they leave in wrong hands, and who has confirmed, is asked of the warehouse.
 const TOOLED = statement<{ kind: AlertKind; warehouseId: number; id: string | null }>(`
@@ -234,6 +239,7 @@ export const followEvents = defineConsumer({
     ...RECALLS,
     ...DUTIES,
     ...PEOPLE,
+    ...PLACES,
     'deposit.changed',
     'period.closed',
     'reorder-levels.computed',
@@ -282,7 +288,11 @@ export const followEvents = defineConsumer({
 
     const grants = of(DUTIES).map(({ payload }) => payload['dutyId'])
     const people = of(PEOPLE).map(({ payload }) => payload['personId'])
-    const held = grants.length + people.length === 0 ? [] : await run(ctx, HELD, [grants, people])
+    const placed = of(PLACES).flatMap(({ warehouseId }) => warehouseId ?? [])
+    const held = [
+      ...(grants.length + people.length === 0 ? [] : await run(ctx, HELD, [grants, people])),
+      ...placed.flatMap((warehouseId) => HELD_THERE.map((kind) => ({ kind, warehouseId })))
+    ]
     for (const [kind, named] of Map.groupBy(held, (one) => one.kind))
       await reconcileThese(
         ctx,

@@ -3,6 +3,7 @@ import type { EntityManager } from '@mikro-orm/postgresql'
 import type { Context, WarehouseRef } from '../identity/actor.ts'
 import { run, statement } from '../platform/database.ts'
 import { notFound, Refusal } from '../platform/errors.ts'
+import type { Published } from '../platform/outbox.ts'
 import type { WarehouseKind } from './warehouses.entities.ts'
 
 // Every request names a warehouse by its code. The few facts that rights and slips need of it are kept in the process.
@@ -72,6 +73,13 @@ export async function warehouseByCode(
     cache.known.set(code, warehouse)
   return warehouse
 }
+
+/** That a warehouse lies in another region, as who cares for duties follows it. */
+export const regionChanged = ({ id: warehouseId }: { id: number }): Published => ({
+  subject: `warehouse:${warehouseId}`,
+  event: 'warehouse.region-changed',
+  warehouseId
+})
 
 /** Called by every verb that writes warehouses, before its transaction ends; without codes all are meant. */
 export function warehousesChanged(em: EntityManager, codes?: readonly string[]): void {

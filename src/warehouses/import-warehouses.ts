@@ -15,8 +15,9 @@ import {
   type RowOutcome
 } from '../platform/csv-import.ts'
 import { run, statement } from '../platform/database.ts'
+import { publish } from '../platform/outbox.ts'
 import { WarehouseCode } from '../platform/schemas.ts'
-import { warehousesChanged } from './directory.ts'
+import { regionChanged, warehousesChanged } from './directory.ts'
 import { misplacement, WAREHOUSE_DUTIES } from './tree.ts'
 import type { WarehouseKind } from './warehouses.entities.ts'
 import { Address, Contact, Kind, Phone, RegionCode, WarehouseTitle, WarehouseTitleZh } from './warehouses.schemas.ts'
@@ -96,13 +97,14 @@ ${GIVEN}
   join warehouse on warehouse.code = given.code
  where (warehouse.name, warehouse.name_zh) is distinct from (given.name, given."nameZh")`)
 
-const UPDATE = statement<never>(`
+const UPDATE = statement<{ id: number; code: string }>(`
 update warehouse
    set named_at = case when (warehouse.name, warehouse.name_zh) is distinct from (given.name, given."nameZh") then $2 else named_at end,
        name = given.name, name_zh = given."nameZh", region_id = region.id, address = given.address, contact = given.contact, phone = given.phone, version = version + 1
 ${GIVEN}
   join region on region.code = given.region
- where warehouse.code = given.code`)
+ where warehouse.code = given.code
+returning warehouse.id, warehouse.code`)
 
 // What the leaving gate would say to each move into another region; it says it again when rows are written.
 const LOCK_GATE = statement<never>(`select pg_advisory_xact_lock(7305028)`)
@@ -141,16 +143,17 @@ export async function importWarehouses(
   if (!apply) return importResult((await judge(ctx.em, rows, today)).outcomes, false)
   return inTransaction(ctx, async (ctx) => {
     await run(ctx.em, LOCK, [])
-    const { outcomes, created, updated } = await judge(ctx.em, rows, today)
+    const { outcomes, created, updated, moved } = await judge(ctx.em, rows, today)
     const result = importResult(outcomes, true)
     const now = ctx.clock.now().toString()
     await run(ctx.em, INSERT, [JSON.stringify(created), now])
     await run(ctx.em, KEEP_OLD_NAMES, [JSON.stringify(updated), now])
-    await throughLeavingGate(ctx, () => run(ctx.em, UPDATE, [JSON.stringify(updated), now]))
+    const written = await throughLeavingGate(ctx, () => run(ctx.em, UPDATE, [JSON.stringify(updated), now]))
     await run(ctx.em, HANG, [JSON.stringify([...created, ...updated])])
     if (created.length + updated.length >= 1_000) await run(ctx.em, ANALYSE, [])
     warehousesChanged(ctx.em)
     await recordAudit(ctx, 'warehouses.imported', 'warehouses', result.counts)
+    await publish(ctx, written.filter(({ code }) => moved.has(code)).map(regionChanged))
     return result
   })
 }
@@ -159,7 +162,7 @@ async function judge(
   em: EntityManager,
   rows: ImportRow<WarehouseRow>[],
   today: string
-): Promise<{ outcomes: RowOutcome[]; created: Stored[]; updated: Stored[] }> {
+): Promise<{ outcomes: RowOutcome[]; created: Stored[]; updated: Stored[]; moved: Set<string> }> {
   const stored = new Map((await run(em, STORED, [today])).map((warehouse) => [warehouse.code, warehouse]))
   const regions = new Set((await run(em, REGIONS, [])).map(({ code }) => code))
   const moveFaults = await faultsOfMoves(em, rows, { stored, today })
@@ -174,6 +177,7 @@ async function judge(
   )
   const created: Stored[] = []
   const updated: Stored[] = []
+  const moved = new Set<string>()
   const outcomes = rows.map(({ line, values, problems }): RowOutcome => {
     const key = values.code ?? ''
     const before = stored.get(key)
@@ -205,13 +209,14 @@ async function judge(
       else faults.push(`${other} is the head office, and there is one; close it first`)
     }
     if (faults.length > 0) return { line, key, outcome: 'refused', problems: faults }
+    if (before !== undefined && before.region !== after.region) moved.add(key)
     if (before === undefined) created.push(after)
     else if ((Object.keys(after) as (keyof Stored)[]).some((member) => before[member] !== after[member]))
       updated.push(after)
     else return { line, key, outcome: 'unchanged', problems: [] }
     return { line, key, outcome: before === undefined ? 'create' : 'update', problems: [] }
   })
-  return { outcomes, created, updated }
+  return { outcomes, created, updated, moved }
 }
 
 async function faultsOfMoves(

@@ -7,8 +7,9 @@ import { afterDeadlock } from '../platform/after-deadlock.ts'
 import { inTransaction } from '../platform/context.ts'
 import { notFound } from '../platform/errors.ts'
 import { requireMatch } from '../platform/etag.ts'
+import { publish } from '../platform/outbox.ts'
 import { regionUnknown } from './create-warehouse.ts'
-import { warehousesChanged } from './directory.ts'
+import { regionChanged, warehousesChanged } from './directory.ts'
 import { WAREHOUSE_DUTIES } from './tree.ts'
 import { Region, Warehouse } from './warehouses.entities.ts'
 import { warehouseView } from './warehouses.queries.ts'
@@ -32,10 +33,12 @@ export async function updateWarehouse(
       const { region: regionCode, ...rest } = change
       const region = regionCode === undefined ? undefined : await ctx.em.findOne(Region, { code: regionCode })
       if (region === null) throw regionUnknown(regionCode ?? '')
+      const isMoved = region !== undefined && region.id !== warehouse.region.id
       ctx.em.assign(warehouse, { ...rest, ...(region === undefined ? {} : { region }), version: warehouse.version + 1 })
       await throughLeavingGate(ctx, () => ctx.em.flush())
       warehousesChanged(ctx.em, [code])
       await recordAudit(ctx, 'warehouse.updated', `warehouse:${code}`, change)
+      if (isMoved) await publish(ctx, [regionChanged(warehouse)])
       return warehouseView(ctx.em, code)
     })
   )

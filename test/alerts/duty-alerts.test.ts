@@ -63,6 +63,29 @@ describe('goods without a keeper are known at once when duties change (R-ORG-3, 
     }
   })
 
+  test('a warehouse that comes into the region of a keeper, by a change or by a file, ends it', async () => {
+    const { code: region } = await h.make.region()
+    await h.make.person({ grants: [{ duty: 'keeper', region }] })
+    const changes = callsAs(h, admin.person)
+    const moves = [
+      ({ warehouse }: HandingOver) => changes.patch(`/v1/warehouses/${warehouse}`, { region }),
+      async ({ warehouse }: HandingOver) => {
+        const { name, kind } = (await admin.get(`/v1/warehouses/${warehouse}`)).body
+        const csv = `code,name,kind,region\n${warehouse},${name},${kind},${region}\n`
+        return changes.upload('/v1/imports/warehouses?apply=true', csv)
+      }
+    ]
+    for (const move of moves) {
+      const at = await missed()
+      expect((await changes.patch(`/v1/warehouses/${at.warehouse}`, { phone: '021-5555' })).status).toBe(200)
+      await heard()
+      expect(await statesOf(at, 'keeper-missing')).toEqual(['open'])
+      expect((await move(at)).status).toBe(200)
+      await heard()
+      expect(await statesOf(at, 'keeper-missing')).toEqual(['resolved'])
+    }
+  })
+
   test('a duty that is shortened raises it when its end is near; a second look changes nothing (R-ALR-2)', async () => {
     const at = await missed()
     const { username } = await h.make.person()
