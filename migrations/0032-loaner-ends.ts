@@ -24,7 +24,9 @@ select u.warehouse_id as unit_warehouse_id, u.id as unit_id, s.recall_id, s.reca
                         from loaner_movement m
                        where u.lot_id is null and m.unit_warehouse_id = u.warehouse_id and m.unit_id = u.id
                        order by m.movement_id desc limit 1)) at
-  join recalled_lot r on r.recall_id = s.recall_id and r.scope_no = s.scope_no and r.warehouse_id = at.warehouse_id and r.lot_id = at.lot_id
+  -- Each lot by its key: left to itself the planner looks through all lots of the model once per unit.
+ cross join lateral (select 1 from recalled_lot r
+                      where r.recall_id = s.recall_id and r.scope_no = s.scope_no and r.warehouse_id = at.warehouse_id and r.lot_id = at.lot_id offset 0) about
  where u.state in ('in-service', 'in-repair', 'in-transit');
 
 -- Asked only where a recall is about the model: what is scanned otherwise pays nothing for the view, not even that it is made ready.

@@ -29,13 +29,16 @@ async function placesOf(ctx: Context, warehouse: string | undefined): Promise<nu
   return (await run(ctx, PLACES, [everywhere, warehouseIds, regionIds, warehouse ?? null])).map(({ id }) => id)
 }
 
+// Only of models that a recall in force is about: what is blocked is rare, and all the rest is on some shelf, too.
+const BY_RECALLS = ` and u.part_id in (select part_id from recall_scope where lifted_at is null)`
+
 /** What a unit that is in a state is kept as, as SQL over its own row: most others are passed over before their lot and loan are looked up. */
 function keptAs(state: LoanerState): string {
   if (state === 'registered' || state === 'withdrawn' || state === 'retired' || state === 'in-transit')
     return `u.state = '${state}'`
   return state === 'out' || state === 'being-returned'
     ? 'u.loan_id is not null'
-    : `u.loan_id is null and u.state in ('in-service', 'in-repair')`
+    : `u.loan_id is null and u.state in ('in-service', 'in-repair')${state === 'blocked' ? BY_RECALLS : ''}`
 }
 
 async function loanersOf(
