@@ -3,6 +3,7 @@ import type { Context } from '../identity/actor.ts'
 import { requireDutyEverywhere } from '../identity/actor.ts'
 import { recordAudit } from '../identity/audit.ts'
 import { throughLeavingGate } from '../identity/leaving-gate.ts'
+import { afterDeadlock } from '../platform/after-deadlock.ts'
 import { inTransaction } from '../platform/context.ts'
 import {
   importResult,
@@ -141,21 +142,24 @@ export async function importWarehouses(
   refuseRepeatedKeys(rows, ({ code }) => code ?? '')
   const today = ctx.clock.today()
   if (!apply) return importResult((await judge(ctx.em, rows, today)).outcomes, false)
-  return inTransaction(ctx, async (ctx) => {
-    await run(ctx.em, LOCK, [])
-    const { outcomes, created, updated, moved } = await judge(ctx.em, rows, today)
-    const result = importResult(outcomes, true)
-    const now = ctx.clock.now().toString()
-    await run(ctx.em, INSERT, [JSON.stringify(created), now])
-    await run(ctx.em, KEEP_OLD_NAMES, [JSON.stringify(updated), now])
-    const written = await throughLeavingGate(ctx, () => run(ctx.em, UPDATE, [JSON.stringify(updated), now]))
-    await run(ctx.em, HANG, [JSON.stringify([...created, ...updated])])
-    if (created.length + updated.length >= 1_000) await run(ctx.em, ANALYSE, [])
-    warehousesChanged(ctx.em)
-    await recordAudit(ctx, 'warehouses.imported', 'warehouses', result.counts)
-    await publish(ctx, written.filter(({ code }) => moved.has(code)).map(regionChanged))
-    return result
-  })
+  // Whoever changes a warehouse holds its row and then waits for the table, which this does the other way round.
+  return afterDeadlock(() =>
+    inTransaction(ctx, async (ctx) => {
+      await run(ctx.em, LOCK, [])
+      const { outcomes, created, updated, moved } = await judge(ctx.em, rows, today)
+      const result = importResult(outcomes, true)
+      const now = ctx.clock.now().toString()
+      await run(ctx.em, INSERT, [JSON.stringify(created), now])
+      await run(ctx.em, KEEP_OLD_NAMES, [JSON.stringify(updated), now])
+      const written = await throughLeavingGate(ctx, () => run(ctx.em, UPDATE, [JSON.stringify(updated), now]))
+      await run(ctx.em, HANG, [JSON.stringify([...created, ...updated])])
+      if (created.length + updated.length >= 1_000) await run(ctx.em, ANALYSE, [])
+      warehousesChanged(ctx.em)
+      await recordAudit(ctx, 'warehouses.imported', 'warehouses', result.counts)
+      await publish(ctx, written.filter(({ code }) => moved.has(code)).map(regionChanged))
+      return result
+    })
+  )
 }
 
 async function judge(
