@@ -15,9 +15,9 @@ export class LoanerEnds extends Migration {
 const RECALLED = `
 -- Which recalls in force are about a unit, by the lot it lies in, or the one it left last: out on loan or on the way it is as dangerous as before.
 create view loaner_recall as
-select u.warehouse_id as unit_warehouse_id, u.id as unit_id, s.recall_id, s.recall
-  from loaner_unit u
-  join recall_scope s on s.part_id = u.part_id and s.lifted_at is null
+select u.warehouse_id as unit_warehouse_id, u.id as unit_id, u.part_id, s.recall_id, s.recall
+  from (select distinct recall_id, recall, part_id from recall_scope where lifted_at is null) s
+  join loaner_unit u on u.part_id = s.part_id
  cross join lateral (select u.held_by as warehouse_id, u.lot_id where u.lot_id is not null
                       union all
                      (select m.warehouse_id, m.lot_id
@@ -25,14 +25,15 @@ select u.warehouse_id as unit_warehouse_id, u.id as unit_id, s.recall_id, s.reca
                        where u.lot_id is null and m.unit_warehouse_id = u.warehouse_id and m.unit_id = u.id
                        order by m.movement_id desc limit 1)) at
   -- Each lot by its key: left to itself the planner looks through all lots of the model once per unit.
- cross join lateral (select 1 from recalled_lot r
-                      where r.recall_id = s.recall_id and r.scope_no = s.scope_no and r.warehouse_id = at.warehouse_id and r.lot_id = at.lot_id offset 0) about
+ cross join lateral (select 1 from recalled_lot r where r.recall_id = s.recall_id and r.warehouse_id = at.warehouse_id and r.lot_id = at.lot_id limit 1) about
  where u.state in ('in-service', 'in-repair', 'in-transit');
 
 -- Asked only where a recall is about the model: what is scanned otherwise pays nothing for the view, not even that it is made ready.
 create function recalls_of_unit(p_warehouse int, p_unit bigint) returns text[] language plpgsql stable as $$
 begin
-  return array(select distinct r.recall from loaner_recall r where r.unit_warehouse_id = p_warehouse and r.unit_id = p_unit order by 1);
+  return array(select r.recall from loaner_recall r
+                where r.part_id = (select part_id from loaner_unit where warehouse_id = p_warehouse and id = p_unit)
+                  and r.unit_warehouse_id = p_warehouse and r.unit_id = p_unit order by 1);
 end $$;
 `
 

@@ -20,7 +20,7 @@ select count(*)
 // A unit that is out is noted of its loan, too: who lent it has to get it back.
 const NOTE = statement<never>(`
 with about as materialized (
-  select distinct unit_warehouse_id, unit_id from loaner_recall where recall_id = $1
+  select unit_warehouse_id, unit_id from loaner_recall where recall_id = $1
 ), ended as (
   update loaner_reservation r set ended_at = $3, ended_because = 'recalled'
     from about, reservation promise
@@ -62,7 +62,7 @@ export interface UnitKeys {
 
 const UNDER = statement<UnitKeys>(`
 select coalesce(array_agg(unit_warehouse_id), '{}') as "warehouseIds", coalesce(array_agg(unit_id::text), '{}') as ids
-  from (select distinct unit_warehouse_id, unit_id from loaner_recall where recall_id = $1) about`)
+  from loaner_recall where recall_id = $1`)
 
 /** The units a recall is about now, to be looked at again when it was lifted, in part or whole. */
 export async function unitsUnderRecall(ctx: Context, { recallId }: { recallId: string }): Promise<UnitKeys> {
@@ -76,13 +76,13 @@ with freed as materialized (
   select u.*
     from unnest($1::int[], $2::bigint[]) as before (warehouse_id, id)
     join loaner_unit u on u.warehouse_id = before.warehouse_id and u.id = before.id
-   where not exists (select 1 from loaner_recall r where r.recall_id = $3 and r.unit_warehouse_id = u.warehouse_id and r.unit_id = u.id)
+   where ((u.warehouse_id, u.id) in (select unit_warehouse_id, unit_id from loaner_recall where recall_id = $3)) is not true
 )
 insert into document_event (warehouse_id, document_id, occurred_at, person_id, event, details)
 select warehouse_id, id, $5, $6, 'recall-lifted', details
   from (select warehouse_id, id,
                jsonb_strip_nulls(jsonb_build_object('recall', $4::text, 'stillRecalledBy',
-                 (select jsonb_agg(distinct r.recall) from loaner_recall r where r.unit_warehouse_id = freed.warehouse_id and r.unit_id = freed.id))) as details
+                 to_jsonb(nullif(recalls_of_unit(freed.warehouse_id, freed.id), '{}')))) as details
           from freed
         union all
         select loan.warehouse_id, loan.id, jsonb_build_object('recall', $4::text, 'serial', freed.serial)

@@ -275,6 +275,24 @@ test('of a recall in lines, lifting one frees its units alone (R-REQ-7)', async 
   expect((await eventsOf(at, old ?? '')).at(-1).event).toBe('recalled')
 })
 
+test('a unit that two lines of a recall are about is recalled once, and free with the last of them (R-REQ-7)', async () => {
+  const at = await openLoaners(h)
+  const [named, other] = await at.units(2)
+  const lot = `${at.warehouse}/${(await at.unit(named ?? '')).lot}`
+  const { number } = await network.recall({ scopes: [{ lots: [lot] }, { part: at.model }] })
+  expect((await at.unit(named ?? '')).recalls).toEqual([number])
+  await lifted(number, [2])
+  expect(await at.unit(named ?? '')).toMatchObject({ state: 'blocked', recalls: [number] })
+  expect(await at.unit(other ?? '')).toMatchObject({ state: 'available', recalls: [] })
+  await lifted(number)
+  expect(await at.unit(named ?? '')).toMatchObject({ state: 'available', recalls: [] })
+  for (const serial of [named, other])
+    expect((await eventsOf(at, serial ?? '')).map(({ event }) => event).slice(-2)).toEqual([
+      'recalled',
+      'recall-lifted'
+    ])
+})
+
 test('a unit on its way when a recall opens is listed as travelling, not as gone, keeps the recall open, and is blocked where it arrives (R-REQ-7)', async () => {
   const giver = await openLoaners(h)
   const taker = await openLoaners(h, { model: giver.model })
