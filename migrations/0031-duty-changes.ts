@@ -38,7 +38,8 @@ create function used_as_keeper(p_warehouse int, p_person int, p_from date) retur
     select g.valid_from
       from held
       join duty_assignment g on g.person_id = p_person and g.duty = 'keeper' and g.valid_from < held.day
-       and coalesce(least(g.valid_to, (g.ended_at at time zone 'Asia/Shanghai')::date), 'infinity') >= held.day - 1
+       -- In no time zone is it a later day than the next one of UTC.
+       and coalesce(least(g.valid_to, (g.ended_at at time zone 'UTC')::date + 1), 'infinity') >= held.day - 1
   ), since (at) as materialized (
     select greatest((min(day) - 1)::timestamptz,
              (select max(cut_off_at) from handover where warehouse_id = p_warehouse and outgoing_id = p_person and state = 'completed'))

@@ -31,6 +31,7 @@ import { LoanerMends } from './0029-loaner-mends.ts'
 import { ToolReports } from './0030-tool-reports.ts'
 import { DutyChanges } from './0031-duty-changes.ts'
 import { LoanerEnds } from './0032-loaner-ends.ts'
+import { RegionsOfWarehouses } from './0033-regions-of-warehouses.ts'
 
 /** Every migration in the order it is applied. Append only. */
 export const migrations: MigrationObject[] = [
@@ -65,5 +66,6 @@ export const migrations: MigrationObject[] = [
   { name: '0029-loaner-mends', class: LoanerMends },
   { name: '0030-tool-reports', class: ToolReports },
   { name: '0031-duty-changes', class: DutyChanges },
-  { name: '0032-loaner-ends', class: LoanerEnds }
+  { name: '0032-loaner-ends', class: LoanerEnds },
+  { name: '0033-regions-of-warehouses', class: RegionsOfWarehouses }
 ]

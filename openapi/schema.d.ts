@@ -10223,6 +10223,21 @@ export interface components {
              * @example 2026-11-21T08:30:00Z
              */
             endedAt: string | null;
+            /** @description Days on which the duty covered this warehouse (管辖期间): of one for a region, those on which the warehouse was in it; the day of a move belongs to both regions */
+            covered: {
+                /**
+                 * Format: date
+                 * @description Day in the business time zone
+                 * @example 2026-11-21
+                 */
+                from: string;
+                /**
+                 * Format: date
+                 * @description Day in the business time zone
+                 * @example 2026-11-21
+                 */
+                to: string | null;
+            }[];
             /** @description Handover by which the post was taken over (工作移交单号) */
             takenOverBy: string | null;
             /** @description User name of the keeper before */

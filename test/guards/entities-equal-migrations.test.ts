@@ -32,6 +32,7 @@ const SQL_ONLY: Record<string, string> = {
   handover_balance: HANDED_OVER,
   handover_open: HANDED_OVER,
   keeper_cut_off: HANDED_OVER,
+  warehouse_in_region: 'written by a trigger and read by SQL',
   setting: PLATFORM,
   outbox: PLATFORM,
   job_run: PLATFORM,

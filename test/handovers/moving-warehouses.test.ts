@@ -284,3 +284,63 @@ describe('a warehouse that is moved to another region does not change hands with
     expect(items.length).toBeGreaterThan(0)
   })
 })
+
+test('who was keeper by a region answers for the days on which the warehouse was in it, also after it was moved (R-ORG-3)', async () => {
+  h.clock.set('2026-11-20T10:00')
+  const at = await openHandingOver(h)
+  await forget(at)
+  const from = await regionOf(at.warehouse)
+  const { code: there } = await h.make.region()
+  const [here, next, everywhere] = [
+    await keeperOf({ region: from }),
+    await keeperOf({ region: there }),
+    await keeperOf({})
+  ]
+  const since = (
+    await h.sql<{ day: string }>('select valid_from::text as day from duty_assignment where person_id = $1', [
+      here.person.id
+    ])
+  )[0]?.day
+  const keepers = async (query = '') => {
+    const { items } = must(await administrator.get(`/v1/warehouses/${at.warehouse}/keepers${query}`), 200)
+    return Object.fromEntries(
+      [here, next, everywhere].map(({ person }) => {
+        const period = items.find(({ keeper }: any) => keeper === person.username)
+        return [
+          person === here.person ? 'here' : person === next.person ? 'next' : 'everywhere',
+          period && [period.acting, period.covered]
+        ]
+      })
+    )
+  }
+  expect(await keepers()).toEqual({
+    here: [true, [{ from: since, to: null }]],
+    next: undefined,
+    everywhere: [true, [{ from: since, to: null }]]
+  })
+
+  h.clock.set('2026-11-25T10:00')
+  expect((await move(at.warehouse, there)).status).toBe(200)
+  expect(await keepers()).toEqual({
+    here: [false, [{ from: since, to: '2026-11-25' }]],
+    next: [true, [{ from: '2026-11-25', to: null }]],
+    everywhere: [true, [{ from: since, to: null }]]
+  })
+  expect(await keepers('?acting=true')).toMatchObject({ here: undefined, next: [true, expect.anything()] })
+
+  h.clock.set('2026-12-01T10:00')
+  expect((await move(at.warehouse, from)).status).toBe(200)
+  expect(await keepers()).toMatchObject({
+    here: [
+      true,
+      [
+        { from: since, to: '2026-11-25' },
+        { from: '2026-12-01', to: null }
+      ]
+    ],
+    next: [false, [{ from: '2026-11-25', to: '2026-12-01' }]]
+  })
+  const file = await administrator.get(`/v1/warehouses/${at.warehouse}/keepers`, { accept: 'text/csv' })
+  expect(file.text).toContain(`"${since}/2026-11-25, 2026-12-01/.."`)
+  h.clock.set('2026-11-20T10:00')
+})
