@@ -24,8 +24,11 @@ create or replace function acted_as_keeper(p_warehouse int, p_person int, p_sinc
       or exists (select 1 from count_entry where warehouse_id = p_warehouse and counted_by = p_person and counted_at >= p_since)
       or exists (select 1 from transfer where warehouse_id = p_warehouse and ordered_by = p_person and ordered_at >= p_since)
       or exists (select 1 from tool where warehouse_id = p_warehouse and registered_by = p_person and registered_at >= p_since)
-      or exists (select 1 from tool_document where warehouse_id = p_warehouse
-                    and ((prepared_by = p_person and prepared_at >= p_since) or (settled_by = p_person and settled_at >= p_since)))
+      -- As who gives tools out or takes them in, not as the technician who has them.
+      or exists (select 1 from tool_document where warehouse_id = p_warehouse and prepared_by = p_person and prepared_at >= p_since
+                    and case kind when 'issue' then taker_id <> p_person when 'return' then giver_id <> p_person when 'transfer' then true end)
+      or exists (select 1 from tool_document where taker_id = p_person and settled_by = p_person and settled_at >= p_since
+                    and case kind when 'return' then warehouse_id = p_warehouse when 'transfer' then to_warehouse_id = p_warehouse end)
 $$;
 
 -- Whether somebody's post of keeper was used in a warehouse, by themselves or by who stood in for them, since they took up the duty that they hold from a

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { callsAs, type Caller as Calls } from '../support/calls.ts'
 import { callerFor, type Caller } from '../support/counter.ts'
 import { openHarness, type Harness } from '../support/harness.ts'
-import { openTools } from '../tools/tools-counter.ts'
+import { newTool, openTools, toolSerial } from '../tools/tools-counter.ts'
 import { must, openHandingOver, type HandingOver } from './handing-over.ts'
 
 let h: Harness
@@ -91,6 +91,18 @@ describe('a post does not end by duties that are given one after the other (R-OR
     await room.tools(1)
     const deputy = await keeperOf({ warehouse: room.warehouse })
     await slipBy(deputy, room)
+    expect(codes(await end(room.keeper, await grantOf(room.keeper)))).toEqual([409, 'HandoverMissing'])
+  })
+
+  test.each(['gave tools out', 'took tools in'])('who only %s used the post', async (deed) => {
+    const room = await openTools(h)
+    const serial = toolSerial()
+    must(await room.otherKeeper.post(`/v1/warehouses/${room.warehouse}/tools`, { tools: [newTool(serial)] }), 201)
+    const issuer = deed === 'gave tools out' ? room.keeper : room.otherKeeper
+    const issue = { technician: room.technician.person.username, tools: [{ serial }] }
+    const { number } = must(await issuer.post(`/v1/warehouses/${room.warehouse}/tool-issues`, issue), 201)
+    must(await room.technician.post(`/v1/tool-documents/${number}/signature`), 200)
+    if (deed === 'took tools in') await room.returned([serial])
     expect(codes(await end(room.keeper, await grantOf(room.keeper)))).toEqual([409, 'HandoverMissing'])
   })
 
