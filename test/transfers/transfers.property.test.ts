@@ -83,7 +83,18 @@ async function take(pair: Pair, number: string, said: Step): Promise<void> {
       const counter = slip.warehouse === giver.warehouse ? giver : receiver
       const answer = await counter.keeper.post(`/v1/slips/${slip.number}/reversal`, { reason: 'by mistake' })
       if (answer.body.code === 'GoodsArrived') return
-      must(await counter.signAndPost(must(answer).number), 200)
+      const reversal = must(answer).number
+      const outcome = await counter.signAndPost(reversal)
+      // What was called back and then sent once more is no longer there whole.
+      const isSentAgain =
+        slip.kind === 'transfer-in' &&
+        counter === giver &&
+        transfer.slips.findLastIndex(({ kind }: any) => kind === 'transfer-out') > transfer.slips.indexOf(slip)
+      if (isSentAgain && outcome.body.code === 'GoodsAlreadyGone') {
+        must(await counter.keeper.post(`/v1/slips/${reversal}/cancellation`, { reason: 'by mistake' }), 200)
+        return
+      }
+      must(outcome, 200)
       return
     }
     case 'cancel': {
