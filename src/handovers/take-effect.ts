@@ -8,6 +8,7 @@
 // It runs within the transaction of the last signature, once: the state of the handover guards against a second run.
 import type { Context } from '../identity/actor.ts'
 import { recordAudit } from '../identity/audit.ts'
+import { LOCK_GATE } from '../identity/leaving-gate.ts'
 import { identityChanged } from '../identity/directory.ts'
 import { publishDuties } from '../identity/duty-events.ts'
 import { POSITION } from '../counts/open-count.ts'
@@ -18,7 +19,6 @@ import { LOCK_WAREHOUSE, type Handover } from './handover.ts'
 import { grantsToEnd, requireIncoming } from './keepers.ts'
 
 const LOCK_PEOPLE = statement<never>('select 1 from person where id = any ($1::int[]) order by id for no key update')
-const LOCK_GATE = statement<never>('select pg_advisory_xact_lock(7305028)')
 // The warehouse may have been moved since it was read: who moves it holds the gate until the commit.
 const REGION = statement<{ regionId: number }>('select region_id as "regionId" from warehouse where id = $1')
 const CUT_OFF = statement<{ position: string }>(`select ${POSITION}::text as position`)

@@ -25,6 +25,9 @@ export function leavingRefusal(error: unknown): unknown {
 // Duties are held by days of the business calendar, which the session of the database does not know.
 const SAY_TODAY = statement<never>(`select set_config('bincard.today', $1, true)`)
 
+/** Taken until the commit, as the triggers of the gate take it: of two who end duties, move warehouses or take them over, one looks after the other. */
+export const LOCK_GATE = statement<never>('select pg_advisory_xact_lock(7305028)')
+
 /** Does `work` within its transaction, in which the gate knows which day it is; if the gate is shut, with the refusal that says why. */
 export async function throughLeavingGate<Result>(ctx: Context, work: () => Promise<Result>): Promise<Result> {
   try {

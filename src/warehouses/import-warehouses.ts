@@ -2,7 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql'
 import type { Context } from '../identity/actor.ts'
 import { requireDutyEverywhere } from '../identity/actor.ts'
 import { recordAudit } from '../identity/audit.ts'
-import { throughLeavingGate } from '../identity/leaving-gate.ts'
+import { LOCK_GATE, throughLeavingGate } from '../identity/leaving-gate.ts'
 import { afterDeadlock } from '../platform/after-deadlock.ts'
 import { inTransaction } from '../platform/context.ts'
 import {
@@ -108,7 +108,6 @@ ${GIVEN}
 returning warehouse.id, warehouse.code`)
 
 // What the leaving gate would say to each move into another region; it says it again when rows are written.
-const LOCK_GATE = statement<never>(`select pg_advisory_xact_lock(7305028)`)
 const MOVE_FAULTS = statement<{ code: string; message: string }>(`
 select warehouse.code, fault.message
   from jsonb_to_recordset($1::jsonb) as given (code text, region text)
