@@ -14,6 +14,11 @@ import {
 import type { Grade, LoanerState, LoanerView } from './loaners.schemas.ts'
 import { endLapsedReservation, promiseUnit, requireSamePlace } from './reserve-loaner.ts'
 
+// A recall that is lifted holds the balances, too, and then promises what is in repair: of the two one looks after the other.
+const HOLD_BALANCES = statement<never>(
+  `select 1 from balance where warehouse_id = $1 and part_id = $2 order by ownership, condition for no key update`
+)
+
 const SEND = statement<never>(`
 update loaner_unit set state = 'in-repair', repair_reservation_id = $3, version = version + 1 where warehouse_id = $1 and id = $2`)
 
@@ -30,6 +35,7 @@ export async function sendLoanerToRepair(
   requireDuty(ctx, 'keeper', warehouse)
   requireRepairable(found, ['available', 'blocked'])
   return inTransaction(ctx, async (inner) => {
+    await run(inner, HOLD_BALANCES, [found.heldById, found.partId])
     await endLapsedReservation(inner, found)
     const promised = found.state === 'blocked' ? null : await promiseUnit(inner, found, promisedToRepair(found.serial))
     const unit = await lockLoaner(inner, found)
@@ -63,10 +69,12 @@ export async function reportLoanerRepaired(
   requireDuty(ctx, 'keeper', warehouse)
   requireLoanerState(found, ['in-repair'])
   return inTransaction(ctx, async (inner) => {
-    if (found.repairReservation !== null)
-      await releaseReservations(inner, [{ warehouseId: found.heldById, id: found.repairReservation }])
+    await run(inner, HOLD_BALANCES, [found.heldById, found.partId])
     const unit = await lockLoaner(inner, found)
+    requireSamePlace(found, unit)
     requireLoanerState(unit, ['in-repair'])
+    if (unit.repairReservation !== null)
+      await releaseReservations(inner, [{ warehouseId: unit.heldById, id: unit.repairReservation }])
     await run(inner, BACK, [unit.homeId, unit.id, grade ?? null])
     await noteOnUnit(inner, unit, 'repaired', { note, grade: grade ?? unit.grade })
     return readLoaner(inner, { serial })

@@ -90,7 +90,7 @@ test('a recall that opens, and is lifted, while units are reserved, lent, repair
       outcome(postSlip(ctx, { number: outSlip }))
     ])
     expect(['done', 'LoanerNotAvailable']).toContain(reserved)
-    for (const one of rest) expect(['done', 'LoanerNotAvailable', 'UnitElsewhere']).toContain(one)
+    for (const one of rest) expect(['done', 'LoanerNotAvailable', 'GoodsBlocked']).toContain(one)
     for (const serial of [kept, repair, fixed, lending, late, ...others])
       expect(await at.unit(serial)).toMatchObject({ recalls: [recall.number], reservation: null })
     expect(
