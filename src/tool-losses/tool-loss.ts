@@ -11,7 +11,7 @@ import { howRepairEnds } from '../tools/custody.ts'
 import { isOwn, readsRegister } from '../tools/tool-rights.ts'
 import { warehouseByCode, type Warehouse } from '../warehouses/directory.ts'
 import { seesClaim } from './claims.ts'
-import type { ToolPolicy } from './tool-depreciation.ts'
+import type { ToolWorth } from './tool-depreciation.ts'
 import type { LossState, LossSummary, LossView } from './tool-losses.schemas.ts'
 
 /** Who approves a loss: two different people, neither who reported it nor the technician. */
@@ -26,18 +26,12 @@ export interface LossRow extends LossSummary {
   compensation: string
 }
 
-export interface Loss extends LossRow {
+export interface Loss extends LossRow, ToolWorth {
   toolId: string
   fixedAsset: boolean
   holderId: number | null
   cause: string
   reasonReport: string | null
-  value: string
-  method: ToolPolicy['method']
-  lifeMonths: number
-  residualValue: string
-  monthsUsed: number
-  accumulated: string
   compensationReason: string | null
   reportedById: number
   /** What was decided of a repair that was given up since. */

@@ -156,12 +156,14 @@ export async function readStatement(
   requireSight(ctx, warehouse)
   requireBegun(ctx, period, '{period}')
   const frozen = await frozenStatement(ctx, { warehouseId: warehouse.id, period })
+  const isTold = readsClaims(ctx, warehouse)
+  const stored = frozen && { text: frozen.content, sha256: frozen.sha256, isStored: true }
+  if (isTold && stored !== undefined) return stored
   const content =
     frozen === undefined
       ? await inSnapshot(ctx, (snapshot) => buildStatement(snapshot, { warehouse, period, isClosed: false }))
       : (JSON.parse(frozen.content) as Statement)
-  if (!readsClaims(ctx, warehouse) && content.journal.some(isOfClaim))
+  if (!isTold && content.journal.some(isOfClaim))
     return { ...sealed({ ...content, journal: content.journal.filter((line) => !isOfClaim(line)) }), isStored: false }
-  if (frozen !== undefined) return { text: frozen.content, sha256: frozen.sha256, isStored: true }
-  return { ...sealed(content), isStored: false }
+  return stored ?? { ...sealed(content), isStored: false }
 }
