@@ -28,7 +28,8 @@ export async function openStream(
   const leaving = new AbortController()
   const { port } = h.app.server.address() as AddressInfo
   const answer = await fetch(`http://127.0.0.1:${port}${path}`, { headers, signal: leaving.signal })
-  const pieces = eventsOf(answer.body ?? new ReadableStream())
+  // Taken at once: a body that nobody has begun to read is cancelled when its answer is collected as garbage.
+  const pieces = eventsOf((answer.body ?? new ReadableStream()).pipeThrough(new TextDecoderStream() as never))
   const any = async () => (await pieces.next()).value as SentEvent | undefined
   return {
     status: answer.status,
@@ -45,9 +46,9 @@ export async function openStream(
   }
 }
 
-async function* eventsOf(body: ReadableStream<Uint8Array>): AsyncGenerator<SentEvent> {
+async function* eventsOf(pieces: ReadableStream<string>): AsyncGenerator<SentEvent> {
   let text = ''
-  for await (const piece of body.pipeThrough(new TextDecoderStream() as never) as unknown as AsyncIterable<string>) {
+  for await (const piece of pieces as unknown as AsyncIterable<string>) {
     text += piece
     for (let end = text.indexOf('\n\n'); end >= 0; end = text.indexOf('\n\n')) {
       const lines = text.slice(0, end).split('\n')
