@@ -1,7 +1,6 @@
 import type { Context } from '../identity/actor.ts'
 import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
-import { Refusal } from '../platform/errors.ts'
 import type { Warehouse } from '../warehouses/directory.ts'
 import { afterDeadlock, Overtaken } from '../platform/after-deadlock.ts'
 import { cancelLines } from './cancel-request.ts'
@@ -46,7 +45,7 @@ export async function expireRequests(ctx: Context): Promise<number> {
 
 /** What somebody is at in this moment is looked at again by the next run. */
 function laterIfBusy(error: unknown): number {
-  if (error instanceof Overtaken || (error instanceof Refusal && error.code === 'DocumentBusy')) return 0
+  if (error instanceof Overtaken) return 0
   throw error
 }
 

@@ -2,7 +2,8 @@
 //
 // What it does: looks for what the lines are short of and nothing covers yet, step by step as `search.ts` says; reserves all that was found
 // at once; opens transfers for what lies elsewhere; registers the rest as backorders. Goods found for a backorder are reserved, and move
-// only after the requester said that they are still needed (R-REQ-3).
+// only after the requester said that they are still needed (R-REQ-3). A line that waits for some of its goods may lose others that it had:
+// those that are found again move at once, and what is not found waits with the rest.
 // What a line is short of is what was asked for, less what was cancelled, less its allocations that are not ended.
 // If others were faster, nothing was reserved, and it is searched anew. A second call finds nothing uncovered and only looks for what waits.
 // What it does not do: decide who may ask, or hold the deposit.
@@ -24,6 +25,8 @@ interface OpenLine {
   uncovered: string
   backorderId: string | null
   waiting: string | null
+  /** What it had, never waited for, and lost: of what is uncovered beyond what waits. */
+  lost: string
   /** The number of its last allocation. */
   last: number
   /** When its clock began, if it has one. */
@@ -35,6 +38,11 @@ interface OpenLine {
 // Lines that wait for an approval are planned when they have it (R-CAT-2).
 const OPEN_LINES = statement<OpenLine>(`
 select p.line_no as line, p.part_id as "partId", part.number as part, trim_scale(p.uncovered)::text as uncovered, b.id::text as "backorderId", b.waiting::text as waiting,
+       greatest(0, least(p.uncovered - b.waiting,
+                         p.quantity - p.cancelled - b.quantity
+                         - (select coalesce(sum(round(a.quantity / a.factor, 3)), 0) from request_allocation a
+                             where a.warehouse_id = p.warehouse_id and a.request_id = p.request_id and a.line_no = p.line_no
+                               and a.state <> 'ended' and a.backorder_id is distinct from b.id)))::text as lost,
        coalesce((select max(a.allocation_no) from request_allocation a
                   where a.warehouse_id = p.warehouse_id and a.request_id = p.request_id and a.line_no = p.line_no), 0) as last,
        (select to_json(min(c.started_at)) #>> '{}' from request_clock c
@@ -137,8 +145,12 @@ async function allocate(
   if (plan.taken.length === 0) return []
   const backorderOf = new Map(open.map(({ line, backorderId }) => [line, backorderId]))
   const expiries = await expiriesFrom(ctx, ctx.clock.today())
+  const lost = new Map(open.map((line) => [line.line, thousandths(line.lost)]))
   const allocations = plan.taken.map((taken, place): Allocation => {
-    const isAsked = backorderOf.get(taken.line) != null
+    // What is found in the place of what a line lost comes as that would have come.
+    const [again, found] = [lost.get(taken.line) ?? 0n, ofOption(taken.quantity, taken.option)]
+    const isAsked = backorderOf.get(taken.line) != null && found > again
+    if (!isAsked) lost.set(taken.line, again - found)
     const isHere = taken.step === 'centre' && !isAsked
     return {
       line: taken.line,
@@ -219,22 +231,22 @@ async function tell(
   const backorderOf = new Map(open.map(({ line, backorderId }) => [line, backorderId]))
   const events = eventsOf(allocations)
   await noteOnRequest(ctx, key, events)
+  const found = new Map<number, bigint>()
+  for (const { line, taken, isAsked } of allocations)
+    if (isAsked) found.set(line, (found.get(line) ?? 0n) + ofOption(taken.quantity, taken.option))
+  const short = open.flatMap(({ line, partId, waiting }) => {
+    const waits = (plan.left.get(line) ?? 0n) + (found.get(line) ?? 0n)
+    // What a backorder waits for already is registered; only what changed is told anew.
+    return waits === thousandths(waiting ?? '0') ? [] : [{ line, partId, quantity: decimal(waits, 3) }]
+  })
+  // A backorder waits for all that is found for it before any of that is taken off it.
+  await registerShort(ctx, { request, outlet, short, queuedAt })
   for (const { line, taken, isAsked } of allocations) {
     const backorderId = backorderOf.get(line)
     if (!isAsked || backorderId == null) continue
     const quantity = decimal(ofOption(taken.quantity, taken.option), 3)
     await allocateToBackorder(ctx, { outletId: outlet.id, backorderId, quantity, from: taken.stock.warehouse })
   }
-  const short = open.flatMap(({ line, partId, waiting }) => {
-    const left = plan.left.get(line) ?? 0n
-    const found = allocations
-      .filter((allocation) => allocation.line === line && allocation.isAsked)
-      .reduce((sum, { taken }) => sum + ofOption(taken.quantity, taken.option), 0n)
-    // What a backorder waits for already is registered; only what changed is told anew.
-    const known = waiting === null ? null : thousandths(waiting) - found
-    return left === 0n || known === left ? [] : [{ line, partId, quantity: decimal(left, 3) }]
-  })
-  await registerShort(ctx, { request, outlet, short, queuedAt })
   await moveAllocations(ctx, { outlet, requestId: request.id, request })
   const at = queuedAt ?? request.requestedAt
   for (const [startedAt, lines] of Map.groupBy(

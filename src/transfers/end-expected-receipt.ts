@@ -1,4 +1,5 @@
 import { requireDuty, type Context } from '../identity/actor.ts'
+import { afterDeadlock } from '../platform/after-deadlock.ts'
 import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
 import { ENDING_DUTIES, endExpectedReceipt as endReceipt } from '../slips/expected-receipts.ts'
@@ -18,7 +19,7 @@ select l.warehouse_id as "warehouseId", l.transfer_id::text as id,
 /**
  * Says that what is still outstanding will not come. The transfer that was to bring it is cancelled if nothing of it has left, and nothing
  * else of it is still wanted.
- * @throws Refusal those of ending it; 409 `DocumentBusy`
+ * @throws Refusal those of ending it
  */
 export async function endExpectedReceipt(
   ctx: Context,
@@ -27,12 +28,14 @@ export async function endExpectedReceipt(
   const { warehouse: code, document, line, reason } = ending
   const warehouse = await warehouseByCode(ctx, code)
   requireDuty(ctx, ENDING_DUTIES, warehouse)
-  return inTransaction(ctx, async (inner) => {
-    const [transfer] = await run(inner, TRANSFER, [warehouse.id, document, line])
-    // The transfer before what is expected, as its slips take them.
-    if (transfer !== undefined) await lockWithSlips(inner, transfer)
-    const ended = await endReceipt(inner, ending)
-    if (transfer?.isAll) await withdrawTransfer(inner, { ...transfer, because: reason })
-    return ended
-  })
+  return afterDeadlock(() =>
+    inTransaction(ctx, async (inner) => {
+      const [transfer] = await run(inner, TRANSFER, [warehouse.id, document, line])
+      // The transfer before what is expected, as its slips take them.
+      if (transfer !== undefined) await lockWithSlips(inner, transfer)
+      const ended = await endReceipt(inner, ending)
+      if (transfer?.isAll) await withdrawTransfer(inner, { ...transfer, because: reason })
+      return ended
+    })
+  )
 }

@@ -1,6 +1,7 @@
 // Nothing is moved that has not left yet: a transfer is cancelled whole, or what was not sent of it is closed.
 import type { Context } from '../identity/actor.ts'
 import { releaseReservations } from '../ledger/reserve.ts'
+import { afterDeadlock, Overtaken } from '../platform/after-deadlock.ts'
 import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
 import { Refusal } from '../platform/errors.ts'
@@ -54,7 +55,7 @@ const RESERVATIONS = statement<{ id: string }>(
  * Cancels a transfer of which nothing has left: its open slip is dropped, its goods are available again. Whoever calls it has checked the
  * duty, is in a transaction, and holds no balance of the giver yet: a posting takes the transfer before balances.
  * @returns false if goods have left already, or it is cancelled; then nothing is changed
- * @throws Refusal 409 `DocumentBusy` if a slip is being written for it at the same moment
+ * @throws Overtaken if a slip was written for it at the same moment
  */
 export async function withdrawTransfer(
   ctx: Context,
@@ -84,6 +85,7 @@ async function release(ctx: Context, { warehouseId, id }: { warehouseId: number;
 /**
  * The transfer, held together with its open out slips. Slips are locked first, as their posting locks them; one that was written in
  * between is not waited for.
+ * @throws Overtaken if there is one
  */
 export async function lockWithSlips(ctx: Context, key: { warehouseId: number; id: string }): Promise<Transfer> {
   const values = [key.warehouseId, key.id]
@@ -91,11 +93,7 @@ export async function lockWithSlips(ctx: Context, key: { warehouseId: number; id
   const transfer = await lockTransfer(ctx, key)
   const open = await run(ctx, OPEN_SLIPS, values)
   if (open.every(({ id }) => held.has(id))) return transfer
-  throw new Refusal(
-    'DocumentBusy',
-    409,
-    `a slip of ${transfer.number} is being written at the same moment; read it again and repeat`
-  )
+  throw new Overtaken(`a slip of ${transfer.number} was written at the same moment`)
 }
 
 async function dropSlips(ctx: Context, { warehouseId, id, number }: Transfer, because: string): Promise<void> {
@@ -121,20 +119,22 @@ interface Ending {
  * @throws Refusal 409 `TransferNotCancellable`, 403, 404, 412
  */
 export function cancelTransfer(ctx: Context, { number, reason, ifMatch }: Ending): Promise<TransferView> {
-  return inTransaction(ctx, async (inner) => {
-    const { transfer, from, to } = await loadTransfer(inner, number, { ifMatch })
-    requireDutyAtEither(inner, { giver: [from, GIVING_DUTIES], receiver: [to, RECEIVING_DUTIES] })
-    const isWithdrawn = await withdrawTransfer(inner, { warehouseId: from.id, id: transfer.id, because: reason })
-    if (!isWithdrawn)
-      throw new Refusal(
-        'TransferNotCancellable',
-        409,
-        transfer.state === 'cancelled'
-          ? `transfer ${number} is cancelled already`
-          : `goods of ${number} have left ${from.code}; what is in transit is received or called back (POST /v1/transfers/${number}/call-back), what was not sent is closed (POST /v1/transfers/${number}/closing)`
-      )
-    return readTransfer(inner, { number })
-  })
+  return afterDeadlock(() =>
+    inTransaction(ctx, async (inner) => {
+      const { transfer, from, to } = await loadTransfer(inner, number, { ifMatch })
+      requireDutyAtEither(inner, { giver: [from, GIVING_DUTIES], receiver: [to, RECEIVING_DUTIES] })
+      const isWithdrawn = await withdrawTransfer(inner, { warehouseId: from.id, id: transfer.id, because: reason })
+      if (!isWithdrawn)
+        throw new Refusal(
+          'TransferNotCancellable',
+          409,
+          transfer.state === 'cancelled'
+            ? `transfer ${number} is cancelled already`
+            : `goods of ${number} have left ${from.code}; what is in transit is received or called back (POST /v1/transfers/${number}/call-back), what was not sent is closed (POST /v1/transfers/${number}/closing)`
+        )
+      return readTransfer(inner, { number })
+    })
+  )
 }
 
 /**
@@ -142,25 +142,27 @@ export function cancelTransfer(ctx: Context, { number, reason, ifMatch }: Ending
  * @throws Refusal 409 `NothingSent`, `NothingToClose`, 403, 404, 412
  */
 export function closeTransfer(ctx: Context, { number, reason, ifMatch }: Ending): Promise<TransferView> {
-  return inTransaction(ctx, async (inner) => {
-    const { transfer: seen, from, to } = await loadTransfer(inner, number, { ifMatch })
-    requireDutyAtEither(inner, { giver: [from, GIVING_DUTIES], receiver: [to, RECEIVING_DUTIES] })
-    const key = { warehouseId: from.id, id: seen.id }
-    const transfer = await lockWithSlips(inner, key)
-    if (transfer.sent === '0')
-      throw new Refusal(
-        'NothingSent',
-        409,
-        transfer.state === 'cancelled'
-          ? `transfer ${number} is cancelled`
-          : `nothing of ${number} was sent; cancel it by POST /v1/transfers/${number}/cancellation`
-      )
-    if (transfer.sent === transfer.quantity || transfer.isRestClosed)
-      throw new Refusal('NothingToClose', 409, `nothing of ${number} waits to be sent`)
-    await dropSlips(inner, transfer, reason)
-    await run(inner, CLOSE_REST, [from.id, seen.id, inner.clock.now().toString(), reason, inner.actor.personId])
-    await settle(inner, key)
-    await release(inner, key)
-    return readTransfer(inner, { number })
-  })
+  return afterDeadlock(() =>
+    inTransaction(ctx, async (inner) => {
+      const { transfer: seen, from, to } = await loadTransfer(inner, number, { ifMatch })
+      requireDutyAtEither(inner, { giver: [from, GIVING_DUTIES], receiver: [to, RECEIVING_DUTIES] })
+      const key = { warehouseId: from.id, id: seen.id }
+      const transfer = await lockWithSlips(inner, key)
+      if (transfer.sent === '0')
+        throw new Refusal(
+          'NothingSent',
+          409,
+          transfer.state === 'cancelled'
+            ? `transfer ${number} is cancelled`
+            : `nothing of ${number} was sent; cancel it by POST /v1/transfers/${number}/cancellation`
+        )
+      if (transfer.sent === transfer.quantity || transfer.isRestClosed)
+        throw new Refusal('NothingToClose', 409, `nothing of ${number} waits to be sent`)
+      await dropSlips(inner, transfer, reason)
+      await run(inner, CLOSE_REST, [from.id, seen.id, inner.clock.now().toString(), reason, inner.actor.personId])
+      await settle(inner, key)
+      await release(inner, key)
+      return readTransfer(inner, { number })
+    })
+  )
 }

@@ -270,6 +270,101 @@ test('cancelling withdraws a transfer of which nothing left, and orders anew wha
   await isInStep()
 })
 
+test('a line that waits for some of its goods and loses others finds those again unasked, and is asked about what it waited for (R-REQ-1, R-REQ-3)', async () => {
+  const outlet = await network.outlet()
+  const aged = { receivedOn: '2026-02-11' }
+  const waitingBesides = async () => {
+    const [part, beside] = [await h.make.part(), await h.make.part()]
+    await network.stock(network.northBranch, part, '1', aged)
+    await network.stock(network.northBranch, beside, '1', aged)
+    const request = await outlet.requested([
+      [part, '2'],
+      [beside, '1']
+    ])
+    expect(request.lines).toMatchObject([{ allocated: '1', backordered: '1' }, { allocated: '1' }])
+    return { number: request.number as string, part }
+  }
+  const lineOf = async (number: string) => {
+    const { lines, history } = await outlet.read(number)
+    const { allocations, ...line } = lines[0]
+    return { ...line, history, live: allocations.filter(({ state }: { state: string }) => state !== 'ended') }
+  }
+  const backorderOf = async (number: string) =>
+    (await outlet.clerk.get(`/v1/backorders?warehouse=${outlet.code}`)).body.items.find(
+      ({ request }: { request: string }) => request === number
+    )
+  const over = async (number: string) => {
+    await outlet.cancel(number)
+    await relayed(h)
+    await isInStep()
+  }
+
+  // More came than it waits for, and nobody was told yet: the piece that it had is found first, and the other one answers the backorder.
+  const { number: first, part } = await waitingBesides()
+  await network.stock(network.north, part, '1')
+  await outlet.cancel(first, { lines: [{ line: 2 }] })
+  expect(await lineOf(first)).toMatchObject({
+    allocated: '2',
+    backordered: '0',
+    live: [
+      { state: 'ready', needsConfirmation: false, from: network.north.code },
+      { state: 'reserved', needsConfirmation: true, from: network.northBranch.code }
+    ]
+  })
+  expect(await backorderOf(first)).toMatchObject({ state: 'allocated', quantity: '1', waiting: '0' })
+  await over(first)
+
+  // It waits for nothing more: what it was asked about stays, and what it lost is on its way again.
+  const { number: second, part: other } = await waitingBesides()
+  await network.stock(network.north, other, '1')
+  await relayed(h)
+  const { number: asked } = await backorderOf(second)
+  await outlet.cancel(second, { lines: [{ line: 2 }] })
+  expect(await lineOf(second)).toMatchObject({
+    allocated: '2',
+    live: [
+      { state: 'reserved', needsConfirmation: true, from: network.north.code },
+      { state: 'on-its-way', needsConfirmation: false, from: network.northBranch.code }
+    ]
+  })
+  expect((await outlet.clerk.post(`/v1/backorders/${asked}/confirmation`, { confirmed: true })).body).toMatchObject({
+    state: 'confirmed',
+    quantity: '1'
+  })
+  await over(second)
+})
+
+test('what a recall takes while a line waits is found with what it waits for, and the requester is asked about all of it (R-REQ-7, R-REQ-3)', async () => {
+  const [outlet, part] = [await network.outlet(), await h.make.part()]
+  await network.stock(network.north, part, '1', { receivedOn: '2026-06-01' })
+  const { number } = await outlet.requested([[part, '2']])
+  await network.stock(network.headOffice, part, '2', { receivedOn: '2026-10-01' })
+  const recall = await network.controller.post('/v1/recalls', {
+    title: 'cracked',
+    reason: 'cracks',
+    scopes: [{ part: part.number, receivedTo: '2026-06-30' }]
+  })
+  expect(recall.status).toBe(201)
+  // Found by looking, before anybody is told that goods came.
+  expect(await runJob(h, sweepRequests)).toEqual({ changed: 1 })
+  const after = await outlet.read(number)
+  expect(after.lines).toMatchObject([
+    {
+      allocated: '2',
+      backordered: '0',
+      allocations: [{ state: 'ended' }, { state: 'reserved', quantity: '2', needsConfirmation: true }]
+    }
+  ])
+  const { items } = (await outlet.clerk.get(`/v1/backorders?warehouse=${outlet.code}`)).body
+  expect(items).toMatchObject([{ state: 'allocated', quantity: '2', waiting: '0' }])
+  await relayed(h)
+  await outlet.clerk.post(`/v1/backorders/${items[0].number}/confirmation`, { confirmed: true })
+  await network.carry((await outlet.read(number)).lines[0].allocations[1].transfer)
+  await issue(number)
+  expect(await outlet.read(number)).toMatchObject({ state: 'done', lines: [{ issued: '2' }] })
+  await isInStep()
+})
+
 test('what comes in parts is ready in parts; what is missing or unusable is found anew, and the requester told (R-REQ-1)', async () => {
   const [outlet, part] = [await network.outlet(), await h.make.part()]
   await network.stock(network.headOffice, part, '9')
