@@ -7,6 +7,7 @@ import {
   type Movement,
   type Posting
 } from '../ledger/post.ts'
+import { afterDeadlock } from '../platform/after-deadlock.ts'
 import { inTransaction } from '../platform/context.ts'
 import { run, statement } from '../platform/database.ts'
 import { requireMatch } from '../platform/etag.ts'
@@ -176,14 +177,16 @@ function requireSignedContent(slip: Slip, warehouse: Warehouse): string {
   return hash
 }
 
-async function effect(ctx: Context, slip: Slip, warehouse: Warehouse, handing: Handing): Promise<SlipView | undefined> {
+function effect(ctx: Context, slip: Slip, warehouse: Warehouse, handing: Handing): Promise<SlipView | undefined> {
   // A quality report has a number of its own, so it takes a transaction; every other slip is posted by one statement.
-  return hasDifferences(slip)
-    ? inTransaction(ctx, async (inner) => {
-        const view = await moveStock(inner, slip, warehouse, handing)
-        return view && { ...view, qualityReports: await openQualityReports(inner, slip, warehouse) }
-      })
-    : moveStock(ctx, slip, warehouse, handing)
+  return afterDeadlock(() =>
+    hasDifferences(slip)
+      ? inTransaction(ctx, async (inner) => {
+          const view = await moveStock(inner, slip, warehouse, handing)
+          return view && { ...view, qualityReports: await openQualityReports(inner, slip, warehouse) }
+        })
+      : moveStock(ctx, slip, warehouse, handing)
+  )
 }
 
 /** Goods that another slip accounts for have left for good: raised where the transfer of a slip follows it. */

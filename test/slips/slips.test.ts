@@ -649,6 +649,38 @@ describe('handing out', () => {
     expect(await counter.onHand(part.number)).toBe('9')
   })
 
+  test('a posting that the database breaks off, because somebody holds goods in another order, is done again (R-STK-4)', async () => {
+    const [first, second] = [await counter.stocked(), await counter.stocked()]
+    const { number } = await counter.slip({
+      kind: 'issue',
+      lines: [first, second].map((part) => ({ part: part.number, quantity: '1' }))
+    })
+    await counter.sign(number)
+    const other = await h.runtime.database.pool.connect()
+    const hold = ({ id }: { id: number }) =>
+      other.query('select 1 from balance where warehouse_id = $1 and part_id = $2 for no key update', [
+        counter.warehouseId,
+        id
+      ])
+    try {
+      // Whoever has waited for a second looks who waits for whom; the posting is first.
+      await other.query(`begin; set local deadlock_timeout = '60s'`)
+      await hold(second)
+      const posting = counter.keeper.post(`/v1/slips/${number}/posting`)
+      await expect
+        .poll(() =>
+          h.sql(`select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`)
+        )
+        .toHaveLength(1)
+      // The posting holds it, and lets it go only by being broken off.
+      await hold(first)
+      await other.query('rollback')
+      expect(await posting).toMatchObject({ status: 200, body: { state: 'posted' } })
+    } finally {
+      other.release()
+    }
+  })
+
   test('signing policy is data, with three as the floor (R-SIG-1)', async () => {
     const admin = callerFor(h, await h.make.person({ grants: [{ duty: 'administrator' }] }))
     expect(
