@@ -1,6 +1,7 @@
 import { connect, type AddressInfo, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { actorOf } from '../../src/identity/directory.ts'
 import { instant } from '../../src/platform/clock.ts'
 import { openCounter, type Counter } from '../support/counter.ts'
 import { openHarness, type Harness } from '../support/harness.ts'
@@ -59,7 +60,7 @@ test('an alert is there within seconds, for whoever sees the warehouse, in the l
   const english = await h.make.person({ grants: [{ duty: 'keeper', warehouse: at.warehouse }] })
   await h.sql(`update person set language = 'en' where id = $1`, [english.id])
   await h.sql('notify identity_changed')
-  await sleep(50)
+  await expect.poll(async () => (await actorOf(h.runtime, english.username)).language).toBe('en')
   const near = await listen(english)
   const strange = await listen(other.keeper.person)
   const everywhere = await listen(await h.make.person({ grants: [{ duty: 'stock-controller' }] }))
@@ -165,7 +166,9 @@ test('it ends when the token does, and when the person is locked out; duties tha
   await moved.any()
   await h.sql(`update duty_assignment set ended_at = now(), ended_by = 0 where person_id = $1`, [person.id])
   await h.sql(`notify identity_changed`)
-  await sleep(150)
+  await expect.poll(async () => (await actorOf(h.runtime, person.username)).grants).toEqual([])
+  // Longer than the stream goes on with what it knew.
+  await sleep(100)
   await at.short()
   await at.enough()
   expect(await Promise.race([moved.next(), sleep(200)])).toBeUndefined()

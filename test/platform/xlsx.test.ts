@@ -264,18 +264,12 @@ test('everybody else gets a turn while wide rows are written', async () => {
   await bytes([single('text', ['a'])])
   let isWriting = true
   let turns = 0
-  let longest = 0
   const others = (async () => {
-    for (let last = performance.now(); isWriting; turns++) {
-      await setImmediate()
-      longest = Math.max(longest, performance.now() - last)
-      last = performance.now()
-    }
+    for (; isWriting; turns++) await setImmediate()
   })()
   await bytes([wide])
   isWriting = false
   await others
-  expect(longest).toBeLessThan(200)
   expect(turns).toBeGreaterThan(10)
 })
 

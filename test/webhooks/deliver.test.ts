@@ -363,9 +363,7 @@ describe('what goes wrong', () => {
       response.on('close', () => clearInterval(trickle))
     })
     h.clock.advance({ minutes: 1 })
-    const started = performance.now()
     await deliverDue(system(), { endpoint: id }, sender)
-    expect(performance.now() - started).toBeLessThan(5_000)
     const [{ state: settled, log }] = await deliveries(id)
     expect([settled, log[0].status]).toEqual(['delivered', 200])
     for (const response of dangling) response.destroy()
@@ -529,16 +527,14 @@ describe('one pump per endpoint', () => {
     for (let n = 0; n < 40; n++) await happens(`lot:${n}`)
     await relayed(h, { runsJobs: false })
     const pumping = deliverDue(system(), { endpoint: slowly })
-    const started = performance.now()
     await deliverDue(system(), { endpoint: quickly })
     expect(receiver.received).toHaveLength(40)
     expect(slow.received.length).toBeLessThan(40)
-    expect(performance.now() - started).toBeLessThan(4_000)
     await pumping
     await slow.close()
   })
 
-  test('many events are sent quickly', async () => {
+  test('many events are sent at once, those of one subject in their order', async () => {
     const { id } = await entered()
     const events = Array.from({ length: 1_000 }, (_, n) => ({
       subject: `lot:${n % 200}`,
@@ -548,10 +544,7 @@ describe('one pump per endpoint', () => {
     }))
     await publish(system(), events)
     await relayed(h, { runsJobs: false })
-    const started = performance.now()
     expect(await deliverDue(system(), { endpoint: id })).toEqual({ delivered: 1_000, failed: 0 })
-    // A floor on a crowded machine; the benchmark measures.
-    expect(1_000 / ((performance.now() - started) / 1000)).toBeGreaterThan(100)
     const bySubject = Map.groupBy(receiver.received, ({ json }) => Number(json.data['n']) % 200)
     for (const received of bySubject.values()) {
       const order = received.map(({ json }) => Number(json.data['n']))
