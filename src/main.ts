@@ -5,12 +5,14 @@ import { inTransaction, openContext } from './platform/context.ts'
 import { runProcess } from './process.ts'
 import { openSample } from './sample/load-sample.ts'
 import { startServer } from './server.ts'
-import { samplePassword } from './service.ts'
+import { samplePassword, type Service } from './service.ts'
 import { startWorker } from './worker.ts'
 
 // `npm start`: API and worker in one process. An empty embedded database is filled with the sample company first; a configured
 // one never is.
-await runProcess(async (service, closing) => {
+await runProcess(start, { listens: true })
+
+async function start(service: Service, closing: AsyncDisposableStack): Promise<void> {
   const { runtime, log, isEmbedded } = service
   const sample = isEmbedded
     ? await openSample(runtime, { password: () => samplePassword(runtime.config), log })
@@ -21,4 +23,4 @@ await runProcess(async (service, closing) => {
   const ctx = openContext(runtime, systemActor, log)
   const isWithoutAdministrator = !(await inTransaction(ctx, hasAdministrator))
   process.stdout.write(banner({ url, sample, isWithoutAdministrator }))
-})
+}

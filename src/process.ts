@@ -3,6 +3,7 @@ import closeWithGrace from 'close-with-grace'
 import type { FastifyBaseLogger } from 'fastify'
 import { ConfigurationFault, readConfig, type Config } from './platform/config.ts'
 import { openLog } from './platform/log.ts'
+import { requireAddress } from './require-address.ts'
 import { openService, type Service } from './service.ts'
 
 /** After this a process that still drains is cut off: HTTP has 8 s, running jobs 8 s, the embedded database 10 s. */
@@ -18,11 +19,14 @@ const SAME_SIGNAL_MS = 1_000
  * The life of a process: configuration, database, `start`, and at SIGTERM, SIGINT or a failure nobody caught everything
  * closed in reverse order. Exits 0 after a signal, 1 after a failure; a second signal cuts the draining short.
  * @param start opens what this process is for, and defers its closing
+ * @param listens whether that is the API: an address on which it cannot listen is said before anything is opened
  */
 export async function runProcess(
-  start: (service: Service, closing: AsyncDisposableStack) => Promise<void>
+  start: (service: Service, closing: AsyncDisposableStack) => Promise<void>,
+  { listens = false }: { listens?: boolean } = {}
 ): Promise<void> {
   const config = configOrExit()
+  if (listens) await requireAddress(config).catch(sayAndExit)
   const log = await openLog(config)
   const closing = new AsyncDisposableStack()
   const starting = openService(config, log, closing, { hasTimeLimits: true }).then((service) => start(service, closing))
@@ -42,10 +46,18 @@ export async function runProcess(
     await starting
   } catch (error) {
     log.fatal({ err: error }, 'the service did not start')
-    process.stderr.write(`\nbincard did not start: ${(error as Error).message}\n`)
+    sayFault(error)
     await closing.disposeAsync().catch((err: unknown) => log.error({ err }, 'closing failed'))
     process.exit(1)
   }
+}
+
+const sayFault = (error: unknown): boolean =>
+  process.stderr.write(`\nbincard did not start: ${(error as Error).message}\n`)
+
+function sayAndExit(error: unknown): never {
+  sayFault(error)
+  process.exit(1)
 }
 
 /**

@@ -27,7 +27,10 @@ export async function startServer({ runtime, log }: Service, closing: AsyncDispo
 }
 
 if (import.meta.main) {
-  await runProcess(async (service, closing) => {
-    await startServer(service, closing)
-  })
+  await runProcess(
+    async (service, closing) => {
+      await startServer(service, closing)
+    },
+    { listens: true }
+  )
 }

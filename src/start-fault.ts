@@ -82,7 +82,7 @@ export function queueFault(redisUrl: string | undefined, cause: unknown): string
 export function listenFault({ HOST, PORT }: Pick<Config, 'HOST' | 'PORT'>, cause: unknown): string {
   switch (codeOf(cause)) {
     case 'EADDRINUSE':
-      return `port ${PORT} on ${HOST} is taken; stop what listens there or set PORT`
+      return `port ${PORT} on ${HOST} is taken; stop what listens there, or choose another port: PORT=${PORT < 65_535 ? PORT + 1 : PORT - 1}`
     case 'EACCES':
       return `port ${PORT} on ${HOST} may not be opened by this account; set PORT above 1023`
     case 'ENOTFOUND':

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -220,20 +220,24 @@ test('a wrong configuration is one message without a stack', async () => {
   )
 })
 
-test('a port that is taken is said in words, and nothing stays behind', async () => {
-  const other = createServer().listen(0, '127.0.0.1')
-  await once(other, 'listening')
-  const { port } = other.address() as AddressInfo
-  const service = run('main.ts', { HOST: '127.0.0.1', PORT: String(port) })
-  await once(service.child, 'exit')
-  other.close()
+test.for(['main.ts', 'server.ts'])(
+  '%s says in one line that a port is taken, before it begins anything',
+  async (file) => {
+    const other = createServer().listen(0, '127.0.0.1')
+    await once(other, 'listening')
+    const { port } = other.address() as AddressInfo
+    const service = run(file, { HOST: '127.0.0.1', PORT: String(port) })
+    await once(service.child, 'close')
+    other.close()
 
-  expect(service.child.exitCode).toBe(1)
-  expect(service.errors()).toContain(
-    `bincard did not start: port ${port} on 127.0.0.1 is taken; stop what listens there or set PORT`
-  )
-  expect(await postmasterPid()).toBeUndefined()
-})
+    expect([service.child.exitCode, service.output(), service.errors()]).toEqual([
+      1,
+      '',
+      `\nbincard did not start: port ${port} on 127.0.0.1 is taken; stop what listens there, or choose another port: PORT=${port < 65_535 ? port + 1 : port - 1}\n`
+    ])
+    expect(await readdir(dataDir)).toEqual([])
+  }
+)
 
 test('a Redis that does not answer is said in words', async () => {
   const service = run('main.ts', { REDIS_URL: 'redis://127.0.0.1:1' })
