@@ -24,8 +24,8 @@ export const watchBackorders = defineJob({
 })
 
 // A warehouse is without a keeper as soon as the last one's duty has ended and goods lie there, and tools are in wrong hands as soon as a
-// technician's duty is over. What somebody does to duties is followed at once; what begins or runs out by its day, and who stands in for whom, is
-// looked at hourly. Goes by what is stored, so a run that was missed is made up for by the next.
+// technician's duty is over. What somebody does to duties, and to who stands in for whom, is followed at once; what begins or runs out by its
+// day is looked at hourly. Goes by what is stored, so a run that was missed is made up for by the next.
 export const watchKeepers = defineJob({
   name: 'alerts.watch-keepers',
   schedule: { pattern: '40 * * * *' },

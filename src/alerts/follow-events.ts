@@ -101,6 +101,8 @@ const TOOLS = [
 /** Somebody was given a duty or lost one, or can act no more, or again. */
 const DUTIES = ['duty.assigned', 'duty.ended']
 const PEOPLE = ['person.activated', 'person.deactivated', 'person.locked', 'person.unlocked']
+/** Somebody stands in for a person, or no longer: what that person's duties are for. */
+const DELEGATIONS = ['delegation.set', 'delegation.ended']
 /** A warehouse lies in another region, and those who hold duties for that one hold them there. */
 const PLACES = ['warehouse.region-changed']
 const RECALLS = ['recall.started', 'recall.lifted', 'recall.closed']
@@ -239,6 +241,7 @@ export const followEvents = defineConsumer({
     ...RECALLS,
     ...DUTIES,
     ...PEOPLE,
+    ...DELEGATIONS,
     ...PLACES,
     'deposit.changed',
     'period.closed',
@@ -287,7 +290,7 @@ export const followEvents = defineConsumer({
     )
 
     const grants = of(DUTIES).map(({ payload }) => payload['dutyId'])
-    const people = of(PEOPLE).map(({ payload }) => payload['personId'])
+    const people = of([...PEOPLE, ...DELEGATIONS]).map(({ payload }) => payload['personId'])
     const placed = of(PLACES).flatMap(({ warehouseId }) => warehouseId ?? [])
     const held = [
       ...(grants.length + people.length === 0 ? [] : await run(ctx, HELD, [grants, people])),

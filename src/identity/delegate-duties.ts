@@ -1,6 +1,7 @@
 import { DUTY_NAMES, requireDutyEverywhere, type Context, type Duty } from './actor.ts'
 import { recordAudit } from './audit.ts'
 import { identityChanged } from './directory.ts'
+import { publishDelegation } from './duty-events.ts'
 import { delegationView } from './identity.queries.ts'
 import type { DelegationView } from './identity.schemas.ts'
 import { lockPerson } from './lock-person.ts'
@@ -109,15 +110,23 @@ export async function delegateDuties(
       ctx.actor.personId,
       ctx.clock.now().toString()
     ])
+    if (row === undefined) throw new Error('no delegation was written')
     await recordAudit(ctx, 'delegation.made', `person:${from}`, {
-      delegationId: row?.id,
+      delegationId: row.id,
       to,
       duty: duty ?? null,
       validFrom: first,
       validTo,
       reason
     })
+    await publishDelegation(ctx, 'delegation.set', {
+      id: row.id,
+      personId: absent.id,
+      username: from,
+      deputy: to,
+      duty: duty ?? null
+    })
     await identityChanged(ctx)
-    return delegationView(ctx, row?.id ?? 0)
+    return delegationView(ctx, row.id)
   })
 }

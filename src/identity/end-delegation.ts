@@ -1,6 +1,7 @@
 import { requireDutyEverywhere, type Context } from './actor.ts'
 import { recordAudit } from './audit.ts'
 import { identityChanged } from './directory.ts'
+import { publishDelegation } from './duty-events.ts'
 import { requireEndable } from './end-duty.ts'
 import { delegationView, instant, isAdministrator } from './identity.queries.ts'
 import type { DelegationView } from './identity.schemas.ts'
@@ -49,6 +50,13 @@ export async function endDelegation(
       to: view.to,
       validTo: view.validTo,
       endedAt: view.endedAt
+    })
+    await publishDelegation(ctx, 'delegation.ended', {
+      id,
+      personId: delegation.fromPersonId,
+      username: view.from,
+      deputy: view.to,
+      duty: view.duty
     })
     await identityChanged(ctx)
     return view

@@ -131,6 +131,25 @@ describe('goods without a keeper are known at once when duties change (R-ORG-3, 
     expect(await statesOf(at, 'keeper-missing')).toEqual(['resolved', 'open'])
   })
 
+  test('whom somebody stands in for is looked at as soon as it is set and as it ends (R-ORG-2)', async () => {
+    const at = await openHandingOver(h)
+    await at.stocked()
+    const { id, username } = at.keeper.person
+    const lasts = (day: string | null) =>
+      pastTheGate(() => h.sql('update duty_assignment set valid_to = $2 where person_id = $1', [id, day]))
+    await heard()
+    await lasts('2026-11-22')
+    const body = { from: username, to: (await h.make.person()).username, validTo: '2026-11-22', reason: '休假' }
+    const { body: set } = await admin.post('/v1/delegations', body)
+    await heard()
+    expect(await statesOf(at, 'keeper-missing')).toEqual(['open'])
+    await lasts(null)
+    expect((await admin.post(`/v1/delegations/${set.id}/end`, {})).status).toBe(200)
+    await heard()
+    expect(await statesOf(at, 'keeper-missing')).toEqual(['resolved'])
+    expect(await runJob(h, watchKeepers)).toMatchObject({ 'keeper-missing': { raised: 0, updated: 0, resolved: 0 } })
+  })
+
   test('who is told instead follows the duties that are told first', async () => {
     const at = await missed()
     const others = [at.signers['department-head'], at.signers['operations-supervisor']].map(({ person }) => person.id)

@@ -61,7 +61,34 @@ test('so is who can act no more, or again; other changes of a person, and what i
   )
 })
 
+test('so is who stands in for somebody: when it is set, shortened and ended, and not when it is refused (R-ORG-2)', async () => {
+  const [absent, deputy] = [await h.make.person({ grants: [{ duty: 'keeper' }] }), await h.make.person()]
+  const body = { from: absent.username, to: deputy.username, validTo: '2027-01-31', reason: '休假' }
+  const { body: set } = await administrator.post('/v1/delegations', { ...body, duty: 'keeper' })
+  expect((await administrator.post('/v1/delegations', body)).status).toBe(409)
+  await administrator.post(`/v1/delegations/${set.id}/end`, { validTo: '2027-01-15' })
+  expect((await callsAs(h, await h.make.person()).post(`/v1/delegations/${set.id}/end`, {})).status).toBe(404)
+  await callsAs(h, deputy).post(`/v1/delegations/${set.id}/end`, {})
+  expect((await administrator.post(`/v1/delegations/${set.id}/end`, {})).status).toBe(409)
+  const { body: all } = await callsAs(h, absent).post('/v1/delegations', { ...body, from: undefined })
+
+  const told = { subject: `person:${absent.id}`, warehouseId: null }
+  const payload = (delegationId: number, duty: string | null) => ({
+    delegationId,
+    personId: absent.id,
+    username: absent.username,
+    deputy: deputy.username,
+    duty
+  })
+  expect(await published()).toEqual([
+    { ...told, event: 'delegation.set', payload: payload(set.id, 'keeper') },
+    { ...told, event: 'delegation.ended', payload: payload(set.id, 'keeper') },
+    { ...told, event: 'delegation.ended', payload: payload(set.id, 'keeper') },
+    { ...told, event: 'delegation.set', payload: payload(all.id, null) }
+  ])
+})
+
 test('other systems are not told of people', async () => {
   const { body } = await administrator.get('/v1/webhook-events')
-  expect(JSON.stringify(body)).not.toMatch(/"(duty|person)\./)
+  expect(JSON.stringify(body)).not.toMatch(/"(duty|person|delegation)\./)
 })
