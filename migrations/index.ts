@@ -32,6 +32,7 @@ import { ToolReports } from './0030-tool-reports.ts'
 import { DutyChanges } from './0031-duty-changes.ts'
 import { LoanerEnds } from './0032-loaner-ends.ts'
 import { RegionsOfWarehouses } from './0033-regions-of-warehouses.ts'
+import { ToolsAndPosts } from './0034-tools-and-posts.ts'
 
 /** Every migration in the order it is applied. Append only. */
 export const migrations: MigrationObject[] = [
@@ -67,5 +68,6 @@ export const migrations: MigrationObject[] = [
   { name: '0030-tool-reports', class: ToolReports },
   { name: '0031-duty-changes', class: DutyChanges },
   { name: '0032-loaner-ends', class: LoanerEnds },
-  { name: '0033-regions-of-warehouses', class: RegionsOfWarehouses }
+  { name: '0033-regions-of-warehouses', class: RegionsOfWarehouses },
+  { name: '0034-tools-and-posts', class: ToolsAndPosts }
 ]

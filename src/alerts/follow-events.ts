@@ -85,6 +85,7 @@ const TOOLS = [
   'tools-handed-over',
   'tools-transferred',
   'tool-calibrated',
+  'tool-calibration-corrected',
   'tool-changed',
   'loss-reported',
   'loss-assessed',

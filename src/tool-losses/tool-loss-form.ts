@@ -68,7 +68,7 @@ export async function printToolLoss(ctx: Context, { number }: { number: string }
   return markup`!${pageTop(`工具丢失损坏报告单 ${number}`, STYLE)}<h1>工具丢失损坏报告单<small>Report of a lost or damaged tool</small></h1>
 <dl>
 !${fact('单号', 'number', number)}
-!${fact('状态', 'state', STATES[loss.state])}
+!${fact('状态', 'state', loss.foundIn === null ? STATES[loss.state] : `${STATES[loss.state]} → ${loss.foundIn}`)}
 !${fact('仓库', 'warehouse', loss.warehouse)}
 !${fact('工具', 'tool', `${loss.serial} ${loss.nameZh ?? loss.name}`)}
 !${fact('固定资产', 'fixed asset', loss.fixedAsset ? '是 yes' : '否 no')}

@@ -10,7 +10,7 @@ import { signatureView, signaturesOf } from '../signing/signatures.ts'
 import { howRepairEnds } from '../tools/custody.ts'
 import { isOwn, readsRegister } from '../tools/tool-rights.ts'
 import { warehouseByCode, type Warehouse } from '../warehouses/directory.ts'
-import { seesClaim } from './claims.ts'
+import { seesClaim, whereFound } from './claims.ts'
 import type { ToolWorth } from './tool-depreciation.ts'
 import type { LossState, LossSummary, LossView } from './tool-losses.schemas.ts'
 
@@ -23,6 +23,10 @@ export interface LossRow extends LossSummary {
   warehouseId: number
   regionId: number
   technicianId: number | null
+  /** The open warehouse in whose register it is since, if its own was closed when it was found. */
+  foundIn: string | null
+  foundInId: number | null
+  foundInRegionId: number | null
   compensation: string
 }
 
@@ -47,6 +51,7 @@ export interface Loss extends LossRow, ToolWorth {
 export const LOSS_SUMMARY = `
   l.id::text as id, l.number, w.code as warehouse, t.serial, t.name, t.name_zh as "nameZh", technician.username as technician, l.technician_id as "technicianId",
   w.id as "warehouseId", w.region_id as "regionId", l.kind, l.occurred_on::text as "occurredOn",
+  found_in.code as "foundIn", found_in.id as "foundInId", found_in.region_id as "foundInRegionId",
   l.outcome, l.normal_wear as "normalWear", l.net_value::text as "netValue", l.compensation::text as compensation, l.state, reporter.username as "reportedBy",
   l.reported_at as "reportedAt", l.decided_on::text as "decidedOn"`
 
@@ -56,6 +61,7 @@ export const LOSS_FROM = `
   join tool t on t.id = l.tool_id
   join warehouse w on w.id = l.warehouse_id
   join person reporter on reporter.id = l.reported_by
+  left join warehouse found_in on found_in.id = l.found_in_id
   left join person technician on technician.id = l.technician_id`
 
 const LOSS = statement<Loss>(`
@@ -65,23 +71,44 @@ select ${LOSS_SUMMARY}, l.tool_id::text as "toolId", t.fixed_asset as "fixedAsse
        case when l.repair_decided_on is not null then json_build_object('decidedOn', l.repair_decided_on, 'compensation', l.repair_compensation::text) end as repair,
        l.reason, l.ended_at as "endedAt", l.version,
        coalesce((select json_agg(json_build_object('line', c.line_no, 'amount', c.amount::text, 'bookedOn', c.booked_on) order by c.line_no)
-                   from tool_compensation c where c.warehouse_id = l.warehouse_id and c.loss_id = l.id), '[]') as booked,
+                   from tool_compensation c where c.loss_warehouse_id = l.warehouse_id and c.loss_id = l.id), '[]') as booked,
        ${signaturesOf('l.warehouse_id', 'l.id')} as signatures
   from ${LOSS_FROM}
  where l.warehouse_id = $1 and l.number = $2`)
 
 const LOCK = statement<never>('select 1 from tool_loss where warehouse_id = $1 and number = $2 for no key update')
 
+/** Who sees a report besides those who do anyway. */
+type AlsoSees = (loss: Loss, warehouse: Warehouse) => boolean
+
+/** Whether the actor reads the register that the tool of a report came into when it was found. */
+const readsWhereFound = (ctx: Context, loss: Loss): boolean => {
+  const found = whereFound(loss)
+  return found !== null && readsRegister(ctx, found)
+}
+
 /**
- * A report the actor may see: who reads the register of its warehouse, and the technician it is about.
+ * A report the actor may see: who reads the register of its warehouse or the one in which the tool was found, and the technician it is about.
  * @throws Refusal 404
  */
-export async function loadLoss(ctx: Context, number: string): Promise<{ loss: Loss; warehouse: Warehouse }> {
+export async function loadLoss(
+  ctx: Context,
+  number: string,
+  alsoSees: AlsoSees = () => false
+): Promise<{ loss: Loss; warehouse: Warehouse }> {
   const warehouse = await warehouseByCode(ctx, number.replace(/-TLR-\d{6}-\d+$/, '')).catch((error: unknown) => {
     throw error instanceof Refusal && error.status === 404 ? notFound('loss report', number) : error
   })
   const [loss] = await run(ctx, LOSS, [warehouse.id, number])
-  if (loss === undefined || !(readsRegister(ctx, warehouse) || isOwn(ctx, loss.technicianId)))
+  if (
+    loss === undefined ||
+    !(
+      readsRegister(ctx, warehouse) ||
+      isOwn(ctx, loss.technicianId) ||
+      readsWhereFound(ctx, loss) ||
+      alsoSees(loss, warehouse)
+    )
+  )
     throw notFound('loss report', number)
   return { loss, warehouse }
 }
@@ -93,11 +120,12 @@ export async function loadLoss(ctx: Context, number: string): Promise<{ loss: Lo
 export async function lockLoss(
   ctx: Context,
   number: string,
-  ifMatch?: string
+  ifMatch?: string,
+  alsoSees?: AlsoSees
 ): Promise<{ loss: Loss; warehouse: Warehouse }> {
-  const { warehouse } = await loadLoss(ctx, number)
+  const { warehouse } = await loadLoss(ctx, number, alsoSees)
   await run(ctx, LOCK, [warehouse.id, number])
-  const { loss } = await loadLoss(ctx, number)
+  const { loss } = await loadLoss(ctx, number, alsoSees)
   requireMatch(ifMatch, loss.version)
   return { loss, warehouse }
 }
@@ -183,6 +211,7 @@ const lossView = (ctx: Context, loss: Loss, isClaimShown = seesClaim(ctx, loss))
   repairGivenUp: loss.repair && { ...loss.repair, ...(!isClaimShown && { compensation: null }) },
   reason: loss.reason,
   endedAt: instantOrNull(loss.endedAt),
+  foundIn: loss.foundIn,
   takenIn: loss.holderId === null || loss.holderId !== loss.technicianId,
   booked: isClaimShown ? loss.booked : null,
   contentHash: lossHash(loss),

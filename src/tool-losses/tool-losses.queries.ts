@@ -30,7 +30,7 @@ function lossesOf(
   const values: unknown[] = [everywhere, warehouses, regions, own]
   const value = (given: unknown) => `$${values.push(given)}`
   const conditions = [
-    `(${inRegisterSight('w', 1)} or l.technician_id = $4)`,
+    `(${inRegisterSight('w', 1)} or ${inRegisterSight('found_in', 1)} or l.technician_id = $4)`,
     ...(warehouse === undefined ? [] : [`w.code = ${value(warehouse)}`]),
     ...(technician === undefined ? [] : [`technician.username = ${value(technician)}`]),
     ...(serial === undefined ? [] : [`upper(t.serial) = upper(${value(serial)})`]),
@@ -108,7 +108,7 @@ const accountOf = (role: string, as: string): string => `
 const COMPENSATION_FROM = `
   tool_compensation c
   join warehouse w on w.id = c.warehouse_id
-  join tool_loss l on l.warehouse_id = c.warehouse_id and l.id = c.loss_id
+  join tool_loss l on l.warehouse_id = c.loss_warehouse_id and l.id = c.loss_id
   join tool t on t.id = l.tool_id
   join person on person.id = c.technician_id`
 

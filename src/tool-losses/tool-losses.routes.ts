@@ -27,6 +27,7 @@ import {
   CompensationPage,
   CompensationQuery,
   LossEvents,
+  FoundToolBody,
   LossNoteBody,
   LossPage,
   LossParams,
@@ -258,13 +259,6 @@ export const toolLossRoutes: FastifyPluginAsyncTypebox = async (app) => {
       'reportToolRepaired',
       'A damaged tool is repaired and on the shelf (修复入库)',
       'Duty: keeper, in person, not the technician. After the report is approved; the tool can be issued again.'
-    ],
-    [
-      'found',
-      reportToolFound,
-      'reportToolFound',
-      'A lost tool was found (丢失工具找回)',
-      'Duty: keeper, in person, not the technician. The tool is back on the shelf; what was compensated is taken back by a second line of the journal.'
     ]
   ] as const) {
     app.post(
@@ -288,6 +282,32 @@ export const toolLossRoutes: FastifyPluginAsyncTypebox = async (app) => {
         )
     )
   }
+
+  app.post(
+    '/tool-losses/:number/found',
+    {
+      schema: {
+        operationId: 'reportToolFound',
+        tags,
+        summary: 'A lost tool was found (丢失工具找回)',
+        description:
+          'Duty: keeper, in person, not the technician. The tool is back on the shelf; what was compensated is taken back by a second line of the journal. If its warehouse is closed, a keeper of an open one of the region (or whoever reads the closed one’s register) names that, and the tool and the second line are that warehouse’s (原仓库已关闭时归入所填仓库).',
+        params: LossParams,
+        headers: IfMatch,
+        body: ref(FoundToolBody),
+        response: { 200: ref(LossView), ...problems }
+      }
+    },
+    async (request, reply) =>
+      tagged(
+        reply,
+        await reportToolFound(request.ctx, {
+          ...request.params,
+          ...request.body,
+          ifMatch: request.headers['if-match']
+        })
+      )
+  )
 
   app.get(
     '/tools/compensations',

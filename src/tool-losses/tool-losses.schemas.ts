@@ -143,6 +143,23 @@ export const LossNoteBody = named(
   )
 )
 
+export const FoundToolBody = named(
+  'FoundTool',
+  Type.Object(
+    {
+      warehouse: Type.Optional(
+        Type.String({
+          ...WarehouseCode,
+          description:
+            'If the warehouse of the tool is closed: the open one on whose shelf it goes, of which you are keeper (收回仓库)'
+        })
+      ),
+      note: Type.Optional(text(500, 'Remark (备注)', '在客户仓库找到'))
+    },
+    { ...closed, examples: [{ note: '在客户仓库找到' }] }
+  )
+)
+
 export const ToolWorthView = named(
   'ToolWorth',
   Type.Object(
@@ -213,6 +230,12 @@ export const LossView = named(
     ),
     reason: nullable(Type.String({ description: 'Why it was refused or withdrawn' })),
     endedAt: nullable(Instant),
+    foundIn: nullable(
+      Type.String({
+        ...WarehouseCode,
+        description: 'Where it was found, if its own warehouse was closed by then (找回后归属仓库)'
+      })
+    ),
     takenIn: Type.Boolean({ description: 'Whether the tool is in nobody’s custody any more' }),
     booked: nullable(
       Type.Array(

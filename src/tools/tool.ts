@@ -86,8 +86,13 @@ select e.seq as position, e.kind, e.from_place as "from", before.code as "fromWa
   left join tool_loss loss on loss.warehouse_id = coalesce(e.from_warehouse_id, e.warehouse_id) and loss.id = e.document_id
  where e.tool_id = $1 order by e.seq`)
 const CALIBRATIONS = statement<ToolHistory['calibrations'][number]>(`
-select c.calibrated_on::text as "calibratedOn", c.certificate, c.next_due_on::text as "nextDueOn", c.note, person.username as "recordedBy", c.recorded_at as "recordedAt"
-  from tool_calibration c join person on person.id = c.recorded_by where c.tool_id = $1 order by c.calibrated_on`)
+select c.entry_no as entry, c.corrects, c.calibrated_on::text as "calibratedOn", c.certificate, c.next_due_on::text as "nextDueOn", c.note,
+       person.username as "recordedBy", c.recorded_at as "recordedAt",
+       case when c.corrected_at is not null then json_build_object('by', corrector.username, 'at', c.corrected_at, 'because', c.corrected_because) end as corrected
+  from tool_calibration c
+  join person on person.id = c.recorded_by
+  left join person corrector on corrector.id = c.corrected_by
+ where c.tool_id = $1 order by c.calibrated_on, c.entry_no`)
 // Events lie with the warehouse that owned the tool then.
 const EVENTS = statement<ToolHistory['events'][number]>(`
 select e.occurred_at as at, person.username as by, e.event, e.details
@@ -104,7 +109,11 @@ export async function readToolHistory(ctx: Context, { serial }: { serial: string
   ])
   return {
     custody: custody.map((entry) => ({ ...entry, at: instant(entry.at) })),
-    calibrations: calibrations.map((one) => ({ ...one, recordedAt: instant(one.recordedAt) })),
+    calibrations: calibrations.map((one) => ({
+      ...one,
+      recordedAt: instant(one.recordedAt),
+      corrected: one.corrected && { ...one.corrected, at: instant(one.corrected.at) }
+    })),
     events: events.map((event) => ({ ...event, at: instant(event.at) }))
   }
 }

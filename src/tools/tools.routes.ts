@@ -4,6 +4,7 @@ import { IfMatch, tagged } from '../platform/etag.ts'
 import { problems, ref, WarehouseCode } from '../platform/schemas.ts'
 import { handOverTools } from './hand-over-tools.ts'
 import { issueTools } from './issue-tools.ts'
+import { correctCalibration } from './correct-calibration.ts'
 import { dissolveToolKit, setToolKit } from './kits.ts'
 import { recordCalibration } from './record-calibration.ts'
 import { registerTools } from './register-tools.ts'
@@ -11,6 +12,8 @@ import { returnAll } from './return-all.ts'
 import { returnTools } from './return-tools.ts'
 import { signToolDocument } from './sign-tool-document.ts'
 import {
+  CalibrationParams,
+  CorrectCalibrationBody,
   HandOverToolsBody,
   IssueToolsBody,
   KitParams,
@@ -107,6 +110,28 @@ export const toolRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const tool = await recordCalibration(request.ctx, { ...request.params, ...request.body })
       reply.code(201)
       return tagged(reply, tool)
+    }
+  )
+
+  app.post(
+    '/tools/:serial/calibrations/:calibratedOn/correction',
+    {
+      schema: {
+        operationId: 'correctCalibration',
+        tags,
+        summary: 'Correct a calibration that was entered wrongly (更正检定记录)',
+        description:
+          'Duty: keeper or stock-controller of the warehouse it belongs to. Day, certificate, next day or remark, with a reason; what is left away stays. The history keeps both entries, and the tool is due by what is right.',
+        params: CalibrationParams,
+        headers: IfMatch,
+        body: ref(CorrectCalibrationBody),
+        response: { 200: ref(ToolView), ...problems }
+      }
+    },
+    async (request, reply) => {
+      const { serial, calibratedOn: recordedOn } = request.params
+      const ifMatch = request.headers['if-match']
+      return tagged(reply, await correctCalibration(request.ctx, { serial, recordedOn, change: request.body, ifMatch }))
     }
   )
 

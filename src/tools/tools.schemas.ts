@@ -166,6 +166,33 @@ export const RecordCalibrationBody = named(
 )
 export type RecordCalibration = Static<typeof RecordCalibrationBody>
 
+export const CalibrationParams = Type.Object({
+  serial: ToolSerial,
+  calibratedOn: Type.String({ ...Day, description: 'Day of the calibration as it was entered (检定日期)' })
+})
+export const CorrectCalibrationBody = named(
+  'CalibrationCorrection',
+  Type.Object(
+    {
+      calibratedOn: Type.Optional(
+        Type.String({ ...Day, description: 'Day on which it really was (更正后的检定日期)', examples: ['2026-11-17'] })
+      ),
+      certificate: Type.Optional(text(100, 'Number of the certificate (检定证书编号)', 'JL-2026-181')),
+      nextDueOn: Type.Optional(
+        Type.String({
+          ...Day,
+          description:
+            'Due again (下次检定日期); left away, a day that followed from the interval of the tool follows the corrected one'
+        })
+      ),
+      note: Type.Optional(nullable(Note)),
+      reason: text(500, 'Why it is corrected (更正原因)', '证书编号录错')
+    },
+    { ...closed, examples: [{ certificate: 'JL-2026-181', reason: '证书编号录错' }] }
+  )
+)
+export type CorrectCalibration = Static<typeof CorrectCalibrationBody>
+
 const tool = {
   serial: ToolSerial,
   name: Type.String(),
@@ -223,13 +250,22 @@ export const ToolHistory = named(
     ),
     calibrations: Type.Array(
       Type.Object({
+        entry: Type.Integer({ description: 'Calibrations of the tool in the order of their entry, from 1' }),
+        corrects: nullable(Type.Integer({ description: 'The entry that this one corrects' })),
         calibratedOn: Day,
         certificate: Type.String(),
         nextDueOn: nullable(Day),
         note: nullable(Type.String()),
         recordedBy: Type.String(),
-        recordedAt: Instant
-      })
+        recordedAt: Instant,
+        corrected: nullable(
+          Type.Object(
+            { by: Type.String(), at: Instant, because: Type.String() },
+            { description: 'Who corrected it and why (更正); what is not corrected holds' }
+          )
+        )
+      }),
+      { description: 'Calibrations (检定记录), also those that were corrected, by day' }
     ),
     events: Type.Array(Type.Object({ at: Instant, by: Type.String(), event: Type.String(), details: Type.Unknown() }), {
       description: 'What was written of it otherwise'

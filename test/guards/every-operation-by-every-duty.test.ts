@@ -269,6 +269,7 @@ const OF_NO_WAREHOUSE: Record<string, Rule> = {
   readToolHistory: foreign,
   updateTool: foreign,
   recordCalibration: foreign,
+  correctCalibration: foreign,
   importTools: foreign,
   returnAllTools: foreign,
   readCustody: foreign,

@@ -338,6 +338,11 @@ const BEFORE: Record<string, () => Promise<{ path?: string; token?: string } | v
   },
   updateTool: async () => byKeeper(`/v1/tools/${await tool()}`),
   recordCalibration: async () => byKeeper(`/v1/tools/${await tool()}/calibrations`),
+  correctCalibration: async () => {
+    const path = `/v1/tools/${await tool()}/calibrations`
+    await keeper.post(path, { calibratedOn: '2026-11-18', certificate: 'JL-2026-118' })
+    return byKeeper(`${path}/2026-11-18/correction`)
+  },
   issueTools: async () => {
     await tool()
     return byKeeper('/v1/warehouses/HQ/tool-issues')

@@ -43,7 +43,7 @@ describe('until the handover is complete the role of the outgoing keeper cannot 
     const refused = await end(at.keeper, id)
     expect(codes(refused)).toEqual([409, 'HandoverMissing'])
     expect(refused.body).toMatchObject({
-      detail: `${at.keeper.person.username} is keeper of ${at.warehouse}, where goods or tools are kept, units are lent or slips are open; draw up a handover of each warehouse and have it signed, which ends the duty; one that was never used ends once another keeper is appointed`,
+      detail: `${at.keeper.person.username} is keeper of ${at.warehouse}, where goods or tools are kept, units are lent or slips are open; draw up a handover of each warehouse and have it signed, which ends the duty; one that was never used ends once another keeper is appointed for as long as it lasts`,
       open: [{ warehouse: at.warehouse, hasStock: true, openSlips: 0, loansOut: 0, tools: 0, handover: number }]
     })
     expect(codes(await end(at.keeper, id, { validTo: '2026-12-31' }))).toEqual([409, 'HandoverMissing'])

@@ -143,6 +143,99 @@ describe('a post does not end by duties that are given one after the other (R-OR
   })
 })
 
+/** A warehouse with goods whose only keeper never did anything there. */
+async function unusedPost(body: object = {}) {
+  const { at, from, there } = await sharedPost()
+  await h.sql('alter table duty_assignment disable trigger user')
+  await h.sql(`delete from duty_assignment where duty = 'keeper' and (warehouse_id = $1 or region_id is not null)`, [
+    at.warehouseId
+  ])
+  await h.sql('alter table duty_assignment enable trigger user')
+  const keeper = callerFor(h, await h.make.person())
+  return { at, from, there, keeper, grant: await give(keeper, { warehouse: at.warehouse, ...body }) }
+}
+
+describe('a keeper who never acted goes only if somebody else is keeper for as long as they would have been (R-ORG-3)', () => {
+  const somebody = async () => callerFor(h, await h.make.person())
+  const shorten = (who: Caller, id: number, validTo: string) =>
+    administrator.post(`/v1/people/${who.person.username}/duties/${id}/end`, { validTo })
+  const deactivate = (who: Caller) => changes.patch(`/v1/people/${who.person.username}`, { active: false })
+
+  test('a successor because of whom the keeper goes is not taken back before they begin', async () => {
+    const { at, keeper, grant } = await unusedPost()
+    const successor = await somebody()
+    const next = await give(successor, { warehouse: at.warehouse, validFrom: '2026-12-01' })
+    must(await shorten(keeper, grant, '2026-11-30'), 200)
+
+    const refused = await end(successor, next)
+    expect(codes(refused)).toEqual([409, 'HandoverMissing'])
+    expect(refused.body).toMatchObject({
+      detail: `${successor.person.username} is to be keeper of ${at.warehouse} from 2026-12-01 on, where goods or tools are kept, units are lent or slips are open, and nobody else would be on 2026-12-01; appoint another keeper for as long as that duty lasts, and it ends then`,
+      open: [{ warehouse: at.warehouse, hasStock: true, withoutKeeperFrom: '2026-12-01' }]
+    })
+    const shortened = await shorten(successor, next, '2026-12-10')
+    expect([...codes(shortened), shortened.body.open[0].withoutKeeperFrom]).toEqual([
+      409,
+      'HandoverMissing',
+      '2026-12-11'
+    ])
+    expect(codes(await deactivate(successor))).toEqual([409, 'HandoverMissing'])
+
+    await give(await somebody(), { warehouse: at.warehouse, validFrom: '2026-12-01' })
+    must(await end(successor, next), 200)
+    must(await deactivate(successor), 200)
+  })
+
+  test('who is keeper for some days is no successor, unless others follow without a day between', async () => {
+    const { at, from, keeper, grant } = await unusedPost()
+    await give(await somebody(), { warehouse: at.warehouse, validTo: '2026-11-25' })
+    const refused = await end(keeper, grant)
+    expect([...codes(refused), refused.body.open[0].withoutKeeperFrom]).toEqual([409, 'HandoverMissing', '2026-11-26'])
+    expect(codes(await deactivate(keeper))).toEqual([409, 'HandoverMissing'])
+    await give(await somebody(), { region: from, validFrom: '2026-11-27' })
+    expect((await end(keeper, grant)).body.open[0].withoutKeeperFrom).toBe('2026-11-26')
+    await give(await somebody(), { validFrom: '2026-11-26', validTo: '2026-11-26' })
+    must(await end(keeper, grant), 200)
+  })
+
+  test('of a duty for some days only those count: after them nobody was to be keeper anyway', async () => {
+    const { at, keeper, grant } = await unusedPost({ validTo: '2026-12-05' })
+    await give(await somebody(), { warehouse: at.warehouse, validTo: '2026-12-05' })
+    must(await end(keeper, grant), 200)
+  })
+
+  test('a duty that was given by mistake and is yet to begin is taken back while the keeper of today goes on', async () => {
+    const { at } = await unusedPost()
+    const mistaken = await somebody()
+    must(await end(mistaken, await give(mistaken, { warehouse: at.warehouse, validFrom: '2026-12-01' })), 200)
+  })
+
+  test('nor does the warehouse leave the region by which the successor is keeper, today or from a day on', async () => {
+    for (const begins of ['2026-11-20', '2026-12-01']) {
+      const { at, from, there, keeper, grant } = await unusedPost()
+      const successor = await somebody()
+      await give(successor, { region: from, validFrom: begins })
+      must(await shorten(keeper, grant, '2026-11-30'), 200)
+      const refused = await move(at.warehouse, there)
+      expect([...codes(refused), refused.body.open[0].withoutKeeperFrom]).toEqual([409, 'KeeperMissing', '2026-12-01'])
+      expect(refused.body.detail).toContain(`would have no keeper in region ${there} from 2026-12-01 on:`)
+      await give(successor, { warehouse: at.warehouse, validFrom: '2026-12-01' })
+      must(await move(at.warehouse, there), 200)
+    }
+  })
+
+  test('of a keeper and a successor who are taken off at once, one stays', async () => {
+    const { at, keeper, grant } = await unusedPost()
+    const successor = await somebody()
+    const next = await give(successor, { warehouse: at.warehouse })
+    const answers = await atTheGate(
+      () => end(keeper, grant),
+      () => end(successor, next)
+    )
+    expect(answers.map(({ status }) => status).toSorted()).toEqual([200, 409])
+  })
+})
+
 /** Holds the gate until what is under way waits for it, one after the other. */
 async function atTheGate(...work: (() => PromiseLike<unknown>)[]): Promise<any[]> {
   const client = new Client({ connectionString: h.databaseUrl })

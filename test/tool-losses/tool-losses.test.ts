@@ -454,19 +454,6 @@ describe('a damaged tool', () => {
 })
 
 describe('a lost tool that is found', () => {
-  test('does not come back to a warehouse that is closed', async () => {
-    const shop = await openTools(h)
-    const [serial = ''] = await shop.tools(1)
-    await shop.issued([serial])
-    const { number } = must(await report(serial, LOST, shop.technician), 201)
-    for (const duty of ['department-head', 'finance-supervisor'] as const)
-      must(await sign(number, shop.signers[duty], duty))
-    const office = callerFor(h, await h.make.person({ grants: [{ duty: 'stock-controller' }] }))
-    must(await office.post(`/v1/warehouses/${shop.warehouse}/closing`))
-    expect(problem(await act(number, 'found', shop.keeper))).toEqual([409, 'WarehouseClosed'])
-    expect(await shop.tool(serial)).toMatchObject({ state: 'lost' })
-  })
-
   test('is back on the shelf, and what was compensated is taken back by a second line; the first stays', async () => {
     const serial = await held()
     const { number } = await reported(serial)

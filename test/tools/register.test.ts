@@ -1,5 +1,5 @@
 import { Client } from 'pg'
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { callsAs } from '../support/calls.ts'
 import { callerFor } from '../support/counter.ts'
 import { openHarness, type Harness } from '../support/harness.ts'
@@ -110,6 +110,10 @@ test('only who keeps the register writes in it', async () => {
     expect(
       (await caller.post(`/v1/tools/${serial}/calibrations`, { calibratedOn: '2026-11-01', certificate: 'x' })).status
     ).toBe(hidden)
+    const correction = { certificate: 'y', reason: '录错' }
+    expect((await caller.post(`/v1/tools/${serial}/calibrations/2026-11-01/correction`, correction)).status).toBe(
+      hidden
+    )
     const kit = { name: 'x', tools: [serial] }
     expect((await caller.put(`/v1/warehouses/${at.warehouse}/tool-kits/K`, kit)).status).toBe(status)
     expect(
@@ -235,6 +239,118 @@ test('a calibration is recorded with its certificate, and says when the next one
     { calibratedOn: '2026-03-05', certificate: 'JL-0', nextDueOn: '2026-09-05' },
     { calibratedOn: '2026-08-31', certificate: 'JL-1', nextDueOn: '2027-02-28', recordedBy: at.keeper.person.username }
   ])
+})
+
+describe('a calibration that was entered wrongly', () => {
+  const calibrate = (serial: string, body: object) => at.keeper.post(`/v1/tools/${serial}/calibrations`, body)
+  const correct = (serial: string, day: string, body: object, by = at.keeper) =>
+    by.post(`/v1/tools/${serial}/calibrations/${day}/correction`, { reason: '录错', ...body })
+  const daysOf = async (serial: string) => {
+    const { calibratedOn, calibrationDueOn } = await at.tool(serial)
+    return [calibratedOn, calibrationDueOn]
+  }
+  const historyOf = async (serial: string) => (await at.keeper.get(`/v1/tools/${serial}/history`)).body
+
+  test('is corrected on the same day with a reason, and the history keeps both', async () => {
+    const [serial = ''] = await at.tools(1, { calibrationMonths: 6 })
+    await calibrate(serial, { calibratedOn: '2026-08-31', certificate: 'JL-1' })
+    const { version } = await at.tool(serial)
+    const done = await correct(serial, '2026-08-31', { certificate: 'JL-7', reason: '证书编号录错' })
+    expect([done.status, done.body.version, await daysOf(serial)]).toEqual([
+      200,
+      version + 1,
+      ['2026-08-31', '2027-02-28']
+    ])
+    const by = at.keeper.person.username
+    const { calibrations, events } = await historyOf(serial)
+    expect(calibrations).toMatchObject([
+      {
+        entry: 1,
+        corrects: null,
+        calibratedOn: '2026-08-31',
+        certificate: 'JL-1',
+        corrected: { by, at: expect.any(String), because: '证书编号录错' }
+      },
+      { entry: 2, corrects: 1, calibratedOn: '2026-08-31', certificate: 'JL-7', recordedBy: by, corrected: null }
+    ])
+    expect(events.at(-1)).toMatchObject({
+      event: 'tool-calibration-corrected',
+      by,
+      details: {
+        reason: '证书编号录错',
+        certificate: 'JL-7',
+        before: { calibratedOn: '2026-08-31', certificate: 'JL-1', nextDueOn: '2027-02-28' }
+      }
+    })
+    // What is right now is corrected as well.
+    expect((await correct(serial, '2026-08-31', { certificate: 'JL-71' })).status).toBe(200)
+    expect((await historyOf(serial)).calibrations.map(({ entry, corrects }: any) => [entry, corrects])).toEqual([
+      [1, null],
+      [2, 1],
+      [3, 2]
+    ])
+  })
+
+  test('has its day corrected, and the tool is due by the last calibration of those that hold', async () => {
+    const [serial = ''] = await at.tools(1, { calibrationMonths: 6, calibratedOn: '2026-01-10' })
+    await calibrate(serial, { calibratedOn: '2026-08-31', certificate: 'JL-1' })
+    expect((await correct(serial, '2026-08-31', { calibratedOn: '2026-07-15' })).status).toBe(200)
+    expect(await daysOf(serial)).toEqual(['2026-07-15', '2027-01-15'])
+    // A day that did not follow from the interval stays.
+    await correct(serial, '2026-07-15', { nextDueOn: '2026-12-31' })
+    await correct(serial, '2026-07-15', { calibratedOn: '2026-07-16' })
+    expect(await daysOf(serial)).toEqual(['2026-07-16', '2026-12-31'])
+    // Of last year, and not of this one: the tool goes by what it was registered with.
+    await correct(serial, '2026-07-16', { calibratedOn: '2025-07-16', nextDueOn: '2026-01-16' })
+    expect(await daysOf(serial)).toEqual(['2026-01-10', '2026-07-10'])
+    await calibrate(serial, { calibratedOn: '2026-07-16', certificate: 'JL-2' })
+    expect(await daysOf(serial)).toEqual(['2026-07-16', '2027-01-16'])
+  })
+
+  test('keeps a due day that was set by hand, unless a day of it is what was wrong', async () => {
+    const [serial = ''] = await at.tools(1, { calibrationMonths: 6 })
+    await calibrate(serial, { calibratedOn: '2026-08-31', certificate: 'JL-1' })
+    const patched = await callsAs(h, at.keeper.person).patch(`/v1/tools/${serial}`, { calibrationDueOn: '2026-12-01' })
+    expect(patched.status).toBe(200)
+    await correct(serial, '2026-08-31', { note: '含附件' })
+    expect(await daysOf(serial)).toEqual(['2026-08-31', '2026-12-01'])
+    await correct(serial, '2026-08-31', { calibratedOn: '2026-08-30' })
+    expect(await daysOf(serial)).toEqual(['2026-08-30', '2027-02-28'])
+  })
+
+  test('is not corrected to what cannot be, nor what is not there or is like that already', async () => {
+    const [serial = ''] = await at.tools(1, { calibrationMonths: 6 })
+    await calibrate(serial, { calibratedOn: '2026-08-31', certificate: 'JL-1' })
+    await calibrate(serial, { calibratedOn: '2026-03-05', certificate: 'JL-0' })
+    for (const [day, body, answer] of [
+      ['2026-08-31', { calibratedOn: '2026-11-21' }, [422, 'FutureDay']],
+      ['2026-08-31', { nextDueOn: '2026-08-31' }, [422, 'CalibrationDueEarlier']],
+      ['2026-08-31', { calibratedOn: '2026-03-05' }, [409, 'CalibrationRecorded']],
+      ['2026-08-31', {}, [422, 'NothingCorrected']],
+      ['2026-08-31', { certificate: 'JL-1' }, [422, 'NothingCorrected']],
+      ['2026-09-01', { certificate: 'JL-2' }, [404, 'NotFound']]
+    ] as const)
+      expect(problem(await correct(serial, day, body))).toEqual(answer)
+    const stale = { 'if-match': '"1"' }
+    const path = `/v1/tools/${serial}/calibrations/2026-08-31/correction`
+    expect(problem(await at.keeper.post(path, { certificate: 'x', reason: '录错' }, stale))).toEqual([
+      412,
+      'VersionStale'
+    ])
+    const { detail } = (await calibrate(serial, { calibratedOn: '2026-08-31', certificate: 'JL-9' })).body
+    expect(detail).toContain(`POST ${path} corrects it`)
+    expect((await historyOf(serial)).calibrations).toHaveLength(2)
+  })
+
+  test('is corrected once by two who do so at once', async () => {
+    const [serial = ''] = await at.tools(1, { calibrationMonths: 6 })
+    await calibrate(serial, { calibratedOn: '2026-08-31', certificate: 'JL-1' })
+    const answers = await Promise.all(
+      [at.keeper, at.otherKeeper].map((by) => correct(serial, '2026-08-31', { calibratedOn: '2026-08-30' }, by))
+    )
+    expect(answers.map(({ status }) => status).toSorted()).toEqual([200, 404])
+    expect((await historyOf(serial)).calibrations).toHaveLength(2)
+  })
 })
 
 test('a file of ten thousand tools is tried out first; a number that is repeated or taken is refused in its row', async () => {

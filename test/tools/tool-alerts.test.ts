@@ -69,6 +69,20 @@ test('a calibration is told of thirty days ahead until the tool is calibrated (R
   )
   await heard()
   expect(await statesOf('tool-calibration-due', serial)).toEqual(['resolved'])
+  // It was done a year before, as its certificate says.
+  const wrong = `/v1/tools/${serial}/calibrations/2026-12-21/correction`
+  must(await at.keeper.post(wrong, { calibratedOn: '2025-12-22', reason: '年份录错' }))
+  await heard()
+  expect(await statesOf('tool-calibration-due', serial)).toEqual(['resolved', 'open'])
+  expect(await detailsOf('tool-calibration-due', serial)).toMatchObject({ dueOn: '2026-12-21' })
+  must(
+    await at.keeper.post(`/v1/tools/${serial}/calibrations/2025-12-22/correction`, {
+      nextDueOn: '2027-06-30',
+      reason: '证书另有规定'
+    })
+  )
+  await heard()
+  expect(await statesOf('tool-calibration-due', serial)).toEqual(['resolved', 'resolved'])
 })
 
 test('a round that is due in three days names who has not confirmed, tells them too, and is quiet once everybody has (R-TOOL-1)', async () => {
