@@ -120,12 +120,16 @@ const askAs = async (duty: Duty, warehouse: string, act: string, method: Method,
   ask(act, await somebody(duty, warehouse), method, path, body)
 
 /** One document of a table, preferably in one of the states. */
-async function some(table: string, states: readonly string[] = []): Promise<Row | undefined> {
+async function some(
+  table: string,
+  states: readonly string[] = [],
+  fits: (row: Row) => boolean = () => true
+): Promise<Row | undefined> {
   const rows = await h.sql<Row>(
     `select d.*, w.code as warehouse from ${table} d join warehouse w on w.id = d.warehouse_id where w.id = any ($1::int[]) order by d.id`,
     [warehouses.map(({ id }) => id)]
   )
-  const fitting = rows.filter(({ state }) => states.includes(state))
+  const fitting = rows.filter((row) => states.includes(row.state) && fits(row))
   return rows.length === 0 ? undefined : oneOf(fitting.length === 0 || once(12) ? rows : fitting)
 }
 
@@ -332,7 +336,7 @@ const acts: Record<string, () => Promise<unknown>> = {
       act === 'repair-return'
         ? row.state === 'in-repair'
         : act === 'arrival'
-          ? row.state === 'in-transit'
+          ? row.state === 'in-transit' && row['pending'] === null
           : act === 'retirement'
             ? onShelf(row) || row['condition'] === 'nonconforming'
             : onShelf(row)
@@ -361,7 +365,7 @@ const acts: Record<string, () => Promise<unknown>> = {
       title: 'cracked',
       reason: 'leaks',
       scopes: [
-        { part: once(2) ? model.number : (goods?.part ?? model.number), ...(once(4) && { receivedTo: day(-1) }) }
+        { part: once(5) ? model.number : (goods?.part ?? model.number), ...(once(4) && { receivedTo: day(-1) }) }
       ]
     })
   },
@@ -400,13 +404,14 @@ const acts: Record<string, () => Promise<unknown>> = {
     const tool = await some('tool', [inCustody ? 'custody' : 'shelf'])
     if (tool === undefined) return
     const code = tool.warehouse
-    const technician = await somebody('technician', code)
+    let technician = await somebody('technician', code)
     const holder = people.get(tool['holder_id']) ?? technician
+    for (let n = 0; n < 4 && inCustody && technician === holder; n++) technician = await somebody('technician', code)
     const bodies: Record<string, object> = {
       'tool-issues': { technician: technician.person.username },
       'tool-returns': {},
       'tool-hand-overs': { to: technician.person.username },
-      'tool-transfers': { to: somewhere() }
+      'tool-transfers': { to: oneOf(warehouses.filter((other) => other.code !== code)).code }
     }
     const by = inCustody ? holder : await somebody('keeper', code)
     const drawn = await ask(kind, by, 'post', `/v1/warehouses/${code}/${kind}`, {
@@ -481,7 +486,8 @@ const acts: Record<string, () => Promise<unknown>> = {
     const act = oneOf(['signatures', 'signatures', 'assessment', 'found', 'repaired', 'taken-in', 'withdrawal'])
     const loss = await some(
       'tool_loss',
-      ['signatures', 'assessment', 'withdrawal'].includes(act) ? ['reported'] : ['approved', 'ended']
+      act === 'found' || act === 'repaired' ? ['approved', 'ended'] : ['reported'],
+      ({ kind }) => (act === 'found' ? kind === 'lost' : !['repaired', 'taken-in'].includes(act) || kind === 'damaged')
     )
     if (loss === undefined) return
     const { warehouse } = loss
@@ -494,7 +500,7 @@ const acts: Record<string, () => Promise<unknown>> = {
           comment: 'seen'
         })
     else if (act === 'assessment')
-      await askAs('finance-supervisor', warehouse, 'assess loss', 'put', `${path}/assessment`, {
+      await askAs('department-head', warehouse, 'assess loss', 'put', `${path}/assessment`, {
         compensation: '10.00',
         compensationReason: 'agreed'
       })
@@ -600,7 +606,7 @@ const acts: Record<string, () => Promise<unknown>> = {
       return ask('reopen warehouse', by, 'post', `/v1/warehouses/${shut.code}/reopening`)
     switch (below(4)) {
       case 0:
-        return ask('close warehouse', by, 'post', `${path}/closing`)
+        return ask('close warehouse', by, 'post', `/v1/warehouses/${oneOf(warehouses.slice(3)).code}/closing`)
       case 1:
         return ask('move warehouse', by, 'post', `${path}/move`, { parent: somewhere() })
       case 2:
@@ -641,9 +647,10 @@ const acts: Record<string, () => Promise<unknown>> = {
     )
   },
   transfer: async () => {
-    const [goods, to] = [await someGoods(), somewhere()]
+    const goods = await someGoods()
     if (goods === undefined) return
     const { code: from, part } = goods
+    const to = oneOf(warehouses.filter((other) => other.code !== from)).code
     const transfer = await askAs('stock-controller', from, 'order transfer', 'post', '/v1/transfers', {
       from,
       to,
@@ -702,7 +709,9 @@ const acts: Record<string, () => Promise<unknown>> = {
     return again(job.name, () => runJob(h, job))
   }
 }
-const ACTS = Object.keys(acts)
+const ACTS = Object.keys(acts).flatMap((act) =>
+  Array<string>(['lend', 'return unit', 'see to unit', 'move tools', 'see to loss'].includes(act) ? 3 : 1).fill(act)
+)
 const NIGHTLY = jobs.filter(({ schedule }) => schedule !== undefined)
 
 /** Signed by who takes: the technician, the colleague, or a keeper. */
