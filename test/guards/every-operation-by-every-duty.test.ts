@@ -559,7 +559,7 @@ async function openB(): Promise<Counter> {
     losses.push(String(body.number))
   }
   await h.sql(
-    `insert into tool_compensation select warehouse_id, id, 1, $2, 5, 'tool-disposal', '2026-11-20', 0, now() from tool_loss where number = $1`,
+    `insert into tool_compensation select warehouse_id, id, 1, $2, 5, 'tool-disposal', '2026-11-20', 0, now(), warehouse_id from tool_loss where number = $1`,
     [losses[0], technician.id]
   )
 
@@ -586,6 +586,7 @@ async function openB(): Promise<Counter> {
     '/loaners/{serial}': loaners,
     '/loans/{number}': [loan.number],
     '/tools/{serial}': tools.slice(0, 2),
+    '/calibrations/{calibratedOn}': ['2026-11-18'],
     '/tool-documents/{number}': papers,
     '/tool-kits/{code}': ['KIT-1'],
     '/tool-losses/{number}': losses,

@@ -99,7 +99,7 @@ test('what technicians compensate is in the list of its month and in the journal
   // Not even past the service.
   await expect(
     h.sql(
-      `insert into tool_compensation select warehouse_id, loss_id, 2, technician_id, -amount, credited, '2026-10-31', booked_by, booked_at
+      `insert into tool_compensation select warehouse_id, loss_id, 2, technician_id, -amount, credited, '2026-10-31', booked_by, booked_at, loss_warehouse_id
          from tool_compensation where line_no = 1 and credited = 'tool-repair'`
     )
   ).rejects.toThrow('period 2026-10 is closed')
