@@ -487,7 +487,12 @@ const acts: Record<string, () => Promise<unknown>> = {
     const loss = await some(
       'tool_loss',
       act === 'found' || act === 'repaired' ? ['approved', 'ended'] : ['reported'],
-      ({ kind }) => (act === 'found' ? kind === 'lost' : !['repaired', 'taken-in'].includes(act) || kind === 'damaged')
+      (row) =>
+        act === 'found'
+          ? row['kind'] === 'lost'
+          : act === 'assessment'
+            ? row['technician_id'] !== null && row['normal_wear'] === false
+            : !['repaired', 'taken-in'].includes(act) || row['kind'] === 'damaged'
     )
     if (loss === undefined) return
     const { warehouse } = loss
@@ -527,8 +532,8 @@ const acts: Record<string, () => Promise<unknown>> = {
       incoming: username(),
       because: 'leaves'
     })
-    if (drawn === null) return
-    await ask('submit handover', keeper, 'post', `/v1/handovers/${drawn.number}/submission`)
+    if (drawn !== null && !once(3))
+      await ask('submit handover', keeper, 'post', `/v1/handovers/${drawn.number}/submission`)
   },
   'sign handover': async () => {
     const handover = await some('handover', ['draft', 'awaiting-signatures'])
