@@ -38,10 +38,17 @@ test('one address fails for at most ten accounts’ worth; another address is no
   const own = await openHarness({ env: { LOGIN_ATTEMPTS_PER_MINUTE: '3', TRUST_PROXY: 'true' } })
   try {
     const person = await own.make.person()
-    const from = (address: string, username: string, password = 'not the password') =>
-      own.api.post('/v1/auth/tokens').set('x-forwarded-for', address).send({ username, password })
+    // Passwords that are hashed together may overload a busy machine, which counts for nothing: asked again.
+    const from = async (address: string, username: string, password = 'not the password') => {
+      for (;;) {
+        const answer = await own.api
+          .post('/v1/auth/tokens')
+          .set('x-forwarded-for', address)
+          .send({ username, password })
+        if (answer.status !== 503) return answer
+      }
+    }
     const statuses: number[] = []
-    // Eight at once: forty passwords hashed together may overload a busy machine, which is answered by something else.
     for (let first = 0; first < 40; first += 8)
       statuses.push(
         ...(await Promise.all(
