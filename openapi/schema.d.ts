@@ -4526,7 +4526,7 @@ export interface paths {
         put?: never;
         /**
          * A lost tool was found (丢失工具找回)
-         * @description Duty: keeper, in person, not the technician. The tool is back on the shelf; what was compensated is taken back by a second line of the journal.
+         * @description Duty: keeper, in person, not the technician. The tool is back on the shelf; what was compensated is taken back by a second line of the journal. If its warehouse is closed, a keeper of an open one of the region (or whoever reads the closed one’s register) names that, and the tool and the second line are that warehouse’s (原仓库已关闭时归入所填仓库).
          */
         post: operations["reportToolFound"];
         delete?: never;
@@ -4773,6 +4773,26 @@ export interface paths {
          * @description Duty: keeper or stock-controller of the warehouse it belongs to. With its certificate; due again on the day that is given, else the interval of the tool later.
          */
         post: operations["recordCalibration"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tools/{serial}/calibrations/{calibratedOn}/correction": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Correct a calibration that was entered wrongly (更正检定记录)
+         * @description Duty: keeper or stock-controller of the warehouse it belongs to. Day, certificate, next day or remark, with a reason; what is left away stays. The history keeps both entries, and the tool is due by what is right.
+         */
+        post: operations["correctCalibration"];
         delete?: never;
         options?: never;
         head?: never;
@@ -7022,6 +7042,38 @@ export interface components {
         };
         /**
          * @example {
+         *       "certificate": "JL-2026-181",
+         *       "reason": "证书编号录错"
+         *     }
+         */
+        CalibrationCorrection: {
+            /**
+             * Format: date
+             * @description Day on which it really was (更正后的检定日期)
+             * @example 2026-11-17
+             */
+            calibratedOn?: string;
+            /**
+             * @description Number of the certificate (检定证书编号)
+             * @example JL-2026-181
+             */
+            certificate?: string;
+            /**
+             * Format: date
+             * @description Due again (下次检定日期); left away, a day that followed from the interval of the tool follows the corrected one
+             * @example 2026-11-21
+             */
+            nextDueOn?: string;
+            /** @description Remark (备注) */
+            note?: string | null;
+            /**
+             * @description Why it is corrected (更正原因)
+             * @example 证书编号录错
+             */
+            reason: string;
+        };
+        /**
+         * @example {
          *       "reason": "客户取消维修"
          *     }
          */
@@ -9264,6 +9316,23 @@ export interface components {
             adjustmentProblem: string | null;
             /** @description Version of the count with this line */
             version: number;
+        };
+        /**
+         * @example {
+         *       "note": "在客户仓库找到"
+         *     }
+         */
+        FoundTool: {
+            /**
+             * @description If the warehouse of the tool is closed: the open one on whose shelf it goes, of which you are keeper (收回仓库)
+             * @example HQ
+             */
+            warehouse?: string;
+            /**
+             * @description Remark (备注)
+             * @example 在客户仓库找到
+             */
+            note?: string;
         };
         /** @description A duty in force: in a warehouse, in a region, or everywhere when both are null; onBehalfOf names the absent person (岗位授权) */
         Grant: {
@@ -17715,7 +17784,12 @@ export interface components {
                 /** @description User name */
                 by: string;
             }[];
+            /** @description Calibrations (检定记录), also those that were corrected, by day */
             calibrations: {
+                /** @description Calibrations of the tool in the order of their entry, from 1 */
+                entry: number;
+                /** @description The entry that this one corrects */
+                corrects: number | null;
                 /**
                  * Format: date
                  * @description Day in the business time zone
@@ -17737,6 +17811,16 @@ export interface components {
                  * @example 2026-11-21T08:30:00Z
                  */
                 recordedAt: string;
+                corrected: {
+                    by: string;
+                    /**
+                     * Format: date-time
+                     * @description Instant, RFC 3339 in UTC
+                     * @example 2026-11-21T08:30:00Z
+                     */
+                    at: string;
+                    because: string;
+                } | null;
             }[];
             /** @description What was written of it otherwise */
             events: {
@@ -17899,6 +17983,11 @@ export interface components {
              * @example 2026-11-21T08:30:00Z
              */
             endedAt: string | null;
+            /**
+             * @description Where it was found, if its own warehouse was closed by then (找回后归属仓库)
+             * @example HQ
+             */
+            foundIn: string | null;
             /** @description Whether the tool is in nobody’s custody any more */
             takenIn: boolean;
             booked: {
@@ -31521,10 +31610,10 @@ export interface operations {
             content: {
                 /**
                  * @example {
-                 *       "note": "更换表笔后正常"
+                 *       "note": "在客户仓库找到"
                  *     }
                  */
-                "application/json": components["schemas"]["ToolLossNote"];
+                "application/json": components["schemas"]["FoundTool"];
             };
         };
         responses: {
@@ -32121,6 +32210,67 @@ export interface operations {
             401: components["responses"]["CredentialsRequired"];
             403: components["responses"]["DutyRequired"];
             404: components["responses"]["NotFound"];
+            "4XX": components["responses"]["Refused"];
+            "5XX": components["responses"]["Failed"];
+        };
+    };
+    correctCalibration: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description ETag of the version that is changed; another one is refused with 412
+                 * @example "3"
+                 */
+                "if-match"?: string;
+                /**
+                 * @description Makes a repeat safe (防重复提交): a request with the same key and content within 24 hours is answered what the first one was answered and changes nothing; another content under the same key is refused with 422. 1 to 200 characters, such as a UUID.
+                 * @example 7d7e6f0a-6a2d-4a5c-9d0e-2f7c1b8f3a11
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description Serial number of the tool (工具编号), unique in the company whatever the case of its letters
+                 * @example GJ-2026-00031
+                 */
+                serial: string;
+                /**
+                 * @description Day of the calibration as it was entered (检定日期)
+                 * @example 2026-11-21
+                 */
+                calibratedOn: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "certificate": "JL-2026-181",
+                 *       "reason": "证书编号录错"
+                 *     }
+                 */
+                "application/json": components["schemas"]["CalibrationCorrection"];
+            };
+        };
+        responses: {
+            /** @description tool */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tool"];
+                };
+            };
+            400: components["responses"]["InvalidInput"];
+            401: components["responses"]["CredentialsRequired"];
+            403: components["responses"]["DutyRequired"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["VersionStale"];
             "4XX": components["responses"]["Refused"];
             "5XX": components["responses"]["Failed"];
         };
