@@ -75,16 +75,20 @@ interface IssueChange {
   part: string
   was: string
   now: string
-  quantity: string
+  /** Of what it stood for, what was handed out and came back: nothing is reserved for that any more. */
+  back: string
   /** The slips that issued it, those that were reversed among them. */
   slips: string[] | null
   reversals: string[] | null
 }
 
-// Reversals name no reservation of their own: they undo the whole slip.
+// Reversals name no reservation of their own: they undo the whole slip. One that was issued and reversed between two looks was never counted;
+// that it used up its reservation says that it came back.
 const ISSUES = statement<IssueChange>(`
-select a.line_no as line, a.allocation_no as no, part.number as part, trim_scale(a.issued)::text as was, trim_scale(a.quantity)::text as quantity,
-       trim_scale(coalesce(posted.quantity, 0))::text as now, posted.slips, posted.reversals
+select a.line_no as line, a.allocation_no as no, part.number as part, trim_scale(a.issued)::text as was,
+       trim_scale(coalesce(posted.quantity, 0))::text as now,
+       trim_scale(greatest(0, a.issued - coalesce(posted.quantity, 0), case when a.state <> 'ended' then a.quantity - coalesce(posted.quantity, 0) - (v.quantity - v.consumed) end))::text as back,
+       posted.slips, posted.reversals
   from request_allocation a
   join part on part.id = a.part_id
   left join lateral (select sum(-l.quantity) filter (where r.id is null) as quantity, array_agg(distinct s.number) filter (where r.id is null) as slips,
@@ -93,7 +97,9 @@ select a.line_no as line, a.allocation_no as no, part.number as part, trim_scale
                        join slip s on s.warehouse_id = l.warehouse_id and s.id = l.slip_id and s.state = 'posted' and s.kind <> 'reversal'
                        left join slip r on r.warehouse_id = s.warehouse_id and r.source_slip_id = s.id and r.kind = 'reversal' and r.state = 'posted'
                       where l.warehouse_id = $3 and l.reservation_id = a.centre_reservation_id) posted on true
- where a.warehouse_id = $1 and a.request_id = $2 and a.centre_reservation_id is not null and a.issued <> coalesce(posted.quantity, 0)
+  left join reservation v on v.warehouse_id = $3 and v.id = a.centre_reservation_id and v.released_at is null
+ where a.warehouse_id = $1 and a.request_id = $2 and a.centre_reservation_id is not null
+   and (a.issued <> coalesce(posted.quantity, 0) or a.state = 'ready' and a.quantity - a.issued > v.quantity - v.consumed)
  order by a.line_no, a.allocation_no
    for update of a`)
 
@@ -117,23 +123,32 @@ async function settleIssues(ctx: Context, request: LockedRequest, events: Reques
     changes.map(({ no }) => no),
     changes.map(({ now }) => now)
   ])
-  const undone = changes.flatMap(({ line, no, was, now }) => {
-    const back = thousandths(was) - thousandths(now)
-    return back > 0n ? [{ line, no, quantity: decimal(back, 3) }] : []
-  })
-  await endAllocations(ctx, { outletId, requestId: id, because: 'the issue was reversed' }, undone)
+  const cameBack = changes.filter(({ back }) => thousandths(back) > 0n)
+  await endAllocations(
+    ctx,
+    { outletId, requestId: id, because: 'the issue was reversed' },
+    cameBack.map(({ line, no, back }) => ({ line, no, quantity: back }))
+  )
   const issued = changes.filter(({ was, now }) => thousandths(now) > thousandths(was))
-  const cameBack = changes.filter(({ was, now }) => thousandths(now) < thousandths(was))
-  const lineOf = ({ line, part, was, now }: IssueChange) => {
-    const moved = thousandths(now) - thousandths(was)
-    return { line, part, quantity: decimal(moved < 0n ? -moved : moved, 3) }
-  }
   if (issued.length > 0)
-    events.push({ event: 'issued', details: { slips: namesOf(issued, 'slips'), lines: issued.map(lineOf) } })
+    events.push({
+      event: 'issued',
+      details: {
+        slips: namesOf(issued, 'slips'),
+        lines: issued.map(({ line, part, was, now }) => ({
+          line,
+          part,
+          quantity: decimal(thousandths(now) - thousandths(was), 3)
+        }))
+      }
+    })
   if (cameBack.length > 0)
     events.push({
       event: 'issue-reversed',
-      details: { slips: namesOf(cameBack, 'reversals'), lines: cameBack.map(lineOf) }
+      details: {
+        slips: namesOf(cameBack, 'reversals'),
+        lines: cameBack.map(({ line, part, back }) => ({ line, part, quantity: back }))
+      }
     })
 }
 

@@ -3,7 +3,7 @@ import { run, statement } from '../platform/database.ts'
 import type { RequestKey } from './requests.jobs.ts'
 
 // A request is out of step if and only if one of these holds:
-// - posted slips say another issued quantity than an allocation that is ready, or than one of a slip that was reversed in the last days;
+// - posted slips say another issued quantity than an allocation that is ready, or than one of a slip that was reversed in the last days, or its reservation is used up;
 // - a return, or the reversal of one, in the last days is not entered in the deposit;
 // - a transfer brought something that no allocation has taken up, or is over and an allocation still waits for it;
 // - a transfer brought something in the last days that nobody of the request wants any more, and it is still reserved;
@@ -16,10 +16,12 @@ with issued as (
     from request_allocation a
     join request r on r.warehouse_id = a.warehouse_id and r.id = a.request_id
    where a.state = 'ready'
-     and a.issued <> (select coalesce(-sum(l.quantity), 0)
+     and (exists (select 1 from reservation v where v.warehouse_id = r.centre_id and v.id = a.centre_reservation_id and v.released_at is null
+                                               and v.quantity - v.consumed < a.quantity - a.issued)
+       or a.issued <> (select coalesce(-sum(l.quantity), 0)
                         from slip_line l join slip s on s.warehouse_id = l.warehouse_id and s.id = l.slip_id and s.state = 'posted' and s.kind <> 'reversal'
                        where l.warehouse_id = r.centre_id and l.reservation_id = a.centre_reservation_id
-                         and not exists (select 1 from slip v where v.warehouse_id = s.warehouse_id and v.source_slip_id = s.id and v.kind = 'reversal' and v.state = 'posted'))
+                         and not exists (select 1 from slip v where v.warehouse_id = s.warehouse_id and v.source_slip_id = s.id and v.kind = 'reversal' and v.state = 'posted')))
 ), reversed as (
   select a.warehouse_id, a.request_id
     from slip v

@@ -81,6 +81,50 @@ test('issued goods are taken from the deposit once; a reversal gives them back, 
   await isInStep()
 })
 
+test('an issue that is reversed before anybody heard of it came back, too: the line is planned anew and may be cancelled (R-REQ-1, R-STK-2)', async () => {
+  const [outlet, part] = [await network.outlet(), await h.make.part({ standardCost: '10.00' })]
+  const deposit = await withDeposit(outlet, '100.00')
+  await network.stock(network.north, part, '5')
+  const { number } = await outlet.requested([[part, '3']])
+  const handOut = async (body: object) => {
+    const { number: slip } = (await network.keeper.post(`/v1/requests/${number}/issue-slip`, body)).body
+    await network.signAndPost(slip)
+    return slip
+  }
+  const reverse = async (slip: string) => {
+    const { body } = await network.keeper.post(`/v1/slips/${slip}/reversal`, { reason: 'wrong outlet' })
+    await network.signAndPost(body.number)
+    return body.number
+  }
+  const first = await handOut({ lines: [{ line: 1, quantity: '2' }] })
+  const reversal = await reverse(first)
+  await relayed(h)
+  const again = await outlet.read(number)
+  expect(again).toMatchObject({ state: 'open', lines: [{ state: 'ready', issued: '0', ready: '3', backordered: '0' }] })
+  expect(lastEvent(again, 'issue-reversed')).toMatchObject({
+    slips: [reversal],
+    lines: [{ line: 1, quantity: '2' }]
+  })
+  expect(await deposit()).toEqual({ balance: '100.00', held: '30.00', free: '70.00' })
+  await isInStep()
+  // Another one of which nobody is ever told.
+  await reverse(await handOut({ lines: [{ line: 1, quantity: '1' }] }))
+  await h.sql('delete from outbox')
+  expect(await runJob(h, sweepRequests)).toEqual({ changed: 1 })
+  await handOut({ lines: [{ line: 1, quantity: '1' }] })
+  await relayed(h)
+  expect(await outlet.read(number)).toMatchObject({ state: 'open', lines: [{ issued: '1', ready: '2' }] })
+  expect(await deposit()).toEqual({ balance: '90.00', held: '20.00', free: '70.00' })
+  await isInStep()
+  // And one that is cancelled before anybody heard.
+  await reverse(await handOut({}))
+  expect(await outlet.cancel(number)).toMatchObject({ state: 'done', lines: [{ issued: '1', cancelled: '2' }] })
+  expect(await network.held(network.north, part)).toEqual({ onHand: '4', available: '4' })
+  await relayed(h)
+  expect(await deposit()).toEqual({ balance: '90.00', held: '0.00', free: '90.00' })
+  await isInStep()
+})
+
 test('a return is paid back, and taken again when it is reversed, whether or not anybody was told (R-REQ-5, R-ALR-2)', async () => {
   const [outlet, part] = [await network.outlet(), await h.make.part({ standardCost: '10.00' })]
   const deposit = await withDeposit(outlet, '100.00')
