@@ -73,6 +73,7 @@ export const expireRequestsDaily = defineJob({
 })
 
 // Slips that name what is reserved, undo or return such a slip, or undo such a return; transfers that were to bring it; reservations that were broken.
+// An approval may be entered while a request that waits for it is written, and what a cancelled line gives back of one is for the next.
 const CONCERNED = statement<RequestKey>(`
 with d as (select * from unnest($1::int[], $2::bigint[]) as d (warehouse_id, id)),
 found as (
@@ -95,6 +96,11 @@ found as (
   select l.warehouse_id, l.request_id
     from unnest($7::int[], $8::int[]) as p (warehouse_id, part_id)
     join request_line l on l.warehouse_id = p.warehouse_id and l.part_id = p.part_id and l.awaiting_approval
+  union
+  select l.warehouse_id, l.request_id
+    from d
+    join request_line given on given.warehouse_id = d.warehouse_id and given.request_id = d.id and given.approval_id is not null and given.cancelled > 0
+    join request_line l on l.warehouse_id = given.warehouse_id and l.part_id = given.part_id and l.awaiting_approval
 )
 select r.warehouse_id as "outletId", r.id::text as id
   from found join request r on r.warehouse_id = found.warehouse_id and r.id = found.request_id
@@ -111,26 +117,28 @@ const OF_DOCUMENTS = [
   'document.called-back',
   'document.rest-closed',
   'document.finished',
-  'document.cancelled'
+  'document.cancelled',
+  'document.expired'
 ]
+const OF_REQUESTS = ['document.displaced', 'document.awaiting-approval']
 
 // Each request in a transaction of its own, so a job does the work: here is only looked whose it is.
 export const followRequests = defineConsumer({
   name: 'requests.follow',
-  events: [...OF_DOCUMENTS, 'document.displaced', 'reservation.broken', 'controlled-part.approved'],
+  events: [...OF_DOCUMENTS, ...OF_REQUESTS, 'reservation.broken', 'controlled-part.approved'],
   handle: async (ctx: Context, events) => {
     const of = (name: (event: string) => boolean, member: string) =>
       events.flatMap(({ event, warehouseId, payload }) =>
         name(event) && warehouseId !== null ? [{ warehouseId, id: String(payload[member]) }] : []
       )
     const documents = of((event) => OF_DOCUMENTS.includes(event), 'document')
-    const displaced = of((event) => event === 'document.displaced', 'document')
+    const own = of((event) => OF_REQUESTS.includes(event), 'document')
     const broken = of((event) => event === 'reservation.broken', 'reservation')
     const approved = of((event) => event === 'controlled-part.approved', 'partId')
     const requests = await run(
       ctx,
       CONCERNED,
-      [documents, displaced, broken, approved].flatMap((some) => [
+      [documents, own, broken, approved].flatMap((some) => [
         some.map(({ warehouseId }) => warehouseId),
         some.map(({ id }) => id)
       ])

@@ -504,6 +504,33 @@ test('an emergency takes what a normal request has reserved, the newest first; t
   h.clock.set(DEFAULT_TIME)
 })
 
+test('what a cancelled line gives back of an approval is for the next, and one that is entered meanwhile is not missed (R-CAT-2)', async () => {
+  const [outlet, part] = [await network.outlet(), await h.make.part({ controlled: true })]
+  await network.stock(network.north, part, '9')
+  const approve = () =>
+    network.controller.post(`/v1/parts/${part.number}/controlled-approvals`, {
+      warehouse: outlet.code,
+      quantity: '2',
+      reason: 'gas licence shown',
+      validTo: '2026-12-31'
+    })
+  await approve()
+  const first = await outlet.requested([[part, '2']])
+  const second = await outlet.requested([[part, '2']])
+  expect([first, second].map(({ lines: [line] }) => line.state)).toEqual(['ready', 'awaiting-approval'])
+  await relayed(h)
+  await outlet.cancel(first.number)
+  await relayed(h)
+  expect((await outlet.read(second.number)).lines[0].state).toBe('ready')
+  // The message of the approval was handled before the request was there: the request is looked at by its own.
+  const third = await outlet.requested([[part, '2']])
+  await approve()
+  await h.sql(`delete from outbox where event = 'controlled-part.approved'`)
+  await relayed(h)
+  expect((await outlet.read(third.number)).lines[0].state).toBe('ready')
+  await isInStep()
+})
+
 test('a controlled part waits for its approval; the clock starts there, and a cancelled line gives it back (R-CAT-2, R-REQ-2)', async () => {
   const [outlet, part] = [await network.outlet(), await h.make.part({ controlled: true })]
   await network.stock(network.north, part, '9')
