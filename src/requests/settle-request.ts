@@ -199,7 +199,7 @@ const TAKE_UP = statement<never>(`
 with said as (
   select * from unnest($3::int[], $4::int[], $5::bigint[], $6::numeric[], $7::boolean[]) with ordinality as s (line_no, allocation_no, reservation_id, quantity, is_last, place)
 ), arrived as (
-  update request_allocation a set state = 'ready', centre_reservation_id = s.reservation_id, expires_on = $8::date
+  update request_allocation a set state = 'ready', quantity = s.quantity, centre_reservation_id = s.reservation_id, expires_on = $8::date
     from said s
    where a.warehouse_id = $1 and a.request_id = $2 and a.line_no = s.line_no and a.allocation_no = s.allocation_no and s.is_last
 ), reduced as (

@@ -504,6 +504,32 @@ test('an emergency takes what a normal request has reserved, the newest first; t
   h.clock.set(DEFAULT_TIME)
 })
 
+test('two arrivals of which nobody heard in between are taken up as what each of them brought (R-STK-4, R-REQ-1)', async () => {
+  const [outlet, part] = [await network.outlet(), await h.make.part()]
+  await network.stock(network.northBranch, part, '3', { receivedOn: '2026-02-11' })
+  const request = await outlet.requested([[part, '3']])
+  const { transfer } = request.lines[0].allocations[0]
+  const out = (await network.keeper.post(`/v1/transfers/${transfer}/out-slip`, {})).body
+  await network.signAndPost(out.slip.number)
+  for (const quantity of ['1', '2']) {
+    const into = (await network.keeper.post(`/v1/transfers/${transfer}/in-slip`, { lines: [{ line: 1, quantity }] }))
+      .body
+    await network.signAndPost(into.slip.number)
+  }
+  await relayed(h)
+  const { lines } = await outlet.read(request.number)
+  expect(lines).toMatchObject([{ state: 'ready', allocated: '3', ready: '3', backordered: '0' }])
+  expect(
+    lines[0].allocations.map(({ quantity, state }: { quantity: string; state: string }) => ({ quantity, state }))
+  ).toEqual([
+    { quantity: '2', state: 'ready' },
+    { quantity: '1', state: 'ready' }
+  ])
+  await issue(request.number)
+  expect(await outlet.read(request.number)).toMatchObject({ state: 'done', lines: [{ issued: '3' }] })
+  await isInStep()
+})
+
 test('what a cancelled line gives back of an approval is for the next, and one that is entered meanwhile is not missed (R-CAT-2)', async () => {
   const [outlet, part] = [await network.outlet(), await h.make.part({ controlled: true })]
   await network.stock(network.north, part, '9')
