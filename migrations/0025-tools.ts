@@ -164,7 +164,7 @@ create table tool_signature (
 // than the last one ended. So a tool is in exactly one place at every position of its journal. It also gives the position.
 const JOURNAL = `
 create table custody_entry (
-  -- The owner once the entry is written: of a transfer the warehouse that takes.
+  -- The owner once the entry is written: of a transfer the warehouse that takes; of what is found after its own was closed an open one.
   warehouse_id int not null references warehouse (id),
   tool_id bigint not null references tool (id),
   seq int not null,
@@ -185,7 +185,8 @@ create table custody_entry (
   constraint custody_entry_places_known check (from_place in ('shelf', 'custody', 'lost', 'scrapped') and to_place in ('shelf', 'custody', 'lost', 'scrapped')),
   constraint custody_entry_custody_of_somebody check ((to_place = 'custody') = (to_person_id is not null) and (coalesce(from_place, '') = 'custody') = (from_person_id is not null)),
   constraint custody_entry_first_from_nowhere check ((seq = 1) = (from_place is null) and (from_place is null) = (from_warehouse_id is null) and (seq = 1) = (kind = 'registered')),
-  constraint custody_entry_changes_owner_from_shelf_only check (from_warehouse_id is null or from_warehouse_id = warehouse_id or (kind = 'transferred' and from_place = 'shelf' and to_place = 'shelf'))
+  constraint custody_entry_changes_owner_onto_a_shelf check (from_warehouse_id is null or from_warehouse_id = warehouse_id
+    or (to_place = 'shelf' and ((kind = 'transferred' and from_place = 'shelf') or (kind = 'found' and from_place = 'lost'))))
 );
 create index custody_entry_by_document on custody_entry (document_id) where document_id is not null;
 
@@ -231,17 +232,29 @@ create table tool_kit_tool (
   constraint tool_kit_tool_kit_fkey foreign key (warehouse_id, kit_id) references tool_kit (warehouse_id, id) on delete cascade
 );
 
+-- A correction is an entry of its own, and the one that it corrects says so; what is not corrected holds.
 create table tool_calibration (
   warehouse_id int not null references warehouse (id),
   tool_id bigint not null references tool (id),
+  entry_no int not null,
+  corrects int,
   calibrated_on date not null,
   certificate text not null,
   next_due_on date,
   note text,
+  -- Of the first entry: what the tool went by until then, as it was registered.
+  before_on date,
+  before_due_on date,
   recorded_by int not null references person (id),
   recorded_at timestamptz not null,
-  constraint tool_calibration_pkey primary key (warehouse_id, tool_id, calibrated_on),
-  constraint tool_calibration_once_a_day unique (tool_id, calibrated_on),
-  constraint tool_calibration_due_later check (next_due_on > calibrated_on)
+  corrected_by int references person (id),
+  corrected_at timestamptz,
+  corrected_because text,
+  constraint tool_calibration_pkey primary key (warehouse_id, tool_id, entry_no),
+  constraint tool_calibration_in_order unique (tool_id, entry_no),
+  constraint tool_calibration_due_later check (next_due_on > calibrated_on),
+  constraint tool_calibration_corrects_an_earlier_one check (corrects < entry_no),
+  constraint tool_calibration_corrected_says_why check ((corrected_at is null) = (corrected_by is null) and (corrected_at is null) = (corrected_because is null))
 );
+create unique index tool_calibration_once_a_day on tool_calibration (tool_id, calibrated_on) where corrected_at is null;
 `

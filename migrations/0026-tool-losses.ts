@@ -2,7 +2,8 @@ import { Migration } from '@mikro-orm/migrations'
 
 /**
  * What becomes of tools that are lost or damaged (R-TOOL-2, R-TOOL-4), the rounds in which technicians confirm what they hold, and the gate
- * that keeps a technician from leaving with tools (R-TOOL-3).
+ * that keeps a technician from leaving with tools (R-TOOL-3). Whoever reported a loss takes the report back while nobody has assessed or
+ * signed it: nothing was decided then, and a round that waits for a report waits for another one.
  */
 export class ToolLosses extends Migration {
   override up(): void {
@@ -49,9 +50,11 @@ create table tool_loss (
   repair_compensation numeric(18,2),
   repair_compensation_reason text,
   repair_normal_wear boolean,
-  -- Why it was refused.
+  -- Why it was refused or taken back.
   reason text,
   ended_at timestamptz,
+  -- Where it was found, if its own warehouse was closed by then; whoever reads the register there reads the report.
+  found_in_id int references warehouse (id),
   version int not null default 1,
   constraint tool_loss_pkey primary key (warehouse_id, id),
   constraint tool_loss_number_unique unique (warehouse_id, number),
@@ -59,14 +62,15 @@ create table tool_loss (
   constraint tool_loss_outcome_known check (outcome in ('lost', 'scrapped', 'repaired')),
   constraint tool_loss_lost_is_lost check ((kind = 'lost') = (outcome = 'lost')),
   constraint tool_loss_lost_is_no_wear check (not (kind = 'lost' and normal_wear)),
-  constraint tool_loss_state_known check (state in ('reported', 'approved', 'ended', 'refused', 'found')),
+  constraint tool_loss_state_known check (state in ('reported', 'approved', 'ended', 'refused', 'found', 'withdrawn')),
   constraint tool_loss_compensation_within_value check (compensation >= (0)::numeric and compensation <= net_value),
   constraint tool_loss_wear_costs_nothing check (not normal_wear or compensation = (0)::numeric),
   constraint tool_loss_nobody_pays_nothing check (technician_id is not null or compensation = (0)::numeric),
   constraint tool_loss_less_says_why check (normal_wear or technician_id is null or compensation = net_value or compensation_reason is not null),
-  constraint tool_loss_refused_says_why check (state <> 'refused' or reason is not null),
-  constraint tool_loss_decided_on_a_day check ((state = 'reported') = (decided_on is null)),
-  constraint tool_loss_repair_was_decided check ((repair_decided_on is null) = (repair_compensation is null) and (repair_decided_on is null) = (repair_normal_wear is null) and (repair_decided_on is null or outcome = 'scrapped'))
+  constraint tool_loss_refused_says_why check (state not in ('refused', 'withdrawn') or reason is not null),
+  constraint tool_loss_decided_on_a_day check ((state in ('reported', 'withdrawn')) = (decided_on is null)),
+  constraint tool_loss_repair_was_decided check ((repair_decided_on is null) = (repair_compensation is null) and (repair_decided_on is null) = (repair_normal_wear is null) and (repair_decided_on is null or outcome = 'scrapped')),
+  constraint tool_loss_found_elsewhere check (found_in_id is null or (state = 'found' and found_in_id <> warehouse_id))
 );
 create unique index tool_loss_one_open on tool_loss (tool_id) where state in ('reported', 'approved');
 create index tool_loss_open on tool_loss (warehouse_id, id) where state in ('reported', 'approved');
@@ -77,6 +81,7 @@ create index tool_loss_newest on tool_loss (id desc);
 -- What is claimed from technicians, by the day it is booked on. A tool that is found gives a second line of the opposite amount, one that could
 -- not be repaired after all a second line of the difference.
 create table tool_compensation (
+  -- In whose books it stands.
   warehouse_id int not null,
   loss_id bigint not null,
   line_no int not null,
@@ -87,8 +92,11 @@ create table tool_compensation (
   booked_on date not null,
   booked_by int not null references person (id),
   booked_at timestamptz not null,
+  -- Of the report: it may be of another warehouse, which was closed before the tool was found, and whose books end with it.
+  loss_warehouse_id int not null,
   constraint tool_compensation_pkey primary key (warehouse_id, loss_id, line_no),
-  constraint tool_compensation_loss_fkey foreign key (warehouse_id, loss_id) references tool_loss (warehouse_id, id),
+  constraint tool_compensation_line_once unique (loss_id, line_no),
+  constraint tool_compensation_loss_fkey foreign key (loss_warehouse_id, loss_id) references tool_loss (warehouse_id, id),
   constraint tool_compensation_of_something check (amount <> (0)::numeric),
   constraint tool_compensation_first_line_claims check (line_no = 2 or line_no = 1 and amount > (0)::numeric),
   constraint tool_compensation_credited_known check (credited in ('tool-disposal', 'tool-repair'))
@@ -178,7 +186,7 @@ select l.warehouse_id, l.round_id, l.person_id, l.answered_at, l.remark, l.conte
  cross join lateral (
    select count(*) filter (where tool.holder_id = f.person_id)::int as held,
           count(*) filter (where f.missing and tool.holder_id is not distinct from f.person_id and not exists (
-            select from tool_loss loss where loss.tool_id = f.tool_id and loss.reported_at >= r.opened_at and loss.state <> 'refused'))::int as unreported
+            select from tool_loss loss where loss.tool_id = f.tool_id and loss.reported_at >= r.opened_at and loss.state not in ('refused', 'withdrawn')))::int as unreported
      from custody_round_tool f
      join tool on tool.id = f.tool_id
     where f.warehouse_id = l.warehouse_id and f.round_id = l.round_id and f.person_id = l.person_id

@@ -27,12 +27,7 @@ import { Tools } from './0025-tools.ts'
 import { ToolLosses } from './0026-tool-losses.ts'
 import { Handovers } from './0027-handovers.ts'
 import { HandoverAlerts } from './0028-handover-alerts.ts'
-import { LoanerMends } from './0029-loaner-mends.ts'
-import { ToolReports } from './0030-tool-reports.ts'
-import { DutyChanges } from './0031-duty-changes.ts'
-import { LoanerEnds } from './0032-loaner-ends.ts'
-import { RegionsOfWarehouses } from './0033-regions-of-warehouses.ts'
-import { ToolsAndPosts } from './0034-tools-and-posts.ts'
+import { LoanerEnds } from './0029-loaner-ends.ts'
 
 /** Every migration in the order it is applied. Append only. */
 export const migrations: MigrationObject[] = [
@@ -64,10 +59,5 @@ export const migrations: MigrationObject[] = [
   { name: '0026-tool-losses', class: ToolLosses },
   { name: '0027-handovers', class: Handovers },
   { name: '0028-handover-alerts', class: HandoverAlerts },
-  { name: '0029-loaner-mends', class: LoanerMends },
-  { name: '0030-tool-reports', class: ToolReports },
-  { name: '0031-duty-changes', class: DutyChanges },
-  { name: '0032-loaner-ends', class: LoanerEnds },
-  { name: '0033-regions-of-warehouses', class: RegionsOfWarehouses },
-  { name: '0034-tools-and-posts', class: ToolsAndPosts }
+  { name: '0029-loaner-ends', class: LoanerEnds }
 ]

@@ -1,7 +1,7 @@
 // What a recall does to loaner units (R-REQ-7). The ledger blocks their lots and breaks their promises; this says so of each unit by name.
 //
 // A recall is about a unit if and only if it is about the lot the unit lies in, or, while it is out on loan or on its way, the lot it left last
-// (view `loaner_recall`, migration 0032). `noteRecalledUnits` ends the reservations that the recall broke and writes it into the histories of the
+// (view `loaner_recall`, migration 0029). `noteRecalledUnits` ends the reservations that the recall broke and writes it into the histories of the
 // units and of the loans they are out on; `noteFreedUnits` writes that it is over, and promises to their repair again those that are in repair.
 // Neither moves or frees anything. Whoever calls them is in the transaction in which the ledger blocked or let go, and so holds the balances of
 // the parts: units come after balances. What comes onto a shelf while a recall runs is noted by the trigger that follows the slip.

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { lendLoaner } from '../../src/loaners/lend-loaner.ts'
-import { RECEIPTS } from '../../migrations/0032-loaner-ends.ts'
+import { RECEIPTS } from '../../migrations/0029-loaner-ends.ts'
 import { callerFor, type Caller } from '../support/counter.ts'
 import { DEFAULT_TIME, openHarness, type Harness } from '../support/harness.ts'
 import { outcome, tally } from '../support/outcomes.ts'
