@@ -6,13 +6,13 @@ import { Refusal } from '../platform/errors.ts'
 import { loanerBySerial, lockLoaner, noteOnUnit, readLoaner, requireLoanerState, type Loaner } from './loaner.ts'
 import type { LoanerView } from './loaners.schemas.ts'
 
-// What is left of an earlier reservation, run out or broken by a recall, ends with the new one.
 const RESERVE = statement<never>(`
-with before as (
-  update loaner_reservation set ended_at = $8, ended_because = 'superseded' where unit_warehouse_id = $2 and unit_id = $3 and ended_at is null
-)
 insert into loaner_reservation (warehouse_id, unit_warehouse_id, unit_id, repair_order, until_on, reservation_id, reserved_by, reserved_at)
 values ($1, $2, $3, $4, $5, $6, $7, $8)`)
+// What is left of an earlier reservation, run out or broken by a recall, ends with the new one. By a statement of its own: within one, nothing says
+// which of two changes of a table comes first.
+const SUPERSEDE = statement<never>(`
+update loaner_reservation set ended_at = $3, ended_because = 'superseded' where unit_warehouse_id = $1 and unit_id = $2 and ended_at is null`)
 const LEFT_OVER = statement<{ warehouseId: number; id: string }>(`
 select warehouse_id as "warehouseId", reservation_id::text as id from loaner_reservation where unit_warehouse_id = $1 and unit_id = $2 and ended_at is null`)
 
@@ -73,6 +73,7 @@ export async function reserveLoaner(
     const unit = await lockLoaner(inner, found)
     requireSamePlace(found, unit)
     requireLoanerState(unit, ['available'])
+    await run(inner, SUPERSEDE, [unit.homeId, unit.id, inner.clock.now().toString()])
     await run(inner, RESERVE, [
       unit.heldById,
       unit.homeId,

@@ -188,6 +188,13 @@ test('a reservation whose day is past is in nobody’s way, also before the job 
     expect((await at.keeper.post(`/v1/loaners/${serial}/repair`, { reason: 'x' })).body.state).toBe('in-repair')
   })
   await late(async (serial) => {
+    const again = { repairOrder: 'RO-2', until: '2026-11-25' }
+    expect(await at.keeper.post(`/v1/loaners/${serial}/reservation`, again)).toMatchObject({
+      status: 200,
+      body: { state: 'reserved', reservation: again }
+    })
+  })
+  await late(async (serial) => {
     await at.keeper.post(`/v1/loaners/${serial}/transfer`, { to: other.warehouse, reason: 'x' })
     await at.settle(serial)
     expect((await other.unit(serial)).state).toBe('in-transit')
