@@ -6,6 +6,7 @@ import { newTool, toolSerial } from '../tools/tools-counter.ts'
 import { callerFor, SIGNERS, type Caller } from '../support/counter.ts'
 import { DEFAULT_TIME, openHarness, type Harness } from '../support/harness.ts'
 import type { MadePart, MadeWarehouse } from '../support/make.ts'
+import { random } from '../support/random.ts'
 import { relayed, runJob } from '../support/relay.ts'
 
 // People with every duty do at random, several at once, whatever the API lets them, in a small network in which nobody sees to order:
@@ -16,19 +17,6 @@ import { relayed, runJob } from '../support/relay.ts'
 const SEEDS = Number(process.env['GAME_SEEDS'] ?? 2)
 const FIRST_SEED = Number(process.env['GAME_SEED'] ?? 1)
 const ROUNDS = 40
-
-/** Numbers below `n`, the same for the same seed. */
-function random(seed: number) {
-  let state = Math.imul(seed, 0x9e3779b1) >>> 0 || 1
-  return (n: number): number => {
-    state ^= state << 13
-    state >>>= 0
-    state ^= state >>> 17
-    state ^= state << 5
-    state >>>= 0
-    return state % n
-  }
-}
 
 type Method = 'post' | 'put' | 'patch' | 'delete'
 interface Row {

@@ -9,6 +9,7 @@ import { NEED_BY, openNetwork, type Network, type Outlet } from '../requests/net
 import { callerFor, type Caller } from '../support/counter.ts'
 import { openHarness, type Harness } from '../support/harness.ts'
 import type { MadePart } from '../support/make.ts'
+import { random } from '../support/random.ts'
 import { relayed, runJob } from '../support/relay.ts'
 
 // Many at once on few pieces: outlets ask and cancel, also a part of what they asked for, and take what replaces a part; keepers write slips,
@@ -51,19 +52,6 @@ async function tried(call: () => Promise<Answer>): Promise<any> {
     if (status === 503 && attempt < 8) continue
     if (status === 409 || status === 422 || status === 412) return null
     throw new Error(`${status}: ${text}`)
-  }
-}
-
-/** Numbers below `n`, the same for the same seed. */
-function random(seed: number) {
-  let state = Math.imul(seed, 0x9e3779b1) >>> 0 || 1
-  return (n: number): number => {
-    state ^= state << 13
-    state >>>= 0
-    state ^= state >>> 17
-    state ^= state << 5
-    state >>>= 0
-    return state % n
   }
 }
 
